@@ -1,0 +1,32 @@
+# make demo and make test do all their set-up themselves; only Python 3.11+ and the package index are needed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.ready
+	$(BIN)/xopt demo --out demo --force
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready .link/xopt
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The root is the package, so mypy finds it by name only through a link that bears that name.
+.link/xopt:
+	mkdir -p .link
+	ln -sfn .. .link/xopt
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'xopt needs Python 3.11 or newer'"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .link build demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,72 @@
+"""Metrics and their intervals, scoring of predictions, latency-vs-AUC comparisons, reports.
+
+    from xopt.benchmarks import compare, paired_auc_drop
+
+The names below are resolved when they are first used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bootstrap import AucIntervals, PairedDrop, auc_intervals, paired_auc_drop
+    from .comparison import BenchSettings, Comparison, Row, compare
+    from .delong import DelongTest, auc_covariance, paired_test
+    from .engines import Engine, Variant
+    from .metrics import ClassMetrics, all_metrics, average_precision, mean_auc, roc_auc
+    from .predictions import Predictions, align, read_predictions
+    from .report import render
+    from .scoring import Scores, ScoreSettings, score
+    from .variants import Reference
+
+__all__ = [
+    "AucIntervals",
+    "BenchSettings",
+    "ClassMetrics",
+    "Comparison",
+    "DelongTest",
+    "Engine",
+    "PairedDrop",
+    "Predictions",
+    "Reference",
+    "Row",
+    "ScoreSettings",
+    "Scores",
+    "Variant",
+    "align",
+    "all_metrics",
+    "auc_covariance",
+    "auc_intervals",
+    "average_precision",
+    "compare",
+    "mean_auc",
+    "paired_auc_drop",
+    "paired_test",
+    "read_predictions",
+    "render",
+    "roc_auc",
+    "score",
+]
+
+_HOMES = {
+    "bootstrap": ("AucIntervals", "PairedDrop", "auc_intervals", "paired_auc_drop"),
+    "comparison": ("BenchSettings", "Comparison", "Row", "compare"),
+    "delong": ("DelongTest", "auc_covariance", "paired_test"),
+    "engines": ("Engine", "Variant"),
+    "metrics": ("ClassMetrics", "all_metrics", "average_precision", "mean_auc", "roc_auc"),
+    "predictions": ("Predictions", "align", "read_predictions"),
+    "report": ("render",),
+    "scoring": ("ScoreSettings", "Scores", "score"),
+    "variants": ("Reference",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,76 @@
+"""A bundle on OpenVINO, exactly as device software runs it."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.backend import import_openvino
+from ..runtime.bundle import MODEL, WEIGHTS, Bundle
+from ..runtime.classifier import Classifier
+from .engines import Engine
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenVINOVariant:
+    """A bundle's IR through `runtime.Classifier`."""
+
+    name: str
+    path: str
+    """The bundle's folder."""
+    precision: str
+    crops: str
+    threads: int | None = None
+    """None leaves the number to OpenVINO."""
+    engine: str = "openvino"
+
+    def open(self) -> "OpenVINOEngine":
+        """Verify and load the bundle.
+
+        Raises:
+            BundleError: it is missing or was changed.
+        """
+        return OpenVINOEngine(Classifier.load(self.path, threads=self.threads), self.path)
+
+
+class OpenVINOEngine(Engine):
+    """A loaded `Classifier`."""
+
+    def __init__(self, classifier: Classifier, path: str) -> None:
+        manifest = classifier.manifest
+        self._classifier = classifier
+        self._path = path
+        self.classes = manifest.classes
+        self.preprocessing = manifest.preprocessing
+        self.size_mb = sum(manifest.files[name].size for name in (MODEL, WEIGHTS)) / 1e6
+
+    def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities float32 (C,)."""
+        return self._classifier.infer(image_HW)
+
+    def macs(self) -> int:
+        """Counted in the bundle's graph."""
+        return bundle_macs(Bundle.open(self._path))
+
+
+def bundle_macs(bundle: Bundle) -> int:
+    """Multiply-accumulates of one image in a bundle's graph: convolutions and matrix products."""
+    ov = import_openvino()
+    weights = np.frombuffer(bundle.read(WEIGHTS), dtype=np.uint8)
+    model = ov.Core().read_model(bundle.read(MODEL), ov.Tensor(weights))
+    return sum(_operation_macs(operation) for operation in model.get_ops())
+
+
+def _operation_macs(operation: Any) -> int:
+    kind = operation.get_type_name()
+    if kind not in ("Convolution", "GroupConvolution", "MatMul"):
+        return 0
+    outputs = prod(operation.output(0).shape)
+    if kind == "MatMul":
+        left = operation.input_value(0).shape
+        return int(outputs * left[-2 if operation.get_attributes()["transpose_a"] else -1])
+    # Kernels are (out, in, height, width), with the group in front where there are groups.
+    kernel = operation.input_value(1).shape
+    return int(outputs * prod(kernel[1 if kind == "Convolution" else 2 :]))

@@ -1,0 +1,225 @@
+"""`xopt score`: every metric of one set of predictions with its interval, and the difference to another.
+
+Shapes: N images, C classes.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..datasets import Split
+from ..runtime.console import table
+from .bootstrap import AucIntervals, Interval, PairedDrop, auc_intervals, paired_auc_drop
+from .delong import DelongTest, paired_test
+from .metrics import ClassMetrics, all_metrics, mean_metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSettings:
+    """How predictions are scored."""
+
+    threshold: float = 0.5
+    """A probability at or above it is a positive prediction."""
+    resamples: int = 1000
+    """Bootstrap replicates behind each interval."""
+    seed: int = 0
+    """Of the bootstrap's draws."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold must be in 0..1, got {self.threshold}.")
+        if self.resamples < 2:
+            raise ValueError(f"resamples must be at least 2, got {self.resamples}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A second set of predictions taken as the reference."""
+
+    reference: str
+    """Its name."""
+    paired: PairedDrop
+    """AUC of the reference minus AUC of the predictions."""
+    delong: tuple[DelongTest | None, ...]
+    """Per class; None with fewer than two positives or negatives."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Everything `xopt score` says."""
+
+    split: Split
+    classes: tuple[str, ...]
+    metrics: tuple[ClassMetrics, ...]
+    intervals: AucIntervals
+    settings: ScoreSettings
+    comparison: Comparison | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values; what does not exist is null."""
+        named = zip(self.classes, self.metrics, self.intervals.classes, strict=True)
+        facts: dict[str, Any] = {
+            "images": len(self.split),
+            "patients": len(set(self.split.patients)),
+            "split": self.split.name,
+            "data_digest": self.split.digest,
+            **asdict(self.settings),
+            "classes": {name: _with_interval(m.to_json(), interval) for name, m, interval in named},
+            "mean": _with_interval(mean_metrics(self.metrics), self.intervals.mean),
+            "confusion": {c: asdict(m.confusion) for c, m in zip(self.classes, self.metrics, strict=True)},
+        }
+        if self.comparison is not None:
+            facts["compare"] = _comparison_json(self.comparison, self.classes)
+        return facts
+
+
+def score(
+    split: Split,
+    classes: tuple[str, ...],
+    probabilities_NC: NDArray[np.float64],
+    *,
+    settings: ScoreSettings | None = None,
+    reference_NC: NDArray[np.float64] | None = None,
+    reference: str = "reference",
+) -> Scores:
+    """Score predictions against a split's labels.
+
+    Args:
+        split: N labelled images with their patients.
+        classes: C names in the order of the columns.
+        probabilities_NC: in the split's order, see `predictions.align`.
+        reference_NC: other predictions of the same images, to say how much the AUC drops from these.
+        reference: what to call them.
+
+    Raises:
+        DataError: with a reference, and no class has both labels.
+        ValueError: the arrays do not fit the split.
+    """
+    settings = settings or ScoreSettings()
+    draws = {"resamples": settings.resamples, "seed": settings.seed}
+    comparison = None
+    if reference_NC is not None:
+        columns = zip(split.labels_NC.T, reference_NC.T, probabilities_NC.T, strict=True)
+        comparison = Comparison(
+            reference=reference,
+            paired=paired_auc_drop(split.labels_NC, reference_NC, probabilities_NC, split.patients, **draws),
+            delong=tuple(paired_test(labels, before, after) for labels, before, after in columns),
+        )
+    return Scores(
+        split=split,
+        classes=classes,
+        metrics=all_metrics(split.labels_NC, probabilities_NC, threshold=settings.threshold),
+        intervals=auc_intervals(split.labels_NC, probabilities_NC, split.patients, **draws),
+        settings=settings,
+        comparison=comparison,
+    )
+
+
+def describe(scores: Scores) -> str:
+    """The scores as a table and plain sentences."""
+    facts = scores.to_json()
+    rows = [_row(name, metrics) for name, metrics in facts["classes"].items()]
+    rows.append(_row("mean", facts["mean"]))
+    headings = [
+        "",
+        "AUC",
+        "95 % interval",
+        "AP",
+        "accuracy",
+        "sens.",
+        "spec.",
+        "precision",
+        "F1",
+        "positives",
+    ]
+    return "\n".join([table(headings, rows), "", *_sentences(scores)])
+
+
+def _row(name: str, facts: dict[str, Any]) -> list[str]:
+    interval = facts["auc_ci"]
+    return [
+        name,
+        _number(facts["auc"], 4),
+        "-" if interval is None else f"{interval[0]:.4f} .. {interval[1]:.4f}",
+        _number(facts["average_precision"]),
+        *(_number(facts[key]) for key in ("accuracy", "sensitivity", "specificity", "precision", "f1")),
+        str(facts.get("positives", "")),
+    ]
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _sentences(scores: Scores) -> list[str]:
+    split, settings = scores.split, scores.settings
+    lines = [
+        f"{len(split)} images of split {split.name}, {_patients(split)}; positive at {settings.threshold:g} "
+        f"and above; intervals from {settings.resamples} bootstrap resamples of {_unit(split)}."
+    ]
+    undefined = [c for c, m in zip(scores.classes, scores.metrics, strict=True) if m.auc is None]
+    if undefined:
+        lines.append(f"Without both positive and negative images, so in no mean: {', '.join(undefined)}.")
+    return lines if scores.comparison is None else [*lines, *_compared(scores.comparison, scores)]
+
+
+def _compared(comparison: Comparison, scores: Scores) -> list[str]:
+    paired = comparison.paired
+    verdict = "no difference can be told on these images"
+    if paired.lower > 0:
+        verdict = "a loss that chance does not explain"
+    if paired.upper < 0:
+        verdict = "a gain that chance does not explain"
+    lines = [
+        f"Mean AUC drop against {comparison.reference}: {paired.drop:+.4f} "
+        f"(95 % interval {paired.lower:+.4f} .. {paired.upper:+.4f}, p = {paired.p_value:.3g}, paired over "
+        f"{_unit(scores.split)}): {verdict}."
+    ]
+    clear = [
+        f"{name} {drop.drop:+.4f} ({drop.lower:+.4f} .. {drop.upper:+.4f})"
+        for name, drop in zip(scores.classes, paired.classes, strict=True)
+        if drop is not None and (drop.lower > 0 or drop.upper < 0)
+    ]
+    if clear:
+        lines.append(
+            f"Findings whose own interval leaves out zero (one in twenty does by chance): {', '.join(clear)}."
+        )
+    return lines
+
+
+def _patients(split: Split) -> str:
+    return f"{len(set(split.patients))} patients" if split.patients_known else "patients not known"
+
+
+def _unit(split: Split) -> str:
+    return "patients" if split.patients_known else "images"
+
+
+def _with_interval(facts: dict[str, Any], interval: Interval | None) -> dict[str, Any]:
+    # Beside the value it belongs to.
+    return {"auc": facts["auc"], "auc_ci": None if interval is None else interval.to_json(), **facts}
+
+
+def _comparison_json(comparison: Comparison, classes: tuple[str, ...]) -> dict[str, Any]:
+    paired = comparison.paired
+    per_class = {
+        name: None
+        if drop is None
+        else {
+            "auc_drop": drop.drop,
+            "ci": [drop.lower, drop.upper],
+            "p_value": drop.p_value,
+            "delong_p_value": None if test is None else test.p_value,
+        }
+        for name, drop, test in zip(classes, paired.classes, comparison.delong, strict=True)
+    }
+    return {
+        "reference": comparison.reference,
+        "mean_auc_drop": paired.drop,
+        "ci": [paired.lower, paired.upper],
+        "p_value": paired.p_value,
+        "standard_error": paired.standard_error,
+        "classes": per_class,
+    }

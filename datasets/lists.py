@@ -1,0 +1,146 @@
+"""The list-file format: `<split>_list.txt`, one image a line, its name and then a 0 or 1 for every class.
+
+    00000061_012.jpg 0 0 1 1 0 0 1 0 0 1 0 0 1 0
+
+Names may hold sub-folders; whitespace or commas separate. Images lie under `<split>/`, under
+`images/`, or beside the lists. `classes.txt` names the classes, one a line; without it they are
+the 14 findings of ChestX-ray14. This is the layout in which the public CheXNet code releases its
+splits of ChestX-ray14.
+"""
+
+import re
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+
+from ..runtime.errors import DataError
+from .records import Dataset, Split, patient_of
+
+FINDINGS = (
+    "Atelectasis",
+    "Cardiomegaly",
+    "Effusion",
+    "Infiltration",
+    "Mass",
+    "Nodule",
+    "Pneumonia",
+    "Pneumothorax",
+    "Consolidation",
+    "Edema",
+    "Emphysema",
+    "Fibrosis",
+    "Pleural_Thickening",
+    "Hernia",
+)
+"""The 14 findings of ChestX-ray14 (Wang et al., CVPR 2017), in the order of its public list files."""
+
+_ENDING = "_list.txt"
+# An empty field between two commas stays a field, so that a missing label is seen.
+_SEPARATOR = re.compile(r"\s*,\s*|\s+")
+# What people meet first stands first; other splits follow by name.
+_USUAL_ORDER = ("train", "val", "test")
+
+
+def recognises(path: Path) -> bool:
+    """Whether `path` is a list file or a folder that holds one."""
+    return bool(_list_files(path))
+
+
+def read(path: Path) -> Dataset:
+    """Read every list of a folder, or one list file.
+
+    Raises:
+        DataError: there is no list, or a line is malformed (file, line number and what was found are named).
+    """
+    files = _list_files(path)
+    if not files:
+        raise DataError(f"no list file in {path}; wanted <split>{_ENDING}, such as train{_ENDING}")
+    folder = path if path.is_dir() else path.parent
+    classes, origin = _read_classes(folder)
+    splits = {name: _read_list(file, name, classes, origin) for name, file in files.items()}
+    return Dataset(name=path.resolve().name.removesuffix(_ENDING), root=path, classes=classes, splits=splits)
+
+
+def _list_files(path: Path) -> dict[str, Path]:
+    candidates = path.glob(f"?*{_ENDING}") if path.is_dir() else [path]
+    found = {
+        file.name.removesuffix(_ENDING): file
+        for file in sorted(candidates)
+        if file.is_file() and file.name.endswith(_ENDING) and file.name != _ENDING
+    }
+    usual = {name: found[name] for name in _USUAL_ORDER if name in found}
+    return usual | found
+
+
+def _read_classes(folder: Path) -> tuple[tuple[str, ...], str]:
+    """The class names, and where they come from, in words."""
+    file = folder / "classes.txt"
+    if not file.exists():
+        return FINDINGS, f"the 14 findings of ChestX-ray14, as there is no {file.name}"
+    names: dict[str, int] = {}
+    for number, line in _lines(file):
+        name = line.strip()
+        if name in names:
+            raise DataError(f"{file}, line {number}: class {name!r} stands on line {names[name]} already")
+        names[name] = number
+    if not names:
+        raise DataError(f"{file} is empty; wanted one class name a line")
+    return tuple(names), f"the classes of {file.name}"
+
+
+def _read_list(file: Path, name: str, classes: tuple[str, ...], origin: str) -> Split:
+    first_seen: dict[str, int] = {}
+    rows: list[list[int]] = []
+    for number, line in _lines(file):
+        image, *labels = _SEPARATOR.split(line.strip())
+        place = f"{file}, line {number}"
+        _check_name(image, place)
+        if image in first_seen:
+            raise DataError(f"{place}: image {image} stands on line {first_seen[image]} already")
+        if len(labels) != len(classes):
+            raise DataError(f"{place}: wanted {len(classes)} labels ({origin}), found {len(labels)}")
+        for label in labels:
+            if label not in ("0", "1"):
+                raise DataError(f"{place}: a label must be 0 or 1, found {label!r}")
+        first_seen[image] = number
+        rows.append([int(label) for label in labels])
+    if not rows:
+        raise DataError(f"{file} is empty; wanted one image a line, its name and then {len(classes)} labels")
+    images = tuple(first_seen)
+    return Split(
+        name=name,
+        images=images,
+        labels_NC=np.array(rows, dtype=np.uint8),
+        patients=tuple(map(patient_of, images)),
+        folders=(file.parent / name, file.parent / "images", file.parent),
+    )
+
+
+def _check_name(image: str, place: str) -> None:
+    # A list from elsewhere must not make xopt read files outside its folder, on any system's path rules.
+    for path in (PurePosixPath(image), PureWindowsPath(image)):
+        if path.anchor or ".." in path.parts:
+            raise DataError(
+                f"{place}: an image name must stay inside the folder (no / first, no ..), found {image!r}"
+            )
+    if not image or not image.isprintable():
+        raise DataError(f"{place}: an image name must be printable text, found {image!r}")
+
+
+def _lines(file: Path) -> list[tuple[int, str]]:
+    """The lines that hold something, with their numbers from 1."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {file}: {error.strerror or error}") from error
+    lines = []
+    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
+        try:
+            line = raw.decode()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{file}, line {number}: not UTF-8 text, found byte 0x{raw[error.start]:02x}"
+            ) from error
+        if line.strip():
+            lines.append((number, line))
+    return lines

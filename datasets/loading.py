@@ -1,0 +1,49 @@
+"""A split's images, decoded and resized, as one array."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.console import progress
+from ..runtime.preprocessing import Preprocessing
+from .records import Split
+
+
+def load_images(
+    split: Split, preprocessing: Preprocessing, *, workers: int | None = None
+) -> NDArray[np.uint8]:
+    """Decode and resize every image of a split, several at a time.
+
+    Args:
+        split: N images.
+        preprocessing: its `size` is the side of the result.
+        workers: threads; None takes one for each CPU this process may use.
+
+    Returns:
+        uint8 (N, size, size), in the split's order; N * size * size bytes.
+
+    Raises:
+        DataError: an image is absent.
+        InputError: an image cannot be decoded; the message names it.
+    """
+    from ..runtime import image
+
+    size = preprocessing.size
+    images_NHW = np.empty((len(split), size, size), dtype=np.uint8)
+
+    def load_one(index: int) -> None:
+        images_NHW[index] = image.load(split.path(index), preprocessing)
+
+    # Decoding and resizing release the GIL, so threads are enough and nothing is copied between processes.
+    with ThreadPoolExecutor(max_workers=workers or _cpus()) as pool:
+        for _ in progress(
+            pool.map(load_one, range(len(split))), label=f"reading {split.name}", total=len(split)
+        ):
+            pass
+    return images_NHW
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

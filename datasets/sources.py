@@ -1,0 +1,76 @@
+"""One argument for every data source: its format is recognised by what is there, or named."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..runtime.errors import DataError
+from . import lists
+from .records import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """One way in which labelled images are released."""
+
+    name: str
+    """What `--format` calls it."""
+    looks_like: str
+    """What marks it, in words, for the message about a source that nobody recognises."""
+    recognises: Callable[[Path], bool]
+    """Whether an existing file or folder is of this format, told from names alone."""
+    read: Callable[[Path], Dataset]
+    """Read its labels; images are not opened."""
+
+
+FORMATS = (
+    Format(
+        name="list",
+        looks_like="a folder with <split>_list.txt files, or one such file",
+        recognises=lists.recognises,
+        read=lists.read,
+    ),
+)
+"""Every format there is, in the order in which they are tried."""
+
+
+def open_source(source: str | Path, format: str | None = None) -> Dataset:  # noqa: A002
+    """Open a data source; labels are read, images are not.
+
+    Args:
+        source: a folder or file.
+        format: name of one of FORMATS; None recognises it by what is there.
+
+    Raises:
+        DataError: nothing is there, no format recognises it, or its labels are malformed.
+    """
+    path = Path(source)
+    if not path.exists():
+        raise DataError(f"no data at {path}; give a folder or file that exists")
+    if format is not None:
+        return _named(format).read(path)
+    for candidate in FORMATS:
+        if candidate.recognises(path):
+            return candidate.read(path)
+    wanted = "; ".join(f"{f.looks_like} (--format {f.name})" for f in FORMATS)
+    raise DataError(f"{path} is in no format known here: looked for {wanted}; found {_what_is_at(path)}")
+
+
+def _named(name: str) -> Format:
+    for candidate in FORMATS:
+        if candidate.name == name:
+            return candidate
+    raise DataError(f"no data format {name!r}; there is: {', '.join(f.name for f in FORMATS)}")
+
+
+def _what_is_at(path: Path, *, most: int = 5) -> str:
+    if not path.is_dir():
+        return "a file"
+    try:
+        names = sorted(entry.name + "/" * entry.is_dir() for entry in path.iterdir())
+    except OSError as error:
+        raise DataError(f"cannot look into {path}: {error.strerror}") from error
+    if not names:
+        return "an empty folder"
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

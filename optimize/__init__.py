@@ -1,0 +1,57 @@
+"""Checkpoint to edge: export to OpenVINO, calibration, INT8, the gate on AUC.
+
+    from xopt.optimize import export_checkpoint, quantize_bundle
+
+The names below are resolved when they are first used, since what stands behind them is heavy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .calibration import CalibrationSet, draw_calibration, stratified_sample
+    from .export import Exported, ExportSettings, export_checkpoint
+    from .gate import GateResult, GateSettings, Verdict, judge, run_gate
+    from .int8 import Quantized, RejectedError, quantize_bundle
+    from .parity import ExportParity
+    from .quantize import QuantizeSettings, quantize_model
+
+__all__ = [
+    "CalibrationSet",
+    "ExportParity",
+    "ExportSettings",
+    "Exported",
+    "GateResult",
+    "GateSettings",
+    "QuantizeSettings",
+    "Quantized",
+    "RejectedError",
+    "Verdict",
+    "draw_calibration",
+    "export_checkpoint",
+    "judge",
+    "quantize_bundle",
+    "quantize_model",
+    "run_gate",
+    "stratified_sample",
+]
+
+_HOMES = {
+    "calibration": ("CalibrationSet", "draw_calibration", "stratified_sample"),
+    "export": ("ExportSettings", "Exported", "export_checkpoint"),
+    "gate": ("GateResult", "GateSettings", "Verdict", "judge", "run_gate"),
+    "int8": ("Quantized", "RejectedError", "quantize_bundle"),
+    "parity": ("ExportParity",),
+    "quantize": ("QuantizeSettings", "quantize_model"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

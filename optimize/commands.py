@@ -1,0 +1,152 @@
+"""export, quantize, demo: from a checkpoint to bundles, and the whole way at once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..runtime.console import ForceOption, JsonOption, note, show
+
+app = typer.Typer()
+
+reference_loader = ""
+"""Where the demo's PyTorch reference is loaded, "module:function". Set by the command line."""
+
+OutOption = Annotated[Path, typer.Option("--out", help="The bundle's folder.", metavar="BUNDLE")]
+FormatOption = Annotated[
+    str | None, typer.Option("--format", help="The data's format, where it is not recognised by itself.")
+]
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            help="A run folder, a checkpoint's .json, or a .safetensors/.pth/.pth.tar/.pt file.",
+            metavar="CHECKPOINT_OR_RUN",
+        ),
+    ],
+    out: OutOption,
+    crops: Annotated[str, typer.Option("--crops", help="Crop plan: center, five or ten.")] = "ten",
+    arch: Annotated[
+        str | None, typer.Option("--arch", help="For a bare weights file: its architecture.")
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--classes",
+            help="For a bare weights file: a file with one class name a line, or nih14.",
+            metavar="FILE",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Measure parity on these images; on phantoms by default.", metavar="SOURCE"
+        ),
+    ] = None,
+    format: FormatOption = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The bundle's name; its folder's by default.")
+    ] = None,
+    intended_use: Annotated[
+        str | None,
+        typer.Option("--intended-use", help="What the bundle is for, and what not.", metavar="TEXT"),
+    ] = None,
+    force: ForceOption = False,
+    json_target: JsonOption = None,
+) -> None:
+    """Export a checkpoint to an FP32 bundle (ONNX and OpenVINO), and prove that it answers like PyTorch."""
+    from ..datasets import open_source
+    from ..runtime.files import check_free
+    from ..train.checkpoints import load_checkpoint, read_classes
+    from .export import INTENDED_USE, ExportSettings, export_checkpoint
+    from .summary import describe_export, export_facts
+
+    settings = ExportSettings(crops=crops, name=name, intended_use=intended_use or INTENDED_USE)
+    check_free(out, force=force)
+    dataset = open_source(data, format) if data is not None else None
+    loaded = load_checkpoint(
+        checkpoint, architecture=arch, classes=read_classes(classes) if classes is not None else None
+    )
+    made = export_checkpoint(loaded, out, settings=settings, dataset=dataset, force=force)
+    show(describe_export(made), export_facts(made), json_target)
+
+
+@app.command()
+def quantize(
+    bundle: Annotated[Path, typer.Argument(help="The FP32 bundle.", metavar="BUNDLE")],
+    data: Annotated[
+        Path,
+        typer.Option("--data", help="Labelled images: train calibrates, --split gates.", metavar="SOURCE"),
+    ],
+    out: OutOption,
+    max_auc_drop: Annotated[
+        float, typer.Option("--max-auc-drop", help="Largest drop in mean AUC, by its 95 % upper bound.")
+    ] = 0.01,
+    calibration_size: Annotated[
+        int, typer.Option("--calibration-size", min=1, help="Calibration images, of the train split.")
+    ] = 300,
+    split: Annotated[str, typer.Option("--split", help="The split that gates.")] = "val",
+    preset: Annotated[str, typer.Option("--preset", help="mixed or performance.")] = "mixed",
+    keep_float: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep-float", help="A layer to leave in floating point (repeatable).", metavar="LAYER"
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the calibration images.")] = 0,
+    format: FormatOption = None,
+    force: ForceOption = False,
+    json_target: JsonOption = None,
+) -> None:
+    """Quantize an FP32 bundle to INT8; it is written only if it passes the gate on its drop in AUC.
+
+    Exit code 3 if it does not pass: the candidate is kept as OUT.rejected, with the reason.
+    """
+    from ..datasets import open_source
+    from ..runtime.bundle import Bundle
+    from .gate import GateSettings
+    from .int8 import RejectedError, quantize_bundle
+    from .quantize import QuantizeSettings
+    from .summary import describe_quantized, quantized_facts
+
+    settings = QuantizeSettings(
+        calibration_size=calibration_size,
+        preset=preset,
+        keep_floating_point=tuple(keep_float or ()),
+        seed=seed,
+    )
+    gate = GateSettings(max_auc_drop=max_auc_drop, split=split)
+    parent = Bundle.open(bundle)
+    try:
+        made = quantize_bundle(
+            parent, open_source(data, format), out, settings=settings, gate=gate, force=force
+        )
+    except RejectedError as rejected:
+        if json_target is not None:
+            show(str(rejected), quantized_facts(rejected.result, parent), json_target)
+        raise
+    show(describe_quantized(made, parent), quantized_facts(made, parent), json_target)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="The folder to write.", metavar="DIR")] = Path("demo"),
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Labelled images in place of phantoms: train, val, test.", metavar="SOURCE"
+        ),
+    ] = None,
+    format: FormatOption = None,
+    force: ForceOption = False,
+    json_target: JsonOption = None,
+) -> None:
+    """Run the whole pipeline in minutes: data, training, export, INT8, predictions, benchmark, report."""
+    from .demo import DemoSettings, demonstrate, describe
+
+    settings = DemoSettings(source=data, format=format)
+    made = demonstrate(out, settings=settings, say=note, reference_loader=reference_loader, force=force)
+    show(describe(made), made.to_json(), json_target)

@@ -1,0 +1,172 @@
+"""Checkpoint to FP32 bundle: ONNX, OpenVINO IR, golden images, and proof that it is the same network."""
+
+import re
+import time
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..datasets import Dataset
+from ..datasets.phantoms import draw
+from ..runtime.backend import PRECISION_HINT, OpenVINOBackend
+from ..runtime.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
+from ..runtime.crops import CROP_PLANS
+from ..runtime.errors import OutputError, UsageError
+from ..runtime.files import check_free
+from ..runtime.golden import encode_golden
+from ..runtime.manifest import Manifest, Port
+from ..runtime.preprocessing import Preprocessing
+from ..runtime.requires import need
+from ..train.checkpoints import Checkpoint
+from .parity import MAX_DIFFERENCE, ExportParity, measure_export, parity_images
+from .tensors import INPUT, OUTPUT
+
+INTENDED_USE = "Research and development. Not a medical device; not for diagnosis."
+GOLDEN_IMAGES = 4
+GOLDEN_TOLERANCE = 1e-4
+"""Float32 sums are taken in another order on another CPU; probabilities then differ by about 1e-6."""
+_GOLDEN_SEED = 20
+_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """What an export may choose."""
+
+    crops: str = "ten"
+    """Crop plan, one of runtime.crops.CROP_PLANS."""
+    name: str | None = None
+    """The bundle's name; by default that of its folder."""
+    intended_use: str = INTENDED_USE
+    """What the bundle is for, and what not."""
+
+    def __post_init__(self) -> None:
+        if self.crops not in CROP_PLANS:
+            raise UsageError(f"crops must be one of {', '.join(CROP_PLANS)}, got {self.crops!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What an export made."""
+
+    bundle: Bundle
+    parity: ExportParity
+    seconds: dict[str, float]
+    """Seconds per phase."""
+
+
+def export_checkpoint(
+    checkpoint: Checkpoint,
+    out: Path,
+    *,
+    settings: ExportSettings | None = None,
+    dataset: Dataset | None = None,
+    force: bool = False,
+) -> Exported:
+    """Export a checkpoint to an FP32 bundle.
+
+    The bundle holds no time and no path: the same checkpoint, images and versions give the same digest.
+
+    Args:
+        checkpoint: as loaded by train.checkpoints.
+        out: the bundle's folder.
+        settings: crop plan, name and intended use.
+        dataset: where the images come from on which parity is measured; synthetic phantoms without one.
+        force: replace a bundle that is there.
+
+    Raises:
+        OutputError: the graph answers otherwise than the PyTorch network, or `out` may not be written.
+        CheckpointError: torch cannot export the network.
+        DataError, InputError: an image of the dataset cannot be used.
+        DependencyError: onnx, onnxscript or torch is not installed.
+    """
+    need("torch", "torchvision", "onnx", "onnxscript", "safetensors", extra="optimize")
+    check_free(out, force=force)
+    chosen = settings or ExportSettings()
+    from .graph import InferenceGraph
+    from .ir import encode_ir, from_onnx
+    from .onnx_graph import to_onnx
+
+    preprocessing = replace(checkpoint.preprocessing, crops=chosen.crops)
+    name = chosen.name or bundle_name(out)
+    started = time.perf_counter()
+    graph = InferenceGraph(checkpoint.network, preprocessing, checkpoint.task).eval()
+    onnx = to_onnx(graph, size=preprocessing.size)
+    exported = time.perf_counter()
+    xml, weights = encode_ir(from_onnx(onnx, size=preprocessing.size, name=name))
+    backend = OpenVINOBackend(xml, weights)
+    converted = time.perf_counter()
+    parity = measure_export(checkpoint, preprocessing, backend, parity_images(dataset, preprocessing))
+    measured = time.perf_counter()
+    if not parity.max_difference <= MAX_DIFFERENCE:
+        raise OutputError(
+            f"the exported graph differs from PyTorch by {parity.max_difference:.2g} in probability, allowed "
+            f"is {MAX_DIFFERENCE:.0e}; {out} was not written; try other versions of torch or openvino"
+        )
+    golden = golden_images(backend, preprocessing.size)
+    manifest = _manifest(checkpoint, preprocessing, chosen, name, parity)
+    files = {MODEL: xml, WEIGHTS: weights, ONNX: onnx, GOLDEN: golden}
+    return Exported(
+        bundle=write_bundle(out, manifest, files, force=force),
+        parity=parity,
+        seconds={
+            "onnx": exported - started,
+            "openvino": converted - exported,
+            "parity": measured - converted,
+            "total": time.perf_counter() - started,
+        },
+    )
+
+
+def golden_images(backend: OpenVINOBackend, size: int) -> bytes:
+    """The bytes of golden.npz: phantoms, so that no patient's image ships, with what the backend answers."""
+    import numpy as np
+
+    images_NHW = draw(GOLDEN_IMAGES, seed=_GOLDEN_SEED, size=size).images_NHW
+    return encode_golden(images_NHW, np.stack([backend.infer(image) for image in images_NHW]))
+
+
+def bundle_name(out: Path) -> str:
+    """A bundle's name by its folder: `chexnet-int8` for chexnet-int8.xopt."""
+    return re.sub(r"\.xopt$", "", out.resolve().name)
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of xopt and of the packages that made a bundle."""
+    return {"xopt": __version__, **{package: metadata.version(package) for package in packages}}
+
+
+def _manifest(
+    checkpoint: Checkpoint,
+    preprocessing: Preprocessing,
+    settings: ExportSettings,
+    name: str,
+    parity: ExportParity,
+) -> Manifest:
+    size = preprocessing.size
+    provenance: dict[str, Any] = {
+        "checkpoint": {
+            "file": checkpoint.source,
+            "sha256": checkpoint.digest,
+            "architecture": checkpoint.architecture,
+            "notes": checkpoint.notes,
+        },
+        "parity": parity.to_json(),
+        "inference_precision": PRECISION_HINT,
+        "versions": versions("openvino", "torch", "torchvision", "onnx", "onnxscript", "numpy"),
+    }
+    return Manifest(
+        name=name,
+        task=checkpoint.task,
+        classes=checkpoint.classes,
+        thresholds=dict.fromkeys(checkpoint.classes, _THRESHOLD),
+        preprocessing=preprocessing,
+        inputs=(Port(name=INPUT, shape=(1, size, size), dtype="uint8"),),
+        outputs=(Port(name=OUTPUT, shape=(1, len(checkpoint.classes)), dtype="float32"),),
+        precision="FP32",
+        golden={"images": GOLDEN_IMAGES, "tolerance": GOLDEN_TOLERANCE},
+        provenance=provenance,
+        intended_use=settings.intended_use,
+    )

@@ -1,0 +1,205 @@
+"""The gate: did the candidate keep the reference's mean AUC, as far as the images can tell?
+
+The drop is measured on the same images and the same resamples of patients (benchmarks.bootstrap). A
+candidate passes when the one-sided 95 % upper bound of the drop is within the margin: a non-inferiority
+test (Walker and Nowacki 2011), in which too few images cannot pass by chance of being too few.
+
+Shape suffixes: N images, C classes.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..benchmarks.bootstrap import PairedDrop, paired_auc_drop
+from ..benchmarks.metrics import mean_auc, roc_auc
+from ..datasets import Split
+from ..runtime.errors import DataError, UsageError
+
+Outcome = Literal["passed", "failed", "too_few"]
+
+MIN_PATIENTS = 30
+"""Below this the bootstrap's own intervals are too narrow, down to no width at all for a single patient."""
+# Normal quantiles: one-sided 95 % confidence, and an 80 % chance to pass with as many images as we name.
+_Z_CONFIDENCE, _Z_POWER = 1.645, 0.842
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateSettings:
+    """What a candidate has to keep."""
+
+    max_auc_drop: float = 0.01
+    """Largest drop in mean AUC that is allowed, in AUC. Negative: the candidate has to be better."""
+    split: str = "val"
+    """The split that is scored."""
+    resamples: int = 2000
+    """Bootstrap replicates."""
+    seed: int = 0
+    """Of the bootstrap."""
+
+    def __post_init__(self) -> None:
+        if not -1 <= self.max_auc_drop <= 1:
+            raise UsageError(f"the allowed drop in AUC must be in -1..1, got {self.max_auc_drop}")
+        if self.resamples < 100:
+            raise UsageError(f"the gate needs at least 100 resamples, got {self.resamples}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the gate says of a candidate."""
+
+    outcome: Outcome
+    """passed; failed: the drop itself is too large; too_few: the images cannot tell."""
+    reason: str
+    """One line: what was measured and what follows."""
+    drop: PairedDrop
+    """The drop in mean AUC with its bounds."""
+    images_needed: int | None
+    """About how many images like these would tell; None unless too_few."""
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome == "passed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateResult:
+    """A verdict with what it was measured on."""
+
+    verdict: Verdict
+    settings: GateSettings
+    dataset: str
+    """The dataset's name."""
+    digest: str
+    """SHA-256 over the names and labels that were scored."""
+    classes: tuple[str, ...]
+    reference_auc: float
+    """Mean AUC over the classes that have both labels."""
+    candidate_auc: float
+    reference_aucs: tuple[float | None, ...] = field(default=())
+    """Per class; None without both labels."""
+    candidate_aucs: tuple[float | None, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values, for a manifest."""
+        drop = self.verdict.drop
+        per_class = zip(self.classes, self.reference_aucs, self.candidate_aucs, strict=True)
+        return {
+            "outcome": self.verdict.outcome,
+            "reason": self.verdict.reason,
+            "max_auc_drop": self.settings.max_auc_drop,
+            "auc_reference": self.reference_auc,
+            "auc_candidate": self.candidate_auc,
+            "auc_drop": drop.drop,
+            "auc_drop_ci": [drop.lower, drop.upper],
+            "auc_drop_upper_one_sided": drop.upper_one_sided,
+            "standard_error": drop.standard_error,
+            "resamples": drop.resamples,
+            "seed": self.settings.seed,
+            "data": self.dataset,
+            "split": self.settings.split,
+            "digest": self.digest,
+            "images": drop.images,
+            "patients": drop.patients,
+            "images_needed": self.verdict.images_needed,
+            "classes": {name: {"reference": r, "candidate": c} for name, r, c in per_class},
+        }
+
+
+def check_gate_split(split: Split) -> None:
+    """Check before long work that a split can gate at all.
+
+    Raises:
+        DataError: no class has both labels, so there is no AUC.
+    """
+    positives_C = split.labels_NC.sum(axis=0)
+    if not ((positives_C > 0) & (positives_C < len(split))).any():
+        raise DataError(
+            f"split {split.name} has {len(split)} images and no class with both positive and negative ones, "
+            "so there is no AUC to gate on; use a split with labels of both kinds"
+        )
+
+
+def run_gate(
+    dataset: str,
+    classes: tuple[str, ...],
+    split: Split,
+    reference_NC: NDArray[np.float32],
+    candidate_NC: NDArray[np.float32],
+    settings: GateSettings,
+) -> GateResult:
+    """Compare a candidate's probabilities with the reference's on a labelled split.
+
+    Args:
+        dataset: the dataset's name, for the record.
+        classes: names of the C columns.
+        split: N images with labels and patients.
+        reference_NC: probabilities of the reference, in the split's order.
+        candidate_NC: probabilities of the candidate.
+        settings: what is allowed.
+
+    Raises:
+        DataError: no class has both labels.
+    """
+    check_gate_split(split)
+    labels_NC = split.labels_NC
+    drop = paired_auc_drop(
+        labels_NC,
+        reference_NC.astype(np.float64),
+        candidate_NC.astype(np.float64),
+        split.patients,
+        resamples=settings.resamples,
+        seed=settings.seed,
+    )
+    reference_auc, candidate_auc = mean_auc(labels_NC, reference_NC), mean_auc(labels_NC, candidate_NC)
+    if reference_auc is None or candidate_auc is None:
+        raise DataError(f"split {split.name} has no class with both labels, so there is no AUC")
+    columns = range(len(classes))
+    return GateResult(
+        verdict=judge(drop, settings.max_auc_drop),
+        settings=settings,
+        dataset=dataset,
+        digest=split.digest,
+        classes=classes,
+        reference_auc=reference_auc,
+        candidate_auc=candidate_auc,
+        reference_aucs=tuple(roc_auc(labels_NC[:, c], reference_NC[:, c]) for c in columns),
+        candidate_aucs=tuple(roc_auc(labels_NC[:, c], candidate_NC[:, c]) for c in columns),
+    )
+
+
+def judge(drop: PairedDrop, max_auc_drop: float) -> Verdict:
+    """Turn a measured drop into a verdict."""
+    found = (
+        f"mean AUC drop {drop.drop:.4f}, 95 % upper bound {drop.upper_one_sided:.4f}, allowed "
+        f"{max_auc_drop:.4f}, on {drop.images} images of {drop.patients} patients"
+    )
+    if drop.patients >= MIN_PATIENTS and drop.upper_one_sided <= max_auc_drop:
+        return Verdict(outcome="passed", reason=f"within the margin: {found}", drop=drop, images_needed=None)
+    if drop.drop >= max_auc_drop or drop.lower_one_sided > max_auc_drop:
+        reason = f"the drop itself is too large, more images would not help: {found}"
+        return Verdict(outcome="failed", reason=reason, drop=drop, images_needed=None)
+    needed = _images_needed(drop, max_auc_drop)
+    reason = f"too few images to tell, about {needed} like these would: {found}"
+    return Verdict(outcome="too_few", reason=reason, drop=drop, images_needed=needed)
+
+
+def _images_needed(drop: PairedDrop, max_auc_drop: float) -> int:
+    """About how many images a candidate with this drop needs to pass, four times in five.
+
+    The standard error falls with the square root of the number of images, so the drop plus
+    (1.645 + 0.842) standard errors is within the margin from n * (2.487 * SE / (margin - drop))^2 on.
+    """
+    room = max_auc_drop - drop.drop
+    statistical = drop.images * ((_Z_CONFIDENCE + _Z_POWER) * drop.standard_error / room) ** 2
+    least = drop.images * MIN_PATIENTS / drop.patients
+    return _two_digits(max(statistical, least, drop.images + 1))
+
+
+def _two_digits(count: float) -> int:
+    """Rounded up to two digits, since the rest would be false precision."""
+    unit = 10 ** max(0, math.floor(math.log10(count)) - 1)
+    return math.ceil(count / unit) * unit

@@ -1,0 +1,215 @@
+"""FP32 bundle to INT8 bundle: calibrate, quantize, and write only what passes the gate.
+
+Shape suffixes: N images, C classes.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..datasets import Dataset, Split, load_images
+from ..runtime.backend import PRECISION_HINT, OpenVINOBackend
+from ..runtime.bundle import GOLDEN, MODEL, WEIGHTS, Bundle, write_bundle
+from ..runtime.console import progress
+from ..runtime.errors import BundleError, DataError, GateError, UsageError
+from ..runtime.files import check_free
+from ..runtime.manifest import Manifest
+from ..runtime.preprocessing import Preprocessing
+from ..runtime.requires import need
+from .calibration import TRAIN, CalibrationSet, draw_calibration
+from .export import GOLDEN_IMAGES, bundle_name, golden_images, versions
+from .gate import GateResult, GateSettings, check_gate_split, run_gate
+from .memory import peak_memory_mb
+from .quantize import QuantizeSettings
+
+GOLDEN_TOLERANCE = 0.1
+"""See docs/decisions/0022."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantized:
+    """What quantizing made, passed or not."""
+
+    bundle: Bundle
+    """The INT8 bundle, at OUT, or at OUT.rejected where it did not pass."""
+    gate: GateResult
+    calibration: CalibrationSet
+    seconds: dict[str, float]
+    """Seconds per phase: calibration images, quantize, gate."""
+    peak_memory_mb: float | None
+    """The most memory this process held up to the end of quantizing, in MB."""
+
+
+class RejectedError(GateError):
+    """The candidate did not pass; `result` holds it, and why."""
+
+    def __init__(self, message: str, result: Quantized) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+def quantize_bundle(
+    parent: Bundle,
+    dataset: Dataset,
+    out: Path,
+    *,
+    settings: QuantizeSettings | None = None,
+    gate: GateSettings | None = None,
+    force: bool = False,
+) -> Quantized:
+    """Quantize an FP32 bundle and gate the result on its drop in mean AUC.
+
+    Args:
+        parent: an FP32 bundle of `xopt export`.
+        dataset: its train split calibrates, the gate's split decides.
+        out: the INT8 bundle's folder.
+        settings: how to quantize.
+        gate: what has to be kept.
+        force: replace bundles at `out` and `out`.rejected.
+
+    Raises:
+        RejectedError: the candidate did not pass; it is at `out`.rejected, and `out` was not written.
+        BundleError: the bundle is no FP32 bundle of xopt.
+        DataError, InputError: the dataset lacks a split, a class or an image.
+        UsageError: settings that cannot work together.
+        OutputError: `out` or `out`.rejected may not be written.
+        DependencyError: nncf or scikit-learn is not installed.
+    """
+    need("nncf", "sklearn", "scipy", extra="optimize")
+    how, margin = settings or QuantizeSettings(), gate or GateSettings()
+    rejected = out.with_name(f"{out.name}.rejected")
+    for place in (out, rejected):
+        check_free(place, force=force)
+        if place.resolve() == parent.path.resolve():
+            raise UsageError(f"{place} is the bundle to be quantized; choose another --out")
+    if parent.manifest.precision != "FP32":
+        raise BundleError(f"{parent.path} is {parent.manifest.precision} already; quantize the FP32 bundle")
+    split = gate_split(dataset, parent.manifest, margin)
+    from .ir import encode_ir, read_ir
+    from .quantize import quantize_model
+
+    preprocessing = parent.manifest.preprocessing
+    clock = _Clock()
+    model = read_ir(parent.read(MODEL), parent.read(WEIGHTS))
+    calibration = draw_calibration(dataset, how.calibration_size, seed=how.seed)
+    images_NHW = load_images(calibration.images, preprocessing)
+    clock.lap("calibration_images")
+    xml, weights = encode_ir(quantize_model(model, images_NHW, preprocessing, how))
+    candidate = OpenVINOBackend(xml, weights)
+    clock.lap("quantize")
+    peak = peak_memory_mb()
+    reference = OpenVINOBackend(parent.read(MODEL), parent.read(WEIGHTS))
+    result = _measure(dataset, split, preprocessing, parent.manifest.classes, reference, candidate, margin)
+    clock.lap("gate")
+    provenance = _provenance(parent, calibration, how, result, clock.seconds, peak)
+    manifest = replace(
+        parent.manifest,
+        name=bundle_name(out),
+        precision="INT8",
+        golden={"images": GOLDEN_IMAGES, "tolerance": GOLDEN_TOLERANCE},
+        provenance=provenance,
+    )
+    files = {MODEL: xml, WEIGHTS: weights, GOLDEN: golden_images(candidate, preprocessing.size)}
+    passed = result.verdict.passed
+    made = Quantized(
+        bundle=write_bundle(out if passed else rejected, manifest, files, force=force),
+        gate=result,
+        calibration=calibration,
+        seconds=clock.seconds,
+        peak_memory_mb=peak,
+    )
+    if not passed:
+        raise RejectedError(
+            f"{out} was not written: {result.verdict.reason}; the candidate is kept at {rejected}", made
+        )
+    return made
+
+
+def gate_split(dataset: Dataset, manifest: Manifest, gate: GateSettings) -> Split:
+    """The split that gates, its label columns in the order of the bundle's classes.
+
+    Raises:
+        UsageError: it is the training split.
+        DataError: there is no such split, its classes are others, or it has no AUC.
+    """
+    if gate.split == TRAIN:
+        raise UsageError(f"the {TRAIN} split calibrates, so it cannot gate; choose another --split")
+    split = dataset.split(gate.split)
+    if set(dataset.classes) != set(manifest.classes):
+        absent = [name for name in manifest.classes if name not in dataset.classes]
+        extra = [name for name in dataset.classes if name not in manifest.classes]
+        raise DataError(
+            f"{dataset.name} is labelled for other classes than the bundle: it lacks {absent or 'none'} and "
+            f"has {extra or 'none'} beyond; name its columns by classes.txt"
+        )
+    columns = [dataset.classes.index(name) for name in manifest.classes]
+    split = replace(split, labels_NC=split.labels_NC[:, columns])
+    check_gate_split(split)
+    return split
+
+
+class _Clock:
+    """Seconds between laps."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, phase: str) -> None:
+        now = time.perf_counter()
+        self.seconds[phase] = round(now - self._since, 2)
+        self._since = now
+
+
+def _measure(
+    dataset: Dataset,
+    split: Split,
+    preprocessing: Preprocessing,
+    classes: tuple[str, ...],
+    reference: OpenVINOBackend,
+    candidate: OpenVINOBackend,
+    gate: GateSettings,
+) -> GateResult:
+    images_NHW = load_images(split, preprocessing)
+    answers = [
+        (reference.infer(image), candidate.infer(image))
+        for image in progress(images_NHW, label=f"gate on {split.name}", total=len(images_NHW))
+    ]
+    reference_NC: NDArray[np.float32] = np.stack([one for one, _ in answers])
+    candidate_NC: NDArray[np.float32] = np.stack([other for _, other in answers])
+    return run_gate(dataset.name, classes, split, reference_NC, candidate_NC, gate)
+
+
+def _provenance(
+    parent: Bundle,
+    calibration: CalibrationSet,
+    settings: QuantizeSettings,
+    gate: GateResult,
+    seconds: dict[str, float],
+    peak: float | None,
+) -> dict[str, Any]:
+    return {
+        "parent": {"name": parent.manifest.name, "digest": parent.digest},
+        "checkpoint": parent.manifest.provenance.get("checkpoint"),
+        "settings": settings.to_json(),
+        "calibration": {
+            "data": calibration.dataset,
+            "split": calibration.images.name,
+            "size": len(calibration.images),
+            "asked": calibration.asked,
+            "excluded": calibration.excluded,
+            "patients_known": calibration.images.patients_known,
+            "digest": calibration.digest,
+            # By name, so that anybody can check later that what is scored did not calibrate.
+            "images": list(calibration.images.images),
+        },
+        "gate": gate.to_json(),
+        "inference_precision": PRECISION_HINT,
+        "seconds": seconds,
+        "peak_memory_mb": None if peak is None else round(peak),
+        "versions": versions("openvino", "nncf", "numpy"),
+    }

@@ -1,0 +1,109 @@
+"""How far an exported graph is from the PyTorch network it came from, on images.
+
+Shape suffixes: N images, K crops, C classes, H x W pixels.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..datasets import Dataset, load_images
+from ..datasets.phantoms import draw
+from ..runtime.backend import Backend
+from ..runtime.crops import take
+from ..runtime.preprocessing import Preprocessing
+from ..train.checkpoints import Checkpoint
+
+MAX_DIFFERENCE = 1e-4
+"""Largest difference of a probability with which an export is still the network that was trained."""
+IMAGES = 32
+"""Most images that parity is measured on."""
+_SPLITS = ("test", "val")
+_PHANTOM_SEED = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityImages:
+    """Images to compare on, and where they are from."""
+
+    images_NHW: NDArray[np.uint8]
+    source: str
+    """Name of the dataset, or "phantoms"."""
+    split: str | None
+    digest: str | None
+    """SHA-256 over the names and labels of the images, where they come from a dataset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportParity:
+    """What the comparison gave."""
+
+    max_difference: float
+    """Largest absolute difference of any probability."""
+    images: ParityImages
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values, for a manifest."""
+        return {
+            "against": "PyTorch eager, float32",
+            "max_abs": self.max_difference,
+            "allowed": MAX_DIFFERENCE,
+            "images": len(self.images.images_NHW),
+            "source": self.images.source,
+            "split": self.images.split,
+            "digest": self.images.digest,
+        }
+
+
+def parity_images(dataset: Dataset | None, preprocessing: Preprocessing) -> ParityImages:
+    """Images to measure parity on: of the dataset's test split, else val, else any; phantoms without one.
+
+    Raises:
+        DataError, InputError: an image is absent or cannot be decoded.
+    """
+    if dataset is None:
+        phantoms = draw(IMAGES, seed=_PHANTOM_SEED, size=preprocessing.size)
+        return ParityImages(images_NHW=phantoms.images_NHW, source="phantoms", split=None, digest=None)
+    name = next(name for name in (*_SPLITS, *dataset.splits) if name in dataset.splits)
+    split = dataset.split(name)
+    # Spread over the list, whose neighbours are often images of one patient.
+    chosen = split.select(np.unique(np.linspace(0, len(split) - 1, min(IMAGES, len(split)), dtype=np.intp)))
+    return ParityImages(
+        images_NHW=load_images(chosen, preprocessing), source=dataset.name, split=name, digest=chosen.digest
+    )
+
+
+def measure_export(
+    checkpoint: Checkpoint, preprocessing: Preprocessing, backend: Backend, images: ParityImages
+) -> ExportParity:
+    """Compare a backend with the checkpoint's network in PyTorch, image by image."""
+    differences = [
+        np.abs(backend.infer(image) - torch_probabilities(checkpoint, preprocessing, image)).max()
+        for image in images.images_NHW
+    ]
+    return ExportParity(max_difference=float(max(differences)), images=images)
+
+
+def torch_probabilities(
+    checkpoint: Checkpoint, preprocessing: Preprocessing, image_HW: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Probabilities float32 (C,) of one resized image, by the network in PyTorch eager.
+
+    The preprocessing is written here a second time, on arrays and from its definition, so that a mistake
+    in the exported one shows.
+    """
+    import torch
+
+    crops_KHW = np.stack([take(image_HW, window, preprocessing.crop) for window in preprocessing.windows()])
+    planes = [
+        (crops_KHW / 255 - mean) / std
+        for mean, std in zip(preprocessing.mean, preprocessing.std, strict=True)
+    ]
+    input_KPHW = torch.from_numpy(np.stack(planes, axis=1).astype(np.float32))
+    with torch.inference_mode():
+        logits_KC = checkpoint.network(input_KPHW)
+        probabilities_KC = logits_KC.softmax(1) if checkpoint.task == "multi-class" else logits_KC.sigmoid()
+        answer: NDArray[np.float32] = probabilities_KC.mean(0).numpy()
+    return answer

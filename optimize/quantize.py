@@ -1,0 +1,158 @@
+"""NNCF post-training quantization of the network inside an exported graph.
+
+Shape suffixes: N images, H x W pixels.
+"""
+
+import contextlib
+import io
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.crops import take
+from ..runtime.errors import UsageError
+from ..runtime.preprocessing import Preprocessing
+from ..runtime.telemetry import without_telemetry
+from .splice import cut_network, join_network, layers
+
+if TYPE_CHECKING:
+    import openvino
+
+PRESETS = ("mixed", "performance")
+OVERFLOW_FIXES = ("all", "first", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeSettings:
+    """How a network becomes INT8."""
+
+    calibration_size: int = 300
+    """Calibration images."""
+    crops_per_image: int = 1
+    """Crops each calibration image contributes; the windows of the crop plan are taken in turn."""
+    preset: str = "mixed"
+    """mixed: activations of layers without a ReLU before them get a zero point; performance: none do."""
+    fast_bias_correction: bool = True
+    """Correct biases from layer statistics; the slow way runs the network once a layer."""
+    overflow_fix: str = "all"
+    """Layers whose weights keep to 7 bits. Without VNNI, sums of two 8-bit products overflow 16 bits and
+    are clipped; a bundle does not know the CPU it will meet (docs/decisions/0021)."""
+    keep_floating_point: tuple[str, ...] = ()
+    """Layers that stay in floating point, by their names in the network (`features.conv0`)."""
+    seed: int = 0
+    """Of the draw of calibration images."""
+
+    def __post_init__(self) -> None:
+        if self.calibration_size < 1 or self.crops_per_image < 1:
+            raise UsageError(
+                "calibration needs at least 1 image and 1 crop of each, got "
+                f"{self.calibration_size} and {self.crops_per_image}"
+            )
+        if self.preset not in PRESETS:
+            raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {self.preset!r}")
+        if self.overflow_fix not in OVERFLOW_FIXES:
+            raise UsageError(
+                f"overflow_fix must be one of {', '.join(OVERFLOW_FIXES)}, got {self.overflow_fix!r}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {**asdict(self), "keep_floating_point": list(self.keep_floating_point)}
+
+
+def quantize_model(
+    model: "openvino.Model",
+    images_NHW: NDArray[np.uint8],
+    preprocessing: Preprocessing,
+    settings: QuantizeSettings,
+) -> "openvino.Model":
+    """Quantize the network of an exported graph.
+
+    Args:
+        model: an FP32 graph as xopt exports it; it is left as it is.
+        images_NHW: calibration images, uint8 (N, size, size), N at least 1.
+        preprocessing: the bundle's, for its windows.
+        settings: how. Its calibration_size does not matter here: all images are used.
+
+    Raises:
+        BundleError: the graph is not one of ours.
+        UsageError: a layer to be kept is not in the network.
+    """
+    network = cut_network(model)
+    kept = kept_operations(network, settings.keep_floating_point)
+    crops = calibration_crops(images_NHW, preprocessing, settings.crops_per_image)
+    with without_telemetry(), _quiet():
+        import nncf
+
+        fixes = {
+            "all": nncf.OverflowFix.ENABLE,
+            "first": nncf.OverflowFix.FIRST_LAYER,
+            "none": nncf.OverflowFix.DISABLE,
+        }
+        quantized = nncf.quantize(
+            network,
+            nncf.Dataset(crops, lambda crop_HW: crop_HW[np.newaxis, np.newaxis]),
+            subset_size=len(crops),
+            preset=nncf.QuantizationPreset(settings.preset),
+            fast_bias_correction=settings.fast_bias_correction,
+            ignored_scope=nncf.IgnoredScope(names=kept),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                overflow_fix=fixes[settings.overflow_fix]
+            ),
+        )
+    return join_network(model, quantized)
+
+
+def calibration_crops(
+    images_NHW: NDArray[np.uint8], preprocessing: Preprocessing, crops_per_image: int
+) -> list[NDArray[np.uint8]]:
+    """Crops to calibrate on: each image gives a few, and the windows take turns over the images.
+
+    Ten views of one image say little more about the ranges of activations than one, and cost ten times
+    as much; turns make every window count.
+    """
+    windows = preprocessing.windows()
+    each = min(crops_per_image, len(windows))
+    return [
+        np.ascontiguousarray(take(image_HW, windows[(index * each + k) % len(windows)], preprocessing.crop))
+        for index, image_HW in enumerate(images_NHW)
+        for k in range(each)
+    ]
+
+
+def kept_operations(network: "openvino.Model", names: Sequence[str]) -> list[str]:
+    """The operations of layers that are to stay in floating point.
+
+    Raises:
+        UsageError: a name that is no layer of the network; the message holds the nearest.
+    """
+    known = layers(network)
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.3)
+            guess = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(
+                f"no layer {name!r} to keep in floating point; {guess}the network has {len(known)}, from "
+                f"{next(iter(known), 'none')} on"
+            )
+    return [known[name] for name in names]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """NNCF logs to stdout, where our JSON goes, and draws progress bars even without a terminal."""
+    with contextlib.ExitStack() as stack:
+        # Its handler holds on to the stdout of its import, so redirecting alone does not reach it.
+        import nncf
+
+        logger = logging.getLogger("nncf")
+        stack.callback(logger.setLevel, logger.level)
+        nncf.set_log_level(logging.ERROR)
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr if sys.stderr.isatty() else io.StringIO()))
+        yield

@@ -1,0 +1,93 @@
+"""What export and quantize tell: lines for people, the same facts for machines."""
+
+from pathlib import Path
+from typing import Any
+
+from ..runtime.bundle import Bundle
+from .export import Exported
+from .int8 import Quantized
+
+
+def describe_export(made: Exported) -> str:
+    """A few lines about an export."""
+    manifest, parity = made.bundle.manifest, made.parity
+    images = parity.images
+    where = images.source + (f" ({images.split})" if images.split else "")
+    size = manifest.preprocessing.size
+    lines = [
+        f"{made.bundle.path}: FP32, {manifest.preprocessing.crops} crops of a {size} x {size} image, "
+        f"{len(manifest.classes)} classes, {size_mb(made.bundle):.1f} MB",
+        f"parity   {parity.max_difference:.1e} from PyTorch, on {len(images.images_NHW)} images of {where}",
+        f"time     {_times(made.seconds)}",
+        f"digest   {made.bundle.digest}",
+        f"next     xopt quantize {made.bundle.path} --data SOURCE --out {_int8_name(made.bundle.path)}",
+    ]
+    return "\n".join(lines)
+
+
+def export_facts(made: Exported) -> dict[str, Any]:
+    """The same as plain JSON values."""
+    manifest = made.bundle.manifest
+    return {
+        "bundle": str(made.bundle.path),
+        "digest": made.bundle.digest,
+        "precision": manifest.precision,
+        "crops": manifest.preprocessing.crops,
+        "classes": list(manifest.classes),
+        "size_mb": size_mb(made.bundle),
+        "checkpoint": manifest.provenance["checkpoint"],
+        "parity": made.parity.to_json(),
+        "seconds": made.seconds,
+    }
+
+
+def describe_quantized(made: Quantized, parent: Bundle) -> str:
+    """A few lines about a quantized bundle that passed."""
+    gate, drop = made.gate, made.gate.verdict.drop
+    calibration = made.calibration
+    short = f" ({calibration.asked} asked for)" if len(calibration.images) < calibration.asked else ""
+    peak = "" if made.peak_memory_mb is None else f"; peak memory {made.peak_memory_mb / 1000:.1f} GB"
+    lines = [
+        f"{made.bundle.path}: INT8, {size_mb(made.bundle):.1f} MB (FP32: {size_mb(parent):.1f} MB)",
+        f"calibrated on {len(calibration.images)} images of {calibration.dataset} ({calibration.images.name})"
+        f"{short}, none of a patient in another split",
+        f"gate     passed on {gate.settings.split}, {drop.images} images of {drop.patients} patients: "
+        f"mean AUC {gate.reference_auc:.4f} -> {gate.candidate_auc:.4f}",
+        f"         drop {drop.drop:+.4f}, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}; upper bound "
+        f"{drop.upper_one_sided:+.4f}, allowed {gate.settings.max_auc_drop:.4f}",
+        f"time     {_times(made.seconds)}{peak}",
+        f"digest   {made.bundle.digest}",
+    ]
+    return "\n".join(lines)
+
+
+def quantized_facts(made: Quantized, parent: Bundle) -> dict[str, Any]:
+    """The same as plain JSON values, also for a candidate that did not pass."""
+    provenance = made.bundle.manifest.provenance
+    return {
+        "bundle": str(made.bundle.path),
+        "passed": made.gate.verdict.passed,
+        "digest": made.bundle.digest,
+        "parent": parent.digest,
+        "size_mb": size_mb(made.bundle),
+        "parent_size_mb": size_mb(parent),
+        "calibration": {key: value for key, value in provenance["calibration"].items() if key != "images"},
+        "settings": provenance["settings"],
+        "gate": provenance["gate"],
+        "seconds": made.seconds,
+        "peak_memory_mb": provenance["peak_memory_mb"],
+    }
+
+
+def size_mb(bundle: Bundle) -> float:
+    """What the graph a device loads takes on disk, model.xml and model.bin, in MB (10^6 bytes)."""
+    return round(sum(bundle.manifest.files[name].size for name in ("model.xml", "model.bin")) / 1e6, 3)
+
+
+def _times(seconds: dict[str, float]) -> str:
+    return ", ".join(f"{phase.replace('_', ' ')} {value:.1f} s" for phase, value in seconds.items())
+
+
+def _int8_name(path: Path) -> Path:
+    stem = path.name.removesuffix(".xopt").removesuffix("-fp32")
+    return path.with_name("int8.xopt" if stem == "fp32" else f"{stem}-int8.xopt")

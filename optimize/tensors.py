@@ -1,0 +1,10 @@
+"""Names of the tensors by which an exported graph is fed, read and cut."""
+
+INPUT = "image"
+"""uint8 (N, size, size)."""
+OUTPUT = "probabilities"
+"""float32 (N, C)."""
+CROPS = "crops"
+"""uint8 (K * N, 1, crop, crop): the stacked crops, where the network begins."""
+CROP_OUTPUT = "crop_probabilities"
+"""float32 (K * N, C): probabilities per crop, where the network ends."""

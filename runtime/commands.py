@@ -1,0 +1,94 @@
+"""predict, verify, doctor: the commands of the base install."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import ForceOption, JsonOption, note, progress, show
+from .errors import InputError
+from .files import check_free, write_file
+
+app = typer.Typer()
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="The bundle to run.", metavar="BUNDLE")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Images, or folders of images.", metavar="IMAGE_OR_FOLDER...")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write a CSV: image, then one probability per class.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Threads; all cores by default.")
+    ] = None,
+    force: ForceOption = False,
+    json_target: JsonOption = None,
+) -> None:
+    """Classify images with a bundle: one row an image.
+
+    An image that cannot be read is named at the end and makes the exit code 1; the others are kept.
+    """
+    from .classifier import Classifier
+    from .prediction import Answers, find_pictures, predict_all, to_csv
+
+    if out is not None:
+        check_free(out, force=force)
+    pictures = find_pictures(images)
+    with Classifier.load(bundle, threads=threads) as classifier:
+        answered = predict_all(classifier, pictures)
+        answers = Answers.gather(progress(answered, label="Predicting", total=len(pictures)))
+        manifest, digest = classifier.manifest, classifier.digest
+    table = to_csv(answers, manifest.classes)
+    if out is not None:
+        write_file(out, table, force=force)
+    facts = {
+        "bundle": digest,
+        "precision": manifest.precision,
+        "crops": manifest.preprocessing.crops,
+        "images": {
+            name: {"probabilities": r.probabilities, "findings": list(r.findings)}
+            for name, r in answers.results.items()
+        },
+        "failures": answers.failures,
+    }
+    show(table.rstrip("\n") if out is None else f"{out}: {len(answers.results)} images", facts, json_target)
+    if not answers.failures:
+        return
+    for reason in answers.failures.values():
+        note(f"xopt: {reason}")
+    raise InputError(
+        f"{len(answers.failures)} of {len(pictures)} images could not be classified (named above)"
+    )
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="The bundle to check.", metavar="BUNDLE")],
+    json_target: JsonOption = None,
+) -> None:
+    """Check a bundle: every digest, the schema, and its golden images on this machine."""
+    from .verification import verify as check
+
+    verified = check(bundle)
+    manifest, parity = verified.bundle.manifest, verified.parity
+    size_mb = sum(f.size for f in manifest.files.values()) / 1e6
+    text = (
+        f"{bundle} is intact: {len(manifest.files)} files, {size_mb:.1f} MB, "
+        f"{manifest.precision}, {manifest.preprocessing.crops} crops, {len(manifest.classes)} classes\n"
+        f"golden images  {parity.images}, largest difference {parity.max_difference:.2g} "
+        f"(allowed {parity.tolerance:.2g})\n"
+        f"digest         {verified.bundle.digest}"
+    )
+    show(text, verified.to_json(), json_target)
+
+
+@app.command()
+def doctor(json_target: JsonOption = None) -> None:
+    """Say what this machine can do, and what that means for INT8."""
+    from .doctor import describe, examine
+
+    machine = examine()
+    show(describe(machine), machine.to_json(), json_target)

@@ -1,0 +1,50 @@
+"""One small exported network for all tests of this folder: real, untrained, quick."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SIZE, CROP = 72, 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Small:
+    """A run folder, its FP32 bundle, and synthetic data with the classes of both."""
+
+    run: Path
+    bundle: Path
+    data: Path
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory) -> Small:
+    """A ResNet-18 that has seen nothing, exported with ten crops of 64 x 64 pixels out of 72 x 72."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("nncf")
+    from xopt.datasets import open_source, phantoms
+    from xopt.optimize import export_checkpoint
+    from xopt.runtime import Preprocessing
+    from xopt.train.checkpoints import load_checkpoint, save_checkpoint
+    from xopt.train.models import build
+
+    folder = tmp_path_factory.mktemp("small")
+    run, data, bundle = folder / "run", folder / "phantoms", folder / "fp32.xopt"
+    run.mkdir()
+    phantoms.write(data, count=150, seed=5, size=96)
+    classes = open_source(data).classes
+    torch.manual_seed(0)
+    network = build("resnet18", len(classes)).eval()
+    with torch.no_grad():
+        # Fresh networks answer every image alike; a larger head spreads the answers out.
+        network.fc.weight.mul_(20)
+    save_checkpoint(
+        run,
+        network,
+        architecture="resnet18",
+        classes=classes,
+        preprocessing=Preprocessing(size=SIZE, crop=CROP),
+        notes={"trained": False},
+    )
+    export_checkpoint(load_checkpoint(run), bundle, dataset=open_source(data))
+    return Small(run=run, bundle=bundle, data=data)

@@ -1,0 +1,179 @@
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xopt.runtime import InputError, Preprocessing
+from xopt.runtime.image import decode, load, resize
+
+GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
+
+
+def png(picture: Image.Image, **options: object) -> bytes:
+    buffer = BytesIO()
+    picture.save(buffer, format="PNG", **options)
+    return buffer.getvalue()
+
+
+def jpeg(picture: Image.Image, **options: object) -> bytes:
+    buffer = BytesIO()
+    picture.save(buffer, format="JPEG", quality=95, **options)
+    return buffer.getvalue()
+
+
+def rgba(alpha: int) -> Image.Image:
+    picture = Image.fromarray(GREY).convert("RGBA")
+    picture.putalpha(alpha)
+    return picture
+
+
+def paletted() -> Image.Image:
+    """Indices that run against the intensities they stand for."""
+    picture = Image.fromarray(255 - GREY).convert("P")
+    picture.putpalette([v for i in range(256) for v in (255 - i,) * 3])
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (png(Image.fromarray(GREY)), GREY),
+        (png(Image.fromarray(GREY).convert("RGB")), GREY),
+        (png(rgba(255)), GREY),
+        (png(Image.fromarray(GREY).convert("LA")), GREY),
+        (png(paletted()), GREY),
+        (png(Image.fromarray(GREY > 100)), (GREY > 100) * np.uint8(255)),
+        (png(Image.fromarray(GREY.astype(np.uint16) * 257)), GREY),
+        (
+            png(Image.fromarray(np.array([[0, 128, 129, 65535]], np.uint16))),
+            np.array([[0, 0, 1, 255]], np.uint8),
+        ),
+    ],
+    ids=["grey", "rgb", "rgba", "la", "palette", "one-bit", "sixteen-bit", "sixteen-bit-rounding"],
+)
+def test_every_kind_of_png_becomes_the_same_grey(content, expected):
+    decoded = decode(content)
+    assert decoded.dtype == np.uint8
+    np.testing.assert_array_equal(decoded, expected)
+
+
+def test_a_jpeg_is_decoded_to_within_its_loss():
+    smooth = np.tile(np.arange(64, dtype=np.uint8) * 3, (64, 1))
+    assert np.abs(decode(jpeg(Image.fromarray(smooth))).astype(int) - smooth).max() <= 3
+
+
+def test_exif_orientation_is_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = decode(jpeg(Image.fromarray(np.zeros((8, 16), np.uint8)), exif=exif))
+    assert turned.shape == (16, 8)
+
+
+def animated() -> bytes:
+    buffer = BytesIO()
+    frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
+    frames[0].save(buffer, format="PNG", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
+def gif() -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(GREY).save(buffer, format="GIF")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "is empty"),
+        (b"not an image", "no readable PNG or JPEG"),
+        (gif(), "no readable PNG or JPEG"),
+        (animated(), "2 frames"),
+        (png(rgba(100)), "transparent"),
+        (png(paletted(), transparency=255), "transparent"),
+        (jpeg(Image.new("CMYK", (8, 8))), "CMYK"),
+        (png(Image.fromarray(GREY))[:-20], "cut off"),
+        (png(Image.fromarray(GREY))[:-36], "no readable PNG or JPEG"),
+        (jpeg(Image.fromarray(GREY))[:-20], "no readable PNG or JPEG"),
+        (png(Image.new("L", (8000, 8000))), "at most"),
+    ],
+    ids=[
+        "empty",
+        "text",
+        "gif",
+        "animation",
+        "alpha",
+        "palette-alpha",
+        "cmyk",
+        "no-end",
+        "truncated",
+        "truncated-jpeg",
+        "bomb",
+    ],
+)
+def test_what_would_be_guessed_at_is_refused_in_one_line(content, match):
+    with pytest.raises(InputError, match=match) as caught:
+        decode(content)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [png, jpeg])
+def test_damaged_bytes_give_an_input_error_or_an_image(make):
+    content = make(Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40), dtype=np.uint8)))
+    rng = np.random.default_rng(1)
+    for _ in range(400):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(damaged))] ^= 1 << int(rng.integers(8))
+        try:
+            assert decode(bytes(damaged)).dtype == np.uint8
+        except InputError:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda p: None, "no image at"),
+        (lambda p: p.mkdir(), "cannot read"),
+        (lambda p: p.write_bytes(b""), "empty"),
+    ],
+)
+def test_a_path_that_cannot_be_read_is_named(tmp_path, make, match):
+    make(tmp_path / "x.png")
+    with pytest.raises(InputError, match=match):
+        decode(tmp_path / "x.png")
+
+
+def test_a_fifo_does_not_hang(tmp_path):
+    import os
+
+    os.mkfifo(tmp_path / "x.png")
+    with pytest.raises(InputError, match="not a regular file"):
+        decode(tmp_path / "x.png")
+
+
+def test_a_path_with_a_null_byte_is_an_input_error():
+    with pytest.raises(InputError, match="cannot read"):
+        decode("a\0b.png")
+
+
+def test_a_rectangle_is_stretched_and_a_fitting_image_stays():
+    assert resize(GREY, 4).shape == (4, 4)
+    square = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    np.testing.assert_array_equal(resize(square, 4), square)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [GREY.astype(np.float32), GREY[None], np.zeros((0, 4), np.uint8), [[1, 2]], None],
+    ids=["float", "three-dimensional", "no-pixels", "list", "none"],
+)
+def test_anything_but_a_grey_uint8_image_is_refused(array):
+    with pytest.raises(InputError, match="image"):
+        resize(array, 4)
+
+
+def test_load_decodes_and_resizes(tmp_path):
+    (tmp_path / "x.png").write_bytes(png(Image.fromarray(GREY)))
+    assert load(tmp_path / "x.png", Preprocessing(size=5, crop=4)).shape == (5, 5)

@@ -1,0 +1,83 @@
+"""What a device installs: `pip install .` in an environment of its own, without torch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from .runtime.conftest import small_ir, small_manifest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of an environment with nothing but the base install."""
+    place = tmp_path_factory.mktemp("device")
+    subprocess.run([sys.executable, "-m", "venv", place], check=True)
+    subprocess.run(
+        [place / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ROOT],
+        check=True,
+    )
+    return place / "bin"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from xopt.runtime.backend import OpenVINOBackend
+    from xopt.runtime.bundle import write_bundle
+    from xopt.runtime.golden import encode_golden
+
+    folder = tmp_path_factory.mktemp("bundle")
+    xml, weights = small_ir(folder)
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32), dtype=np.uint8)
+    backend = OpenVINOBackend(xml, weights)
+    golden = encode_golden(images, np.stack([backend.infer(image) for image in images]))
+    files = {"model.xml": xml, "model.bin": weights, "golden.npz": golden}
+    write_bundle(folder / "small.xopt", small_manifest(), files)
+    return folder / "small.xopt"
+
+
+def run(device: Path, *words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    return subprocess.run(
+        [device / words[0], *map(str, words[1:])],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_predict_verify_and_doctor_run_without_torch(device, bundle, tmp_path):
+    Image.fromarray(np.full((40, 40), 200, np.uint8)).save(tmp_path / "x.png")
+    assert run(device, "python", "-c", "import torch", cwd=tmp_path).returncode == 1
+    for words in (("verify", bundle), ("predict", bundle, "x.png"), ("doctor",)):
+        done = run(device, "xopt", *words, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert "image,Bright,Left,Top" in run(device, "xopt", "predict", bundle, "x.png", cwd=tmp_path).stdout
+
+
+@pytest.mark.slow
+def test_the_heavy_commands_name_their_install_line(device, bundle, tmp_path):
+    (tmp_path / "c.json").write_text("{}")
+    for words in (
+        ("export", "c.json", "--out", "x.xopt"),
+        ("quantize", bundle, "--data", ".", "--out", "x.xopt"),
+    ):
+        done = run(device, "xopt", *words, cwd=tmp_path)
+        assert done.returncode == 1
+        assert 'pip install "xopt[optimize]"' in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_importing_the_runtime_loads_no_torch(device, tmp_path):
+    code = "import xopt.runtime, sys; assert 'torch' not in sys.modules"
+    assert run(device, "python", "-c", code, cwd=tmp_path).returncode == 0

@@ -1,0 +1,267 @@
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from xopt.datasets import Dataset, Split, load_images, open_source, phantoms
+from xopt.runtime.crops import take
+from xopt.runtime.errors import DataError, OutputError, UsageError, XoptError
+from xopt.train import load_checkpoint, load_recipe
+from xopt.train.inputs import Examples, normalise, place_crop
+from xopt.train.loop import mean_auc, train
+from xopt.train.optimization import make_loss, make_optimizer, make_schedule
+from xopt.train.recipe import Recipe
+
+# The smallest training that goes through everything.
+TINY = Recipe(
+    architecture="mobilenet_v3_small",
+    epochs=2,
+    learning_rate=1e-3,
+    size=40,
+    crop=32,
+    batch_size=8,
+    channels=1,
+    mean=(0.5,),
+    std=(0.25,),
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "phantoms"
+    phantoms.write(folder, count=40, seed=1, size=48)
+    return open_source(folder)
+
+
+@pytest.fixture(scope="module")
+def trained(dataset):
+    return train(dataset, TINY)
+
+
+def weights_of(network):
+    return {key: tensor.numpy() for key, tensor in network.state_dict().items()}
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_last_bit(dataset, trained):
+    again = train(dataset, TINY)
+    for key, weights in weights_of(trained.network).items():
+        np.testing.assert_array_equal(weights, weights_of(again.network)[key], err_msg=key)
+    assert [epoch.train_loss for epoch in again.history] == [epoch.train_loss for epoch in trained.history]
+
+
+def test_another_seed_gives_other_weights(dataset, trained):
+    other = weights_of(train(dataset, replace(TINY, seed=1, epochs=1)).network)
+    assert any(
+        not np.array_equal(weights, other[key]) for key, weights in weights_of(trained.network).items()
+    )
+
+
+def test_training_leaves_the_caller_s_random_numbers_alone(dataset):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(dataset, replace(TINY, epochs=1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_every_epoch_is_reported_and_the_best_one_s_weights_are_kept(dataset):
+    reported = []
+    result = train(dataset, replace(TINY, epochs=3), report=reported.append)
+    assert [epoch.epoch for epoch in reported] == [1, 2, 3]
+    assert result.history == tuple(reported)
+    assert result.best.val_auc == max(epoch.val_auc for epoch in reported)
+    assert not result.network.training
+    val = dataset.split("val")
+    images = torch.from_numpy(load_images(val, TINY.preprocessing()))[:, 4:36, 4:36]
+    with torch.no_grad():
+        logits = result.network(normalise(images, TINY.preprocessing())).numpy()
+    assert mean_auc(val.labels_NC, logits) == pytest.approx(result.best.val_auc, abs=1e-6)
+
+
+def test_a_run_folder_holds_checkpoint_history_and_recipe(trained, dataset, tmp_path):
+    trained.write(tmp_path / "run")
+    assert {file.name for file in (tmp_path / "run").iterdir()} == {
+        "checkpoint.json",
+        "checkpoint.safetensors",
+        "history.csv",
+        "recipe.toml",
+    }
+    checkpoint = load_checkpoint(tmp_path / "run")
+    assert checkpoint.architecture == TINY.architecture
+    assert checkpoint.classes == dataset.classes
+    assert checkpoint.preprocessing == TINY.preprocessing()
+    for key, weights in weights_of(trained.network).items():
+        np.testing.assert_array_equal(weights, weights_of(checkpoint.network)[key], err_msg=key)
+    with (tmp_path / "run" / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_auc"]) for row in rows] == [epoch.val_auc for epoch in trained.history]
+    assert load_recipe(tmp_path / "run" / "recipe.toml") == TINY
+
+
+def test_an_earlier_run_is_replaced_only_by_force(trained, tmp_path):
+    trained.write(tmp_path / "run")
+    with pytest.raises(OutputError, match="exists already"):
+        trained.write(tmp_path / "run")
+    trained.write(tmp_path / "run", force=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "sgd", "schedule": "cosine", "positive_weight": "none"},
+        {"schedule": "constant", "random_crop": False, "mirror": False},
+        {"channels": 3, "mean": (0.5,) * 3, "std": (0.25,) * 3, "batch_size": 64},
+    ],
+)
+def test_every_kind_of_setting_trains(dataset, changes):
+    result = train(dataset, replace(TINY, epochs=1, **changes))
+    assert np.isfinite(result.best.train_loss)
+
+
+def test_a_loss_that_is_no_number_stops_training_with_one_clear_error(dataset):
+    with pytest.raises(XoptError, match=r"loss became (nan|inf) .*try a lower learning rate than 1e\+30"):
+        train(dataset, replace(TINY, learning_rate=1e30, schedule="constant", optimizer="sgd"))
+
+
+@pytest.mark.parametrize("absent", ["train", "val"])
+def test_a_split_that_is_absent_is_named(dataset, absent):
+    rest = {name: split for name, split in dataset.splits.items() if name != absent}
+    with pytest.raises(DataError, match=f"no split '{absent}'"):
+        train(replace(dataset, splits=rest), TINY)
+
+
+def test_an_unknown_architecture_is_refused_before_any_image_is_read():
+    nothing = Dataset(name="x", root=Path("x"), classes=("A",), splits={})
+    with pytest.raises(UsageError, match="did you mean resnet18"):
+        train(nothing, replace(TINY, architecture="resnet-18"))
+
+
+def test_without_both_labels_in_val_there_is_no_auc_and_the_loss_decides(dataset):
+    val = dataset.split("val")
+    silent = replace(val, labels_NC=np.zeros_like(val.labels_NC))
+    result = train(replace(dataset, splits={**dataset.splits, "val": silent}), TINY)
+    assert result.best.val_auc is None
+    assert result.best.val_loss == min(epoch.val_loss for epoch in result.history)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([[0, 1], [1, 1], [0, 0], [1, 0]], (1.0 + 0.0) / 2),
+        ([[0, 1], [1, 1], [0, 1], [1, 1]], 1.0),
+        ([[0, 0], [0, 0], [0, 0], [0, 0]], None),
+    ],
+)
+def test_the_mean_auc_is_over_classes_with_both_labels(labels, expected):
+    logits = np.array([[0, 0], [2, 1], [1, 2], [3, 3]], dtype=np.float32)
+    assert mean_auc(np.array(labels, dtype=np.uint8), logits) == expected
+
+
+def test_a_crop_depends_on_seed_epoch_and_image_alone():
+    places = {place_crop(TINY, epoch=epoch, index=index) for epoch in range(6) for index in range(50)}
+    assert place_crop(TINY, epoch=1, index=7) == place_crop(TINY, epoch=1, index=7)
+    assert {place.top for place in places} == set(range(9))
+    assert {place.left for place in places} == set(range(9))
+    assert {place.mirrored for place in places} == {True, False}
+    seeded = [place_crop(replace(TINY, seed=1), epoch=1, index=index) for index in range(20)]
+    assert seeded != [place_crop(TINY, epoch=1, index=index) for index in range(20)]
+
+
+def test_without_augmentation_the_crop_is_the_centre_one():
+    plain = replace(TINY, random_crop=False, mirror=False)
+    assert place_crop(plain, epoch=3, index=1) == TINY.preprocessing().windows()[0]
+
+
+def test_examples_are_augmented_in_training_only():
+    images = np.random.default_rng(0).integers(0, 256, size=(3, 40, 40), dtype=np.uint8)
+    examples = Examples(images, np.eye(3, dtype=np.uint8), TINY)
+    np.testing.assert_array_equal(examples[1][0], images[1, 4:36, 4:36])
+    examples.epoch = 2
+    window = place_crop(TINY, epoch=2, index=1)
+    np.testing.assert_array_equal(examples[1][0], take(images[1], window, 32))
+    assert examples[1][1].tolist() == [0, 1, 0]
+
+
+def test_normalising_scales_shifts_and_copies_the_grey_channel():
+    preprocessing = replace(TINY, channels=3, mean=(0.0, 0.5, 1.0), std=(1.0, 0.5, 0.25)).preprocessing()
+    batch = normalise(torch.tensor([[[0, 255]]], dtype=torch.uint8), preprocessing)
+    assert batch.shape == (1, 3, 1, 2)
+    assert batch[0, :, 0].tolist() == [[0, 1], [-1, 1], [-4, 0]]
+
+
+def test_balanced_weights_make_positives_weigh_as_much_as_negatives():
+    labels = np.array([[1, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1]], dtype=np.float32)
+    assert make_loss(labels, TINY).pos_weight.tolist() == [3, 1, 1]
+    assert make_loss(labels, replace(TINY, positive_weight="none")).pos_weight is None
+
+
+@pytest.mark.parametrize(
+    ("schedule", "first_below_peak", "last_below_peak"),
+    [("one-cycle", True, True), ("cosine", False, True), ("constant", False, False)],
+)
+def test_a_schedule_reaches_the_learning_rate_and_ends_as_it_should(
+    schedule, first_below_peak, last_below_peak
+):
+    recipe = replace(TINY, schedule=schedule)
+    optimizer = make_optimizer(torch.nn.Linear(1, 1), recipe)
+    scheduler = make_schedule(optimizer, recipe, steps=20)
+    rates = []
+    for _ in range(20):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert max(rates) == pytest.approx(1e-3, rel=0.02)
+    assert (rates[0] < 0.9e-3) is first_below_peak
+    assert (rates[-1] < 1e-4) is last_below_peak
+
+
+def test_the_command_trains_and_writes_a_run(dataset, tmp_path, xopt):
+    settings = [
+        "--set",
+        "architecture=mobilenet_v3_small",
+        "--set",
+        "size=40",
+        "--set",
+        "crop=32",
+        "--set",
+        "epochs=1",
+    ]
+    words = ["train", "--recipe", "phantoms", "--data", dataset.root, "--out", tmp_path / "run", *settings]
+    done = xopt(*words, "--json")
+    assert done.code == 0, done.err
+    assert "epoch 1/1" in done.err
+    facts = json.loads(done.out)
+    assert facts["best"]["epoch"] == 1
+    assert load_checkpoint(tmp_path / "run").architecture == "mobilenet_v3_small"
+    again = xopt(*words)
+    assert again.code == 1
+    assert "exists already" in again.err
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--recipe", "phantoms"], "needs --data SOURCE and --out RUN"),
+        (["--recipe", "phantoms", "--data", "x", "--out", "y", "--set", "epoch=3"], "did you mean epochs?"),
+        (["--recipe", "nothing", "--data", "x", "--out", "y"], "no recipe 'nothing'"),
+    ],
+)
+def test_the_command_refuses_what_makes_no_sense_with_exit_code_2(xopt, words, complaint):
+    done = xopt("train", *words)
+    assert done.code == 2
+    assert complaint in done.err
+
+
+def test_the_command_warns_of_patients_in_both_train_and_val(dataset, tmp_path, xopt):
+    for name in ("train", "val"):
+        (tmp_path / f"{name}_list.txt").write_text("".join(f"{i} 0\n" for i in dataset.split("train").images))
+    (tmp_path / "classes.txt").write_text("Mass\n")
+    done = xopt("train", "--recipe", "phantoms", "--data", tmp_path, "--out", tmp_path / "run")
+    assert "patients stand in both train and val" in done.err
+    assert done.code == 1
+    assert "no image phantom00001_00.png" in done.err
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,70 @@
+"""The networks xopt trains and exports by name: torchvision's, never with downloaded weights."""
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from ..runtime.errors import UsageError
+from ..runtime.requires import need
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ARCHITECTURES = ("densenet121", "efficientnet_b0", "mobilenet_v3_small", "resnet18", "resnet50")
+
+
+def check_architecture(name: str) -> None:
+    """Check that an architecture is one of ARCHITECTURES.
+
+    Raises:
+        UsageError: it is not; the message names the nearest one.
+    """
+    if name in ARCHITECTURES:
+        return
+    near = get_close_matches(name.lower(), ARCHITECTURES, n=1, cutoff=0.5)
+    guess = f"did you mean {near[0]}? " if near else ""
+    raise UsageError(f"unknown architecture {name!r}; {guess}known are {', '.join(ARCHITECTURES)}")
+
+
+def build(name: str, classes: int, channels: int = 3) -> "nn.Module":
+    """Build a network with fresh random weights: float32 (N, channels, H, W) in, logits (N, classes) out.
+
+    Args:
+        name: one of ARCHITECTURES.
+        classes: number of outputs, at least 1.
+        channels: input channels, 1 or 3. With 1 the first convolution reads a single grey plane.
+
+    Raises:
+        UsageError: an unknown name, or numbers no network can have.
+        DependencyError: torch or torchvision is not installed.
+    """
+    check_architecture(name)
+    if classes < 1:
+        raise UsageError(f"a classifier needs at least 1 class, got {classes}")
+    if channels not in (1, 3):
+        raise UsageError(f"channels must be 1 or 3, got {channels}")
+    need("torch", "torchvision", extra="train")
+    from torchvision import models
+
+    network: nn.Module = models.get_model(name, weights=None, num_classes=classes)
+    if channels != 3:
+        _narrow_input(network, channels)
+    return network
+
+
+def _narrow_input(network: "nn.Module", channels: int) -> None:
+    """Put a first convolution for `channels` planes in place of the one for three."""
+    from torch import nn
+
+    path, first = next((path, part) for path, part in network.named_modules() if isinstance(part, nn.Conv2d))
+    narrow = nn.Conv2d(
+        channels,
+        first.out_channels,
+        kernel_size=(first.kernel_size[0], first.kernel_size[1]),
+        stride=(first.stride[0], first.stride[1]),
+        padding=first.padding if isinstance(first.padding, str) else (first.padding[0], first.padding[1]),
+        bias=first.bias is not None,
+    )
+    # torchvision's own initialisation of these first layers; nn.Conv2d's default is a different one.
+    nn.init.kaiming_normal_(narrow.weight, mode="fan_out", nonlinearity="relu")
+    parent, _, leaf = path.rpartition(".")
+    setattr(network.get_submodule(parent), leaf, narrow)

@@ -1,0 +1,102 @@
+"""What a training comes to: its epochs, the network of the best one, and the run folder that keeps them."""
+
+import csv
+import io
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..runtime.console import table
+from ..runtime.files import staged_folder
+from .checkpoints import CARD, save_checkpoint
+from .recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one pass over the training split came to."""
+
+    epoch: int
+    """From 1."""
+    seconds: float
+    """Training and validation together."""
+    train_loss: float
+    val_loss: float
+    val_auc: float | None
+    """Mean ROC-AUC over the classes with both labels in val; None where there is no such class."""
+
+    @property
+    def merit(self) -> float:
+        """The more the better: the AUC, or the validation loss where there is none (then in no epoch)."""
+        return -self.val_loss if self.val_auc is None else self.val_auc
+
+    def __str__(self) -> str:
+        auc = "not defined" if self.val_auc is None else f"{self.val_auc:.4f}"
+        return (
+            f"train loss {self.train_loss:.4f}, val loss {self.val_loss:.4f}, val mean AUC {auc}, "
+            f"{self.seconds:.1f} s"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """A finished training."""
+
+    recipe: Recipe
+    classes: tuple[str, ...]
+    network: "nn.Module"
+    """With the weights of the best epoch, on the CPU, in eval mode; logits out."""
+    history: tuple[Epoch, ...]
+    notes: dict[str, Any]
+    """What the checkpoint keeps of the data it has seen."""
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose weights are kept: the first of those that did best on val."""
+        return max(self.history, key=lambda epoch: epoch.merit)
+
+    def write(self, folder: Path, *, force: bool = False) -> None:
+        """Write the run folder: the checkpoint of the best epoch, history.csv, recipe.toml.
+
+        Raises:
+            OutputError: the folder exists and may not be replaced, or the disk refused.
+        """
+        with staged_folder(folder, force=force, marker=CARD) as stage:
+            save_checkpoint(
+                stage,
+                self.network,
+                architecture=self.recipe.architecture,
+                classes=self.classes,
+                preprocessing=self.recipe.preprocessing(),
+                notes=self.notes,
+            )
+            table = io.StringIO()
+            writer = csv.DictWriter(table, [field.name for field in fields(Epoch)], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(asdict(epoch) for epoch in self.history)
+            (stage / "history.csv").write_text(table.getvalue())
+            (stage / "recipe.toml").write_text(self.recipe.to_toml())
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "architecture": self.recipe.architecture,
+            "classes": list(self.classes),
+            "best": asdict(self.best),
+            "epochs": [asdict(epoch) for epoch in self.history],
+        }
+
+    def to_text(self) -> str:
+        """The best epoch as a table."""
+        best = self.best
+        auc = "no class of val has both labels" if best.val_auc is None else f"{best.val_auc:.4f}"
+        rows = [
+            ["best epoch", f"{best.epoch} of {len(self.history)}"],
+            ["val mean AUC", auc],
+            ["val loss", f"{best.val_loss:.4f}"],
+            ["time", f"{sum(epoch.seconds for epoch in self.history):.0f} s"],
+        ]
+        return table(["", self.recipe.architecture], rows)
