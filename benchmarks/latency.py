@@ -42,6 +42,11 @@ def percentiles(latency_ms_N: NDArray[np.float64]) -> Percentiles:
     return Percentiles(p50=p50, p90=p90, p99=p99)
 
 
+def in_words(latency_ms: float) -> str:
+    """Three digits, and never an exponent."""
+    return f"{latency_ms:.0f}" if latency_ms >= 100 else f"{latency_ms:.3g}"
+
+
 def speedup(
     reference_ms_N: NDArray[np.float64],
     candidate_ms_N: NDArray[np.float64],

@@ -3,7 +3,8 @@
 Run one after the other, the variants would each get their own share of the machine's moods (clock
 frequency, heat, neighbours). Here every image goes through all of them before the next one comes, in an
 order balanced so that each variant stands in each place, and follows each other one, equally often
-(Williams, Australian Journal of Scientific Research A 2 (1949) 149-168).
+(Williams, Australian Journal of Scientific Research A 2 (1949) 149-168), and each starts when the one before
+it has gone idle.
 
 Shapes: N images, C classes, M files.
 """
@@ -88,6 +89,7 @@ def measure(
             image = load(split.path((1 + index) % len(split)), preprocessing)
             for runner in runners:
                 runner.worker.call("infer", image)
+                runner.worker.settle()
         _interleave(runners, split, preprocessing)
         _time_files(runners, split)
         # Counting loads graphs a second time, so the peak is read before.
@@ -182,6 +184,7 @@ def _interleave(runners: Sequence[_Runner], split: Split, preprocessing: Preproc
         image = load(split.path(index), preprocessing)
         for position in orders[index % len(orders)]:
             answer = runners[position].worker.call("infer", image)
+            runners[position].worker.settle()
             runners[position].answers.append(answer.value)
             runners[position].latency_ms.append(answer.seconds * 1e3)
 
@@ -193,6 +196,7 @@ def _time_files(runners: Sequence[_Runner], split: Split) -> None:
         path = str(split.path(index))
         for position in orders[turn % len(orders)]:
             answer = runners[position].worker.call("infer_file", path)
+            runners[position].worker.settle()
             runners[position].end_to_end_ms.append(answer.seconds * 1e3)
 
 

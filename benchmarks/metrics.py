@@ -7,7 +7,7 @@ Shapes: N images, C classes (findings), K points of a curve.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -190,11 +190,6 @@ def mean_auc(labels_NC: Labels, scores_NC: Scores) -> float | None:
     aucs = [roc_auc(labels_NC[:, c], scores_NC[:, c]) for c in range(labels_NC.shape[1])]
     known = [auc for auc in aucs if auc is not None]
     return float(np.mean(known)) if known else None
-
-
-def confusion_json(confusion: Confusion) -> dict[str, int]:
-    """The four counts as plain JSON values."""
-    return asdict(confusion)
 
 
 def check(labels_NC: Labels, scores_NC: Scores) -> None:

@@ -14,17 +14,23 @@ import numpy as np
 
 from ..runtime.requires import need
 from .comparison import Comparison, Row
+from .latency import in_words
 from .metrics import Curve, precision_recall_curve, roc_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     DrawFinding = Callable[[Comparison, int], Figure]
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; the reference is grey.
 REFERENCE_COLOUR = "#444444"
 COLOURS = ("#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
+# Of the curves: the reference's is the broader, so that it shows on both sides of the variant's.
+_WIDTHS = (2.2, 1.2)
+# Characters of a legend entry that fit twice beside each other.
+_HALF_WIDTH = 37
 MARKERS = {"torch": "s", "onnxruntime": "^", "openvino": "o"}
 
 # Typed as Any: matplotlib names all its settings in its own type.
@@ -52,17 +58,26 @@ def colours(comparison: Comparison) -> dict[str, str]:
     return {comparison.reference.name: REFERENCE_COLOUR, **others}
 
 
+def pair(comparison: Comparison) -> list[Row]:
+    """The rows whose curves are drawn: the reference, and the most compressed variant if that is another."""
+    return list(dict.fromkeys((comparison.reference, comparison.smallest)))
+
+
 def latency_auc(comparison: Comparison) -> "Figure":
     """Latency against mean AUC: the AUCs with their intervals above, the paired changes below.
 
     Images of one test set move all AUCs up or down together, so the upper intervals are wide and overlap;
     the lower ones say whether a variant lost anything against the reference.
     """
-    with _figure(6.4, 6.0 + 0.22 * ((len(comparison.rows) + 1) // 2)) as figure:
+    labels = [
+        f"{row.name}: {in_words(row.latency.p50)} ms, {row.speedup.ratio:.3g} ×" for row in comparison.rows
+    ]
+    columns = 2 if max(map(len, labels)) <= _HALF_WIDTH else 1
+    with _figure(6.4, 5.9 + 0.21 * -(-len(labels) // columns)) as figure:
         absolute, change = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         tint = colours(comparison)
         for row in comparison.rows:
-            _point(absolute, row, tint[row.name])
+            _auc_point(absolute, row, tint[row.name])
             _change_point(change, row, tint[row.name])
         reference = comparison.reference.name
         absolute.set_title("Mean AUC")
@@ -73,47 +88,55 @@ def latency_auc(comparison: Comparison) -> "Figure":
         for axes in (absolute, change):
             axes.grid(visible=True)
             axes.margins(y=0.12)
-        handles, labels = absolute.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower left", ncols=2, handletextpad=0.4)
+        # The marker alone: at this size the bars would blur it.
+        handles = [bars[0] for bars in absolute.containers]
+        figure.legend(
+            handles, labels, loc="outside lower left", ncols=columns, handletextpad=0.4, fontsize=9.5
+        )
     return figure
 
 
 def distributions(comparison: Comparison) -> "Figure":
-    """How latencies spread: one hill a variant, with its median, 90th and 99th percentile."""
-    rows = comparison.rows
-    with _figure(6.4, 1.0 + 0.62 * len(rows)) as figure:
+    """How latencies spread around each variant's own median: one hill a variant, and its percentiles."""
+    rows = tuple(reversed(comparison.rows))
+    with _figure(6.4, 1.1 + 0.75 * len(rows)) as figure:
         axes = figure.subplots()
         tint = colours(comparison)
-        for level, row in enumerate(reversed(rows)):
-            _hill(axes, row, level, tint[row.name])
-        axes.set_yticks(range(len(rows)), [row.name for row in reversed(rows)])
-        axes.tick_params(axis="y", length=0)
+        far = max(float(np.percentile(row.measured.latency_ms, 99)) / row.latency.p50 for row in rows)
+        near = min(float(row.measured.latency_ms.min()) / row.latency.p50 for row in rows)
+        bins = np.linspace(max(0.5, near) - 0.02, min(3.0, max(1.2, 1.1 * far)), 90)
+        for level, row in enumerate(rows):
+            _hill(axes, row, level, bins, tint[row.name])
+        axes.set_xlim(bins[0], bins[-1])
+        axes.set_ylim(-0.1, len(rows))
+        axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.set_ylim(-0.15, len(rows))
-        axes.set_xlabel("latency of one image, ms (log scale)")
+        axes.set_title("Latency of one image, relative to the variant's median")
+        axes.set_xlabel("times the median; lines at the 50th, 90th and 99th percentile")
         axes.grid(visible=True, axis="x")
-        _latency_axis(axes, rows)
     return figure
 
 
 def roc(comparison: Comparison, finding: int) -> "Figure":
     """The ROC curves of one finding: the reference's and the most compressed variant's."""
-    with _figure(2.1, 2.1) as figure:
+    with _figure(1.8, 1.8) as figure:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="#cccccc", linewidth=0.8)
-        for row, colour, width in _pair(comparison):
-            _draw(axes, roc_curve(*_column(comparison, row, finding)), colour, width)
+        for row, width in zip(pair(comparison), _WIDTHS, strict=False):
+            curve = roc_curve(*_column(comparison, row, finding))
+            _draw(axes, curve, colours(comparison)[row.name], width)
         _unit_square(axes, "false positive rate", "sensitivity")
     return figure
 
 
 def precision_recall(comparison: Comparison, finding: int) -> "Figure":
     """The precision-recall curves of one finding, as `roc`; the level line is the share of positives."""
-    with _figure(2.1, 2.1) as figure:
+    with _figure(1.8, 1.8) as figure:
         axes = figure.subplots()
         axes.axhline(float(comparison.split.labels_NC[:, finding].mean()), color="#cccccc", linewidth=0.8)
-        for row, colour, width in _pair(comparison):
-            _draw(axes, precision_recall_curve(*_column(comparison, row, finding)), colour, width)
+        for row, width in zip(pair(comparison), _WIDTHS, strict=False):
+            curve = precision_recall_curve(*_column(comparison, row, finding))
+            _draw(axes, curve, colours(comparison)[row.name], width)
         _unit_square(axes, "sensitivity (recall)", "precision")
     return figure
 
@@ -154,21 +177,18 @@ def _figure(width_in: float, height_in: float) -> "Iterator[Figure]":
         yield Figure(figsize=(width_in, height_in), layout="constrained")
 
 
-def _point(axes: "Axes", row: Row, colour: str) -> None:
+def _auc_point(axes: "Axes", row: Row, colour: str) -> None:
     interval = row.intervals.mean
-    if row.auc is None or interval is None:
-        return
-    label = f"{row.name}: {row.latency.p50:.3g} ms, {row.speedup.ratio:.3g} ×"
-    _cross(axes, row, (row.auc, interval.lower, interval.upper), colour, label)
+    if row.auc is not None and interval is not None:
+        _cross(axes, row, (row.auc, interval.lower, interval.upper), colour)
 
 
 def _change_point(axes: "Axes", row: Row, colour: str) -> None:
-    if row.drop is None:
-        return
-    _cross(axes, row, (-row.drop.drop, -row.drop.upper, -row.drop.lower), colour, None)
+    if row.drop is not None:
+        _cross(axes, row, (-row.drop.drop, -row.drop.upper, -row.drop.lower), colour)
 
 
-def _cross(axes: "Axes", row: Row, value: tuple[float, float, float], colour: str, label: str | None) -> None:
+def _cross(axes: "Axes", row: Row, value: tuple[float, float, float], colour: str) -> None:
     middle, lower, upper = value
     p50 = row.latency.p50
     p5, p95 = np.percentile(row.measured.latency_ms, [5, 95])
@@ -184,31 +204,29 @@ def _cross(axes: "Axes", row: Row, value: tuple[float, float, float], colour: st
         markeredgewidth=0.8,
         elinewidth=1.3,
         capsize=2.5,
-        label=label,
     )
 
 
-def _hill(axes: "Axes", row: Row, level: int, colour: str) -> None:
-    latency_ms = row.measured.latency_ms
-    logs = np.log(latency_ms)
-    # Beyond the 99.5th percentile single stragglers would flatten every hill.
-    low, high = logs.min(), np.percentile(logs, 99.5)
-    counts, edges = np.histogram(logs, bins=np.linspace(low - 0.02, high + 0.02, 40))
-    heights = 0.8 * counts / max(1, counts.max())
-    middles = np.exp((edges[:-1] + edges[1:]) / 2)
-    axes.fill_between(middles, level, level + heights, step="mid", color=colour, alpha=0.75, linewidth=0)
-    axes.plot([np.exp(low), np.exp(high)], [level, level], color=colour, linewidth=0.8)
-    for value, reach in ((row.latency.p50, 0.86), (row.latency.p90, 0.5), (row.latency.p99, 0.3)):
-        axes.plot([value, value], [level, level + reach], color="#222222", linewidth=0.9)
-
-
-def _pair(comparison: Comparison) -> list[tuple[Row, str, float]]:
-    tint = colours(comparison)
-    compressed = comparison.smallest
-    pair = [(comparison.reference, REFERENCE_COLOUR, 2.2)]
-    if compressed is not comparison.reference:
-        pair.append((compressed, tint[compressed.name], 1.2))
-    return pair
+def _hill(axes: "Axes", row: Row, level: int, bins: "NDArray[np.float64]", colour: str) -> None:
+    relative = row.measured.latency_ms / row.latency.p50
+    counts, _ = np.histogram(relative, bins=bins)
+    heights = 0.55 * counts / max(1, counts.max())
+    axes.stairs(level + heights, bins, baseline=level, fill=True, color=colour, alpha=0.8)
+    axes.axhline(level, color=colour, linewidth=0.8)
+    points = [row.latency.p50, row.latency.p90, row.latency.p99]
+    axes.vlines(
+        [value / row.latency.p50 for value in points], level, level + 0.6, color="#222222", linewidth=0.9
+    )
+    said = " / ".join(map(in_words, points))
+    axes.text(
+        0.995,
+        level + 0.66,
+        f"{row.name}: {said} ms",
+        transform=axes.get_yaxis_transform(),
+        ha="right",
+        va="bottom",
+        fontsize=9,
+    )
 
 
 def _column(comparison: Comparison, row: Row, finding: int) -> tuple[Any, Any]:

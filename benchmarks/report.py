@@ -1,6 +1,6 @@
 """A benchmark as one HTML file: no script, no font, no picture, no address outside of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -8,23 +8,18 @@ from .. import __version__
 from . import plots, summary
 from .bootstrap import ClassDrop
 from .comparison import Comparison, Row
+from .latency import in_words
+from .metrics import average_precision, roc_auc
 from .report_style import STYLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_HEADINGS = (
+_QUALITY = ("variant", "precision", "crops", "mean AUC", "AUC drop", "p50 ms", "p90 ms", "p99 ms", "speed-up")
+_RESOURCES = (
     "variant",
-    "precision",
-    "crops",
-    "mean AUC",
-    "AUC drop",
-    "p50 ms",
-    "p90 ms",
-    "p99 ms",
-    "speed-up",
     "images/s",
-    "from file, images/s",
+    "images/s from file",
     "stored MB",
     "memory MB",
     "start s",
@@ -41,7 +36,7 @@ def render(comparison: Comparison) -> str:
         DependencyError: matplotlib is not installed.
     """
     title = f"xopt bench: {comparison.dataset}, split {comparison.split.name}"
-    body = [_headline(comparison), _table(comparison), *_figures(comparison), _findings(comparison)]
+    body = [_headline(comparison), _tables(comparison), *_figures(comparison), _findings(comparison)]
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -69,14 +64,19 @@ def _headline(comparison: Comparison) -> str:
     reference = comparison.reference
     fastest = min(comparison.rows, key=lambda row: row.latency.p50)
     cards = [
-        (f"{fastest.speedup.ratio:.2f} ×", f"as fast as {reference.name}: {fastest.name}"),
-        (f"{fastest.latency.p50:.3g} ms", f"median for one image; {reference.latency.p50:.3g} ms before"),
-        (f"{fastest.measured.size_mb:.1f} MB", f"stored; {reference.measured.size_mb:.1f} MB before"),
+        (f"{in_words(fastest.latency.p50)} ms", f"median for one image: {fastest.name}"),
+        (f"{fastest.measured.size_mb:.1f} MB", "stored"),
     ]
-    if fastest.drop is not None:
-        drop = fastest.drop
-        interval = f"95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}"
-        cards.insert(1, (f"{drop.drop:+.4f}", f"drop in mean AUC, {interval}"))
+    if fastest is not reference:
+        cards = [
+            (f"{fastest.speedup.ratio:.2f} ×", f"as fast as {reference.name}: {fastest.name}"),
+            *_drop_card(fastest),
+            (
+                f"{in_words(fastest.latency.p50)} ms",
+                f"median for one image, against {in_words(reference.latency.p50)} ms",
+            ),
+            (f"{fastest.measured.size_mb:.1f} MB", f"stored, against {reference.measured.size_mb:.1f} MB"),
+        ]
     shown = "".join(f"<div class='card'><b>{escape(n)}</b><span>{escape(s)}</span></div>" for n, s in cards)
     split = comparison.split
     patients = f" of {len(set(split.patients))} patients" if split.patients_known else ""
@@ -85,36 +85,66 @@ def _headline(comparison: Comparison) -> str:
         f"{comparison.machine['cores']} cores</p>\n"
         f"<h1>Speed and accuracy on {len(split)} images{patients}</h1>\n"
         f"<p>{escape(comparison.dataset)}, split {escape(split.name)}, {len(comparison.classes)} findings. "
-        f"All variants answered every image in one interleaved run; the reference is {escape(reference.name)}.</p>\n"
+        f"All variants answered every image in one interleaved run, against {escape(reference.name)}.</p>\n"
         f"<div class='cards'>{shown}</div>"
     )
 
 
-def _table(comparison: Comparison) -> str:
+def _drop_card(row: Row) -> list[tuple[str, str]]:
+    if row.drop is None:
+        return []
+    drop = row.drop
+    return [
+        (f"{drop.drop:+.4f}", f"drop in mean AUC, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}"),
+    ]
+
+
+def _tables(comparison: Comparison) -> str:
+    quality = [_quality(row, is_reference=row is comparison.reference) for row in comparison.rows]
+    resources = [_resources(row, is_reference=row is comparison.reference) for row in comparison.rows]
+    return (
+        f"<h2>Speed and accuracy</h2>\n{_variant_table(comparison, _QUALITY, quality)}\n"
+        f"<h2>What it takes</h2>\n{_variant_table(comparison, _RESOURCES, resources)}\n"
+        "<p class='note'>Start: from starting a process to its first answer. Largest difference: in any "
+        "probability of any image, from the reference. GMAC: billions of multiply-accumulates in "
+        f"convolutions and matrix products; the FP32 peak, {comparison.peak_gmacs_per_s:.3g} GMAC/s, was "
+        "measured after the run with a large matrix product. INT8 and BF16 can exceed it where the CPU has "
+        "instructions for them.</p>"
+    )
+
+
+def _variant_table(comparison: Comparison, headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     tint = plots.colours(comparison)
     rows = []
-    for row in comparison.rows:
-        is_reference = row is comparison.reference
+    for row, values in zip(comparison.rows, cells, strict=True):
         name = f"<span class='swatch' style='background:{tint[row.name]}'></span>{escape(row.name)}"
-        cells = "".join(f"<td>{cell}</td>" for cell in (name, *_cells(row, is_reference=is_reference)))
-        rows.append(f"<tr{' class=reference' if is_reference else ''}>{cells}</tr>")
-    return f"<h2>All variants</h2>\n{_html_table(_HEADINGS, rows)}"
+        mark = " class='reference'" if row is comparison.reference else ""
+        rows.append(f"<tr{mark}>{''.join(f'<td>{cell}</td>' for cell in (name, *values))}</tr>")
+    return _html_table(headings, rows)
 
 
-def _cells(row: Row, *, is_reference: bool) -> list[str]:
-    measured, facts = row.measured, row.to_json()
-    rss = "–" if measured.peak_rss_mb is None else f"{measured.peak_rss_mb:.0f}"
+def _quality(row: Row, *, is_reference: bool) -> list[str]:
+    latency = row.latency
     return [
-        escape(measured.variant.precision),
-        escape(measured.preprocessing.crops),
+        escape(row.measured.variant.precision),
+        escape(row.measured.preprocessing.crops),
         _with_interval(summary.auc_cell(row)),
-        "–" if is_reference else _with_interval(summary.drop_cell(row)),
-        *(f"{value:.1f}" for value in facts["latency_ms"].values()),
-        "1" if is_reference else _with_interval(summary.speedup_cell(row)),
+        "reference" if is_reference else _with_interval(summary.drop_cell(row)),
+        *(
+            f"{value:.3g}" if value < 100 else f"{value:.0f}"
+            for value in (latency.p50, latency.p90, latency.p99)
+        ),
+        "1" if is_reference else _with_interval(_speedup(row)),
+    ]
+
+
+def _resources(row: Row, *, is_reference: bool) -> list[str]:
+    measured, facts = row.measured, row.to_json()
+    return [
         f"{facts['images_per_second']:.3g}",
         f"{facts['end_to_end_images_per_second']:.3g}",
         f"{measured.size_mb:.1f}",
-        rss,
+        "–" if measured.peak_rss_mb is None else f"{measured.peak_rss_mb:.0f}",
         f"{measured.cold_start_s:.1f}",
         "–" if is_reference else f"{row.parity:.1g}",
         f"{row.gmacs_per_s:.3g}",
@@ -122,77 +152,82 @@ def _cells(row: Row, *, is_reference: bool) -> list[str]:
     ]
 
 
+def _speedup(row: Row) -> str:
+    interval = row.speedup.interval
+    return f"{row.speedup.ratio:.2f} [{interval.lower:.2f}, {interval.upper:.2f}]"
+
+
 def _figures(comparison: Comparison) -> list[str]:
-    latencies = _figure(
-        plots.distributions(comparison),
-        "d-",
-        "Latency distributions. The lines mark the median, the 90th and the 99th percentile.",
-    )
-    speed = f"<h2>Latency distributions</h2>\n{latencies}"
+    spread = _figure(plots.distributions(comparison), "d-", "How steady each variant is on this machine.")
     if comparison.reference.auc is None:
-        return [
-            "<p class='note'>No finding has both positive and negative images here, so there is no AUC.</p>",
-            speed,
-        ]
+        none = (
+            "<p class='note'>No finding has both positive and negative images here, so there is no AUC.</p>"
+        )
+        return [f"<h2>Latency</h2>\n{none}\n<div class='pair'>{spread}</div>"]
     trade = _figure(
         plots.latency_auc(comparison),
         "a-",
-        "Left is faster, up is better. Horizontal bars hold 90 % of the images' latencies. Vertical bars are "
-        "95 % intervals: above, of each AUC on its own, wide for all since they saw the same few images; below, "
+        "Left is faster, up is better. Horizontal bars hold 90 % of the images' latencies. Vertical bars "
+        "are 95 % intervals: above of each AUC on its own, wide alike since all saw the same images; below "
         f"of the paired change from {comparison.reference.name}, which tells a loss from chance.",
     )
     return [
-        f"<h2>Latency against AUC</h2>\n{trade}",
-        speed,
-        _curves(comparison, "ROC curves", "r", plots.roc),
-        _curves(comparison, "Precision-recall curves", "p", plots.precision_recall),
+        f"<h2>Latency and AUC</h2>\n<div class='pair'>{trade}{spread}</div>",
+        _curves(comparison, "ROC curves", "AUC", plots.roc, roc_auc),
+        _curves(comparison, "Precision-recall curves", "AP", plots.precision_recall, average_precision),
     ]
 
 
-def _curves(comparison: Comparison, title: str, prefix: str, draw: "plots.DrawFinding") -> str:
-    reference, compressed = comparison.reference, comparison.smallest
+def _curves(
+    comparison: Comparison,
+    title: str,
+    unit: str,
+    draw: "plots.DrawFinding",
+    value: "Callable[..., float | None]",
+) -> str:
     tint = plots.colours(comparison)
-    names = [reference] if compressed is reference else [reference, compressed]
+    pair = plots.pair(comparison)
     key = " and ".join(
-        f"<span class='swatch' style='background:{tint[row.name]}'></span>{escape(row.name)}" for row in names
+        f"<span class='swatch' style='background:{tint[row.name]}'></span>{escape(row.name)}" for row in pair
     )
     panels = []
     for c, finding in enumerate(comparison.classes):
-        before, after = reference.class_aucs[c], compressed.class_aucs[c]
-        if before is None or after is None:
+        labels_N = comparison.split.labels_NC[:, c]
+        values = [value(labels_N, row.measured.probabilities[:, c]) for row in pair]
+        if None in values:
             continue
-        figure = plots.to_svg(draw(comparison, c), prefix=f"{prefix}{c}-", inline=True)
-        caption = f"{escape(finding)}<small>AUC {before:.3f} → {after:.3f}</small>"
+        figure = plots.to_svg(draw(comparison, c), prefix=f"{unit}{c}-", inline=True)
+        caption = f"{escape(finding)}<small>{unit} {' → '.join(f'{v:.3f}' for v in values)}</small>"
         panels.append(f"<figure><figcaption>{caption}</figcaption>{figure}</figure>")
     return f"<h2>{title}</h2>\n<p class='note'>{key}</p>\n<div class='grid'>{''.join(panels)}</div>"
 
 
 def _findings(comparison: Comparison) -> str:
-    reference, others = comparison.reference, comparison.rows[1:]
-    headings = ["finding", "positives", f"{reference.name}, AUC", *(f"{row.name}, drop" for row in others)]
+    reference, others, compressed = comparison.reference, comparison.rows[1:], comparison.smallest
+    headings = ["finding", "positives", f"{reference.name}: AUC", *(f"{row.name}: drop" for row in others)]
     rows = []
     for c, finding in enumerate(comparison.classes):
         auc, interval = reference.class_aucs[c], reference.intervals.classes[c]
         shown = "–"
         if auc is not None and interval is not None:
             shown = _with_interval(f"{auc:.3f} [{interval.lower:.3f}, {interval.upper:.3f}]")
-        drops = [row.drop.classes[c] if row.drop else None for row in others]
-        cells = [escape(finding), str(int(comparison.split.labels_NC[:, c].sum())), shown, *map(_drop, drops)]
+        drops = [_drop(row.drop.classes[c] if row.drop else None, full=row is compressed) for row in others]
+        cells = [escape(finding), str(int(comparison.split.labels_NC[:, c].sum())), shown, *drops]
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     return (
         f"<h2>Findings</h2>\n{_html_table(headings, rows)}\n"
-        "<p class='note'>Drop: AUC of the reference minus AUC of the variant, with its paired 95 % interval; "
-        "bold where that leaves out zero, which one in twenty does by chance. A finding without both positive "
-        "and negative images has no AUC and is in no mean.</p>"
+        "<p class='note'>Drop: AUC of the reference minus AUC of the variant; bold where its paired 95 % "
+        "interval leaves out zero, as one in twenty does by chance. A finding without both positive and "
+        "negative images has no AUC and is in no mean.</p>"
     )
 
 
-def _drop(drop: ClassDrop | None) -> str:
+def _drop(drop: ClassDrop | None, *, full: bool) -> str:
     if drop is None:
         return "–"
     shown = f"{drop.drop:+.4f}" if abs(drop.drop) >= 5e-5 else "0.0000"
     number = f"<b>{shown}</b>" if drop.lower > 0 or drop.upper < 0 else shown
-    return f"{number} <small>[{drop.lower:+.3f}, {drop.upper:+.3f}]</small>"
+    return f"{number} <small>[{drop.lower:+.3f}, {drop.upper:+.3f}]</small>" if full else number
 
 
 def _method(comparison: Comparison) -> str:

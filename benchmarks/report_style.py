@@ -20,7 +20,7 @@ p { margin: .5rem 0; max-width: 48rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { padding: .4rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
+th { color: var(--soft); font-weight: 600; vertical-align: bottom; white-space: normal; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 td small { color: var(--soft); font-size: .92em; }
 tr.reference td { background: var(--wash); }
@@ -28,7 +28,10 @@ tr.reference td { background: var(--wash); }
 figure { margin: 1.2rem 0; }
 figcaption { color: var(--soft); font-size: .9rem; max-width: 48rem; }
 figure > svg { display: block; width: 100%; max-width: 44rem; height: auto; }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.6rem, 1fr)); gap: 1rem .8rem; }
+.pair { display: grid; gap: 0 2rem; align-items: start; }
+.pair figure { min-width: 0; }
+@media (min-width: 62rem) { .pair { grid-template-columns: 1fr 1fr; } }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.6rem, 1fr)); gap: 1rem .8rem; }
 .grid figure { margin: 0; break-inside: avoid; }
 .grid figcaption { color: var(--ink); font-size: .85rem; line-height: 1.3; margin-bottom: .2rem; }
 .grid figcaption small { color: var(--soft); display: block; }

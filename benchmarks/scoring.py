@@ -157,7 +157,7 @@ def _sentences(scores: Scores) -> list[str]:
     split, settings = scores.split, scores.settings
     lines = [
         f"{len(split)} images of split {split.name}, {_patients(split)}; positive at {settings.threshold:g} "
-        f"and above; intervals from {settings.resamples} bootstrap resamples of {_unit(split)}."
+        f"and above; intervals: {settings.resamples} bootstrap resamples of {_unit(split)}."
     ]
     undefined = [c for c, m in zip(scores.classes, scores.metrics, strict=True) if m.auc is None]
     if undefined:
@@ -167,15 +167,16 @@ def _sentences(scores: Scores) -> list[str]:
 
 def _compared(comparison: Comparison, scores: Scores) -> list[str]:
     paired = comparison.paired
-    verdict = "no difference can be told on these images"
+    verdict = "these images cannot tell the two apart"
     if paired.lower > 0:
         verdict = "a loss that chance does not explain"
     if paired.upper < 0:
         verdict = "a gain that chance does not explain"
+    interval = f"95 % interval {paired.lower:+.4f} .. {paired.upper:+.4f}"
     lines = [
-        f"Mean AUC drop against {comparison.reference}: {paired.drop:+.4f} "
-        f"(95 % interval {paired.lower:+.4f} .. {paired.upper:+.4f}, p = {paired.p_value:.3g}, paired over "
-        f"{_unit(scores.split)}): {verdict}."
+        f"Mean AUC drop against {comparison.reference}: {paired.drop:+.4f}, {interval}, "
+        f"p = {paired.p_value:.3g} (paired over {_unit(scores.split)}):",
+        f"{verdict}.",
     ]
     clear = [
         f"{name} {drop.drop:+.4f} ({drop.lower:+.4f} .. {drop.upper:+.4f})"

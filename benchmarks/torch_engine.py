@@ -175,7 +175,10 @@ def _optimised(forward: "Callable[[torch.Tensor], torch.Tensor]", mode: Mode) ->
         return forward
     import torch
 
-    compiled: Callable[[torch.Tensor], torch.Tensor] = torch.compile(forward, dynamic=False)
+    # Freezing folds the weights into the compiled code: the form that is fastest on CPUs.
+    compiled: Callable[[torch.Tensor], torch.Tensor] = torch.compile(
+        forward, dynamic=False, options={"freezing": True}
+    )
     if mode == "compile":
         return compiled
 

@@ -1,10 +1,20 @@
-"""Labelled images from every source format, and synthetic phantoms. Free of torch."""
+"""Labelled images from every source format, and synthetic phantoms. Free of torch.
 
-from .lists import FINDINGS
-from .loading import load_images
-from .records import Dataset, Split
-from .sources import FORMATS, Format, open_source
-from .statistics import Statistics, find_overlaps, gather_statistics
+    from xopt.datasets import open_source
+
+The names below are resolved when they are first used, so that the command line answers at once.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..runtime.lazy import resolver
+
+if TYPE_CHECKING:
+    from .lists import FINDINGS
+    from .loading import load_images
+    from .records import Dataset, Split
+    from .sources import FORMATS, Format, open_source
+    from .statistics import Statistics, find_overlaps, gather_statistics
 
 __all__ = [
     "FINDINGS",
@@ -18,3 +28,13 @@ __all__ = [
     "load_images",
     "open_source",
 ]
+
+_HOMES = {
+    "lists": ("FINDINGS",),
+    "loading": ("load_images",),
+    "records": ("Dataset", "Split"),
+    "sources": ("FORMATS", "Format", "open_source"),
+    "statistics": ("Statistics", "find_overlaps", "gather_statistics"),
+}
+
+__getattr__ = resolver(__name__, _HOMES)

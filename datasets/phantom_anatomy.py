@@ -1,21 +1,14 @@
-"""A synthetic chest in frontal view: what a healthy phantom looks like, drawn as density.
+"""The anatomy of a synthetic chest in frontal view. No patient's image went into it.
 
-No patient's image went into this. Only exactly rounded arithmetic is used (+ - * / sqrt, comparisons,
-whole-number noise; no exp, sin or matrix product, whose last bit depends on the CPU), so that one seed gives
-the same bytes on every machine.
-
-Chest coordinates: x from -1 (image left, the patient's right) to 1, y from -1 (top) to 1. H, W: pixels.
+Lengths are in chest coordinates (see phantom_canvas.py).
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
-Plane = NDArray[np.float32]
-Slices = tuple[slice, slice]
+from .phantom_canvas import Canvas, Plane, Slices, View, bell, pixel_centres, ramp, soft_step
 
 LUNG_Y, LUNG_HEIGHT = 0.15, 0.97
 """Centre and semi-axis of both lungs' outline along y."""
@@ -35,7 +28,7 @@ class Vessel:
 
 @dataclass(frozen=True, kw_only=True)
 class Anatomy:
-    """What stays the same over one patient's images. Lengths are in chest coordinates."""
+    """What stays the same over one patient's images."""
 
     lung_width: float
     """Semi-axis of a lung's outline along x."""
@@ -59,87 +52,11 @@ class Anatomy:
     vessels: tuple["Vessel", ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class View:
-    """What changes from one exposure to the next."""
-
-    shift_x: float
-    shift_y: float
-    turn: float
-    """Sine of the rotation."""
-    zoom: float
-    inspiration: float
-    """How far the diaphragm stands below its middle position."""
-    gain: float
-    contrast: float
-    noise: float
-    """Noise at mid grey, in grey levels."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Canvas:
-    """One exposure being drawn; `density_HW` is painted on in place."""
-
-    size: int
-    view: View
-    x_HW: Plane
-    y_HW: Plane
-    distance_HW: Plane
-    """Distance from the midline, |x|."""
-    outline_HW: Plane
-    """Lung outline: 0 on its edge, towards 1 at its axis, negative outside."""
-    diaphragm_HW: Plane
-    """Height y of the diaphragm at each pixel's x."""
-    density_HW: Plane
-
-    def box(self, x: float, y: float, half_x: float, half_y: float) -> Slices:
-        """The pixels that hold the chest rectangle x ± half_x, y ± half_y; possibly empty."""
-        sine = self.view.turn
-        cosine = sqrt(1 - sine * sine)
-        dx, dy = (x - self.view.shift_x) / self.view.zoom, (y - self.view.shift_y) / self.view.zoom
-        middles = dy * cosine - dx * sine, dx * cosine + dy * sine
-        # The turn is small: it widens a box by its sine times the other side.
-        halves = half_y + abs(sine) * half_x, half_x + abs(sine) * half_y
-        edges = []
-        for middle, half in zip(middles, halves, strict=True):
-            low, high = middle - half / self.view.zoom, middle + half / self.view.zoom
-            first, last = ((edge + 1) / 2 * self.size for edge in (low, high))
-            edges.append(slice(min(max(int(first), 0), self.size), min(max(int(last) + 1, 0), self.size)))
-        return edges[0], edges[1]
-
-    def disc(self, x: float, y: float, radius_x: float, radius_y: float) -> tuple[Slices, Plane]:
-        """An ellipse's box and its profile there: 1 at the centre, 0 on the edge, clipped to 0 outside."""
-        box = self.box(x, y, radius_x, radius_y)
-        u = (self.x_HW[box] - x) / radius_x
-        v = (self.y_HW[box] - y) / radius_y
-        return box, np.clip(1 - u * u - v * v, 0, 1)
-
-
-def soft_step(value: Plane, softness: float) -> Plane:
-    """0 below -softness, 1 above softness, a cubic in between."""
-    t = ramp(value, softness)
-    return t * t * (3 - 2 * t)
-
-
-def ramp(value: Plane, softness: float) -> Plane:
-    """0 below -softness, 1 above softness, a straight line in between: half the work of `soft_step`."""
-    t = value * (0.5 / softness)
-    t += 0.5
-    return np.clip(t, 0, 1, out=t)
-
-
-def bell(random: np.random.Generator, middle: float, spread: float) -> float:
-    """A bell-shaped number of about this standard deviation, at most 3.5 of them away (Irwin-Hall of 4)."""
-    total = random.random() + random.random() + random.random() + random.random()
-    return middle + spread * (total - 2) * sqrt(3)
-
-
 def draw_anatomy(random: np.random.Generator) -> Anatomy:
     """Draw one healthy patient."""
-    lung_x = bell(random, 0.43, 0.012)
     return Anatomy(
         lung_width=bell(random, 0.375, 0.014),
-        lung_x=lung_x,
+        lung_x=bell(random, 0.43, 0.012),
         dome=bell(random, 0.22, 0.03),
         dome_difference=bell(random, 0.06, 0.02),
         heart=bell(random, 0.345, 0.022),
@@ -165,29 +82,9 @@ def _draw_vessel(random: np.random.Generator, side: int) -> Vessel:
     )
 
 
-def draw_view(random: np.random.Generator) -> View:
-    """Draw one exposure's position and technique."""
-    return View(
-        shift_x=bell(random, 0, 0.025),
-        shift_y=bell(random, 0, 0.03),
-        turn=bell(random, 0, 0.018),
-        zoom=bell(random, 1.0, 0.03),
-        inspiration=bell(random, 0, 0.04),
-        gain=bell(random, 1.0, 0.06),
-        contrast=bell(random, 1.0, 0.08),
-        noise=2.5 + 4 * random.random(),
-    )
-
-
-@lru_cache(maxsize=4)
-def _grid(size: int) -> tuple[Plane, Plane]:
-    centres = ((np.arange(size, dtype=np.float32) * 2 + 1) / size - 1).astype(np.float32)
-    return centres[np.newaxis, :], centres[:, np.newaxis]
-
-
 def start(size: int, anatomy: Anatomy, view: View) -> Canvas:
     """Lay out the chest's coordinates and lung outlines; nothing is painted yet."""
-    column, row = _grid(size)
+    column, row = pixel_centres(size)
     sine = view.turn
     cosine = sqrt(1 - sine * sine)
     x = column * (cosine * view.zoom) - (row * (sine * view.zoom) - view.shift_x)
@@ -198,7 +95,7 @@ def start(size: int, anatomy: Anatomy, view: View) -> Canvas:
     above *= above
     across = distance + above * 0.13
     across -= anatomy.lung_x
-    across *= across * (1 / anatomy.lung_width**2)
+    across *= across * (1 / (anatomy.lung_width * anatomy.lung_width))
     along = (y - LUNG_Y) * (1 / LUNG_HEIGHT)
     diaphragm = np.clip(1.1 - across, 0, 1.1) * -anatomy.dome
     diaphragm += anatomy.dome_difference * (x > 0)
@@ -238,7 +135,7 @@ def paint_lungs(canvas: Canvas, bottom_HW: Plane) -> Plane:
         float32 (H, W), how much lung a ray crosses there, 0..1.
     """
     # A ray through an ellipsoid crosses the square root of the outline's height: steep edge, flat middle.
-    air = np.sqrt(np.clip(canvas.outline_HW * 2.0, 0, 1))
+    air: Plane = np.sqrt(np.clip(canvas.outline_HW * 2.0, 0, 1))
     air *= ramp(bottom_HW - canvas.y_HW, 0.018)
     canvas.density_HW[:] -= 0.50 * air
     return air
@@ -275,7 +172,8 @@ def paint_middle(canvas: Canvas, anatomy: Anatomy, heart: float, bottom_HW: Plan
 
 def _aortic_knob(x: Plane, y: Plane) -> Plane:
     dx, dy = (x - 0.10) * (1 / 0.125), (y + 0.30) * (1 / 0.13)
-    return np.sqrt(np.clip((1 - dx * dx - dy * dy) * 1.5, 0, 1)) * 0.9
+    knob: Plane = np.sqrt(np.clip((1 - dx * dx - dy * dy) * 1.5, 0, 1)) * 0.9
+    return knob
 
 
 def _heart_centre(canvas: Canvas, anatomy: Anatomy, heart: float) -> tuple[float, float]:
@@ -288,7 +186,8 @@ def _heart(canvas: Canvas, anatomy: Anatomy, heart: float, x: Plane, y: Plane) -
     u, v = (x - x0) * (1 / heart), (y - y0) * (1 / (0.86 * heart))
     # Its long axis points down to the patient's left.
     shape = 1 - u * (u - 0.5 * v) - v * v
-    return np.sqrt(np.clip(shape * 2.2, 0, 1)) * 1.05
+    heart_HW: Plane = np.sqrt(np.clip(shape * 2.2, 0, 1)) * 1.05
+    return heart_HW
 
 
 def paint_bones(canvas: Canvas, anatomy: Anatomy) -> None:
@@ -362,41 +261,3 @@ def paint_vessels(canvas: Canvas, anatomy: Anatomy, air_HW: Plane) -> None:
         line *= air_HW[box]
         line *= 0.10
         canvas.density_HW[box] += line
-
-
-def mottle(random: np.random.Generator, size: int, cells: int) -> Plane:
-    """Soft random texture of zero mean and about unit spread, float32 (size, size), `cells` grains a side."""
-    grain = -(-size // cells)
-    coarse = random.integers(0, 256, size=(cells + 1, cells + 1), dtype=np.uint8).astype(np.float32)
-    # A uniform byte has mean 127.5 and standard deviation 73.9; mixing neighbours takes a third of that.
-    coarse -= 127.5
-    coarse *= 1 / 50
-    across = _stretched(coarse.T, grain)[:size]
-    return _stretched(across.T, grain)[:size]
-
-
-def _stretched(rows: Plane, grain: int) -> Plane:
-    """Straight lines from each row to the next in `grain` steps: (n, m) to ((n - 1) * grain, m)."""
-    share = np.tile(np.arange(grain, dtype=np.float32) * np.float32(1 / grain), len(rows) - 1)[:, np.newaxis]
-    result = np.diff(rows, axis=0).repeat(grain, axis=0)
-    result *= share
-    result += rows[:-1].repeat(grain, axis=0)
-    return result
-
-
-def develop(canvas: Canvas, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Density to grey levels: exposure, then noise; uint8 (H, W)."""
-    view = canvas.view
-    density = np.clip(canvas.density_HW, 0.02, 2)
-    # The film curve flattens towards dense tissue.
-    grey = density * (285 * view.gain)
-    grey /= density + 0.42 * view.contrast
-    counts = random.integers(0, 256, size=(4, canvas.size, canvas.size), dtype=np.uint8)
-    grains = counts.sum(axis=0, dtype=np.uint16).astype(np.float32)
-    # The sum of four such numbers has mean 510 and standard deviation 147.8.
-    grains -= 510
-    grains *= density * 0.4 + 0.6
-    grains *= view.noise / 147.8
-    grey += grains
-    grey += 0.5
-    return np.clip(grey, 0, 255, out=grey).astype(np.uint8)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .phantom_anatomy import LUNG_HEIGHT, LUNG_Y, Anatomy, Canvas, Plane, Slices, bell, ramp, soft_step
+from .phantom_anatomy import LUNG_HEIGHT, LUNG_Y, Anatomy
+from .phantom_canvas import Canvas, Plane, Slices, bell, ramp, soft_step
 
 FINDINGS = ("Cardiomegaly", "Effusion", "Mass", "Nodule", "Pneumothorax", "Consolidation")
 """What phantoms can have: names of ChestX-ray14, in its order."""
@@ -125,9 +127,9 @@ def collapse(canvas: Canvas, sign: Sign) -> tuple[Plane, Slices]:
 
 def paint_nodule(canvas: Canvas, anatomy: Anatomy, sign: Sign) -> Slices:
     """Nodule: small, round, sharp."""
-    radius = 0.060 + 0.035 * sign.size
+    radius = 0.070 + 0.035 * sign.size
     box, disc = canvas.disc(*_place(anatomy, sign, radius), radius, radius)
-    canvas.density_HW[box] += (0.14 + 0.20 * sign.strength) * np.sqrt(np.clip(disc * 1.6, 0, 1))
+    canvas.density_HW[box] += (0.18 + 0.24 * sign.strength) * np.sqrt(np.clip(disc * 1.6, 0, 1))
     return box
 
 
@@ -181,9 +183,9 @@ def _place(anatomy: Anatomy, sign: Sign, margin: float) -> tuple[float, float]:
     return sign.side * (anatomy.lung_x - 0.13 * above * above + half * sign.across), y
 
 
-def _box_of(mask: np.ndarray) -> Slices:
+def _box_of(mask_HW: NDArray[np.bool_]) -> Slices:
     """The box around a mask's True pixels; empty at the origin if there is none."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    rows, columns = np.flatnonzero(mask_HW.any(axis=1)), np.flatnonzero(mask_HW.any(axis=0))
     if not len(rows):
         return slice(0, 0), slice(0, 0)
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ..runtime.console import progress
 from ..runtime.files import check_free, staged_folder
 from . import phantom_anatomy as anatomy
+from . import phantom_canvas as canvases
 from . import phantom_findings as findings
 from .phantom_findings import FINDINGS, Lesion
 
@@ -127,7 +128,7 @@ def write(folder: Path, *, count: int = 600, seed: int = 0, size: int = 256, for
 
     lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     boxes = [["image", "finding", "top", "left", "bottom", "right"]]
-    # Only the last image's patient decides where a split ends: a patient's images stay together.
+    # A split ends only where a patient does.
     split, patient = "train", ""
     with staged_folder(folder, force=force, marker=MARKER) as stage:
         (stage / "images").mkdir()
@@ -183,7 +184,7 @@ def _images_of(patient: int, random: np.random.Generator, size: int) -> Iterator
     draw_number = random.random()
     images = 1 if draw_number < _ONE_IMAGE else 2 if draw_number < _TWO_IMAGES else 3
     # Pixel noise takes a number of draws that depends on size: it must not stand between the others.
-    plans = [(anatomy.draw_view(random), _follow_up(random, present, first=i == 0)) for i in range(images)]
+    plans = [(canvases.draw_view(random), _follow_up(random, present, first=i == 0)) for i in range(images)]
     for index, (view, shown) in enumerate(plans):
         image_HW, lesions = _expose(random, size, body, view, {n: signs[n] for n in FINDINGS if n in shown})
         yield Phantom(name=f"phantom{patient:05d}_{index:02d}.png", image_HW=image_HW, lesions=lesions)
@@ -198,11 +199,11 @@ def _expose(
     random: np.random.Generator,
     size: int,
     body: anatomy.Anatomy,
-    view: anatomy.View,
+    view: canvases.View,
     signs: dict[str, findings.Sign],
 ) -> tuple[NDArray[np.uint8], tuple[Lesion, ...]]:
     """Draw one image of a patient: uint8 (H, W), and the boxes of the signs in it."""
-    boxes: dict[str, anatomy.Slices] = {}
+    boxes: dict[str, canvases.Slices] = {}
     canvas = anatomy.start(size, body, view)
     anatomy.paint_trunk(canvas, body)
     bottom = canvas.diaphragm_HW
@@ -218,7 +219,7 @@ def _expose(
         boxes["Cardiomegaly"] = heart
     anatomy.paint_bones(canvas, body)
     anatomy.paint_vessels(canvas, body, markings)
-    texture = anatomy.mottle(random, size, 26)
+    texture = canvases.mottle(random, size, 26)
     canvas.density_HW[:] += 0.025 * texture * markings
     findings.paint_lookalikes(canvas, body, random, air)
     if "Consolidation" in signs:
@@ -230,4 +231,4 @@ def _expose(
     if "Nodule" in signs:
         boxes["Nodule"] = findings.paint_nodule(canvas, body, signs["Nodule"])
     lesions = tuple(Lesion.around(name, boxes[name]) for name in FINDINGS if name in boxes)
-    return anatomy.develop(canvas, random), lesions
+    return canvases.develop(canvas, random), lesions

@@ -5,8 +5,9 @@
 The names below are resolved when they are first used, since what stands behind them is heavy.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
     from .calibration import CalibrationSet, draw_calibration, stratified_sample
@@ -44,14 +45,5 @@ _HOMES = {
     "parity": ("ExportParity",),
     "quantize": ("QuantizeSettings", "quantize_model"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+__getattr__ = resolver(__name__, _HOMES)

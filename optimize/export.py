@@ -86,13 +86,16 @@ def export_checkpoint(
     check_free(out, force=force)
     chosen = settings or ExportSettings()
     from .graph import InferenceGraph
+    from .grey import fold_grey_planes
     from .ir import encode_ir, from_onnx
     from .onnx_graph import to_onnx
 
     preprocessing = replace(checkpoint.preprocessing, crops=chosen.crops)
     name = chosen.name or bundle_name(out)
     started = time.perf_counter()
-    graph = InferenceGraph(checkpoint.network, preprocessing, checkpoint.task).eval()
+    # Parity is measured against the network as it was trained, so folding has to prove itself, too.
+    network, planes = fold_grey_planes(checkpoint.network, preprocessing)
+    graph = InferenceGraph(network, planes, checkpoint.task).eval()
     onnx = to_onnx(graph, size=preprocessing.size)
     exported = time.perf_counter()
     xml, weights = encode_ir(from_onnx(onnx, size=preprocessing.size, name=name))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import openvino
 
 PRESETS = ("mixed", "performance")
+ACTIVATION_RANGES = ("minmax", "mean", "histogram")
 OVERFLOW_FIXES = ("all", "first", "none")
 
 
@@ -38,6 +39,10 @@ class QuantizeSettings:
     """Crops each calibration image contributes; the windows of the crop plan are taken in turn."""
     preset: str = "mixed"
     """mixed: activations of layers without a ReLU before them get a zero point; performance: none do."""
+    activation_range: str = "minmax"
+    """From the values seen to the range of 8 bits: minmax spans the extremes of all images, mean the mean of
+    each image's extremes (NNCF's default, which clips every second image), histogram the range with the
+    least squared error."""
     fast_bias_correction: bool = True
     """Correct biases from layer statistics; the slow way runs the network once a layer."""
     overflow_fix: str = "all"
@@ -54,12 +59,14 @@ class QuantizeSettings:
                 "calibration needs at least 1 image and 1 crop of each, got "
                 f"{self.calibration_size} and {self.crops_per_image}"
             )
-        if self.preset not in PRESETS:
-            raise UsageError(f"preset must be one of {', '.join(PRESETS)}, got {self.preset!r}")
-        if self.overflow_fix not in OVERFLOW_FIXES:
-            raise UsageError(
-                f"overflow_fix must be one of {', '.join(OVERFLOW_FIXES)}, got {self.overflow_fix!r}"
-            )
+        choices = {
+            "preset": PRESETS,
+            "activation_range": ACTIVATION_RANGES,
+            "overflow_fix": OVERFLOW_FIXES,
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -90,11 +97,6 @@ def quantize_model(
     with without_telemetry(), _quiet():
         import nncf
 
-        fixes = {
-            "all": nncf.OverflowFix.ENABLE,
-            "first": nncf.OverflowFix.FIRST_LAYER,
-            "none": nncf.OverflowFix.DISABLE,
-        }
         quantized = nncf.quantize(
             network,
             nncf.Dataset(crops, lambda crop_HW: crop_HW[np.newaxis, np.newaxis]),
@@ -102,9 +104,7 @@ def quantize_model(
             preset=nncf.QuantizationPreset(settings.preset),
             fast_bias_correction=settings.fast_bias_correction,
             ignored_scope=nncf.IgnoredScope(names=kept),
-            advanced_parameters=nncf.AdvancedQuantizationParameters(
-                overflow_fix=fixes[settings.overflow_fix]
-            ),
+            advanced_parameters=_advanced(settings),
         )
     return join_network(model, quantized)
 
@@ -142,6 +142,22 @@ def kept_operations(network: "openvino.Model", names: Sequence[str]) -> list[str
                 f"{next(iter(known), 'none')} on"
             )
     return [known[name] for name in names]
+
+
+def _advanced(settings: QuantizeSettings) -> Any:
+    import nncf
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet as Ranges
+
+    fixes = {
+        "all": nncf.OverflowFix.ENABLE,
+        "first": nncf.OverflowFix.FIRST_LAYER,
+        "none": nncf.OverflowFix.DISABLE,
+    }
+    ranges = {"minmax": Ranges.MINMAX, "mean": Ranges.MEAN_MINMAX, "histogram": Ranges.HISTOGRAM}
+    return nncf.AdvancedQuantizationParameters(
+        overflow_fix=fixes[settings.overflow_fix],
+        activations_range_estimator_params=ranges[settings.activation_range],
+    )
 
 
 @contextlib.contextmanager

@@ -8,8 +8,9 @@
 The names below are resolved when they are first used, so that the command line answers at once.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy import resolver
 
 if TYPE_CHECKING:
     from .bundle import Bundle
@@ -47,16 +48,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Bundle": "bundle",
-    "Classifier": "classifier",
-    "Failure": "classifier",
-    "Result": "classifier",
-    "Manifest": "manifest",
-    "Preprocessing": "preprocessing",
+    "bundle": ("Bundle",),
+    "classifier": ("Classifier", "Failure", "Result"),
+    "errors": (
+        "BundleError",
+        "CheckpointError",
+        "DataError",
+        "DependencyError",
+        "GateError",
+        "InputError",
+        "OutputError",
+        "UsageError",
+        "XoptError",
+    ),
+    "manifest": ("Manifest",),
+    "preprocessing": ("Preprocessing",),
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES.get(name, 'errors')}", __name__), name)
+__getattr__ = resolver(__name__, _HOMES)

@@ -1,14 +1,14 @@
 """Training: recipes, the loop, networks by name, checkpoints. What needs torch is imported when asked for."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .recipe import Recipe, load_recipe
+from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
     from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
     from .loop import train
     from .models import ARCHITECTURES, build
+    from .recipe import Recipe, load_recipe
     from .results import Epoch, Trained
 
 __all__ = [
@@ -25,18 +25,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ARCHITECTURES": "models",
-    "Checkpoint": "checkpoints",
-    "Epoch": "results",
-    "Trained": "results",
-    "build": "models",
-    "load_checkpoint": "checkpoints",
-    "save_checkpoint": "checkpoints",
-    "train": "loop",
+    "checkpoints": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
+    "loop": ("train",),
+    "models": ("ARCHITECTURES", "build"),
+    "recipe": ("Recipe", "load_recipe"),
+    "results": ("Epoch", "Trained"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+__getattr__ = resolver(__name__, _HOMES)

@@ -31,7 +31,7 @@ def train(
 ) -> None:
     """Train a network on the split train, keeping the epoch that does best on the split val.
 
-    Needs the extra: pip install "xopt[train]".
+    The recipe is a small TOML file; the extra called train must be installed.
     """
     from ..runtime.errors import UsageError
     from .recipe import load_recipe

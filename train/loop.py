@@ -7,7 +7,7 @@ Shape suffixes: B images of a batch, N of a split, C classes.
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,9 @@ from .recipe import Recipe
 from .results import Epoch, Trained
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
+    from torch.utils.data import Dataset as TorchDataset
 
 
 def train(dataset: Dataset, recipe: Recipe, *, report: Callable[[Epoch], None] | None = None) -> Trained:
@@ -35,7 +37,8 @@ def train(dataset: Dataset, recipe: Recipe, *, report: Callable[[Epoch], None] |
         report: called after each epoch.
 
     Raises:
-        DataError: a split or an image is absent, or the loss stopped being a number.
+        DataError: a split or an image is absent.
+        XoptError: the loss stopped being a number.
         InputError: an image cannot be decoded.
         UsageError: the recipe names an architecture that is not known.
         DependencyError: a library is not installed.
@@ -71,6 +74,11 @@ def _read(split: Split, recipe: Recipe) -> Examples:
     return Examples(load_images(split, recipe.preprocessing()), split.labels_NC, recipe)
 
 
+def _as_torch(examples: Examples) -> "TorchDataset[Any]":
+    # torch asks for no more than what Examples has; deriving from its class would import torch.
+    return cast("TorchDataset[Any]", examples)
+
+
 def mean_auc(labels_NC: NDArray[np.uint8], logits_NC: NDArray[np.float32]) -> float | None:
     """Mean ROC-AUC over the classes that have both labels; None if there is none."""
     from sklearn.metrics import roc_auc_score
@@ -95,18 +103,29 @@ class _Fit:
         self.preprocessing = recipe.preprocessing()
         self.network = network
         self.examples = examples
-        self.accelerator = Accelerator(mixed_precision="bf16" if recipe.precision == "bf16" else "no")
+        # accelerate's own precision holds for the whole process, so that no second training could differ.
+        self.accelerator = Accelerator(mixed_precision="no")
         # A last batch of one image would have no variance to normalise by.
         rest = len(examples) >= recipe.batch_size
-        loader = DataLoader(examples, batch_size=recipe.batch_size, shuffle=True, drop_last=rest)
-        val_loader = DataLoader(val_examples, batch_size=2 * recipe.batch_size)
+        loader = DataLoader(_as_torch(examples), batch_size=recipe.batch_size, shuffle=True, drop_last=rest)
+        val_loader = DataLoader(_as_torch(val_examples), batch_size=2 * recipe.batch_size)
         optimizer = make_optimizer(network, recipe)
         schedule = make_schedule(optimizer, recipe, steps=len(loader) * recipe.epochs)
         # Convolutions are faster with channels last, on CPUs as on GPUs; the numbers stay what they are.
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
         prepared = self.accelerator.prepare(network, optimizer, loader, val_loader, schedule)
         self.model, self.optimizer, self.loader, self.val_loader, self.schedule = prepared
         self.loss = make_loss(examples.labels_NC, recipe).to(self.accelerator.device)
+
+    def _logits(self, crops_BHW: "torch.Tensor") -> "torch.Tensor":
+        """Uint8 (B, H, W) to float32 (B, C), computed in the recipe's precision."""
+        import torch
+
+        images_BKHW = normalise(crops_BHW, self.preprocessing)
+        low = self.recipe.precision == "bf16"
+        with torch.autocast(images_BKHW.device.type, torch.bfloat16, enabled=low):
+            logits_BC: torch.Tensor = self.model(images_BKHW)
+        return logits_BC.float()
 
     def run(self, report: Callable[[Epoch], None] | None) -> tuple[Epoch, ...]:
         """Train all epochs, and leave the network with the weights of the best one."""
@@ -143,9 +162,7 @@ class _Fit:
         losses: list[float] = []
         label = f"epoch {number}/{self.recipe.epochs}"
         for crops_BHW, labels_BC in progress(self.loader, label=label, total=len(self.loader)):
-            with self.accelerator.autocast():
-                logits_BC = self.model(normalise(crops_BHW, self.preprocessing))
-            loss = self.loss(logits_BC.float(), labels_BC)
+            loss = self.loss(self._logits(crops_BHW), labels_BC)
             losses.append(loss.item())
             if not math.isfinite(losses[-1]):
                 raise XoptError(
@@ -166,9 +183,7 @@ class _Fit:
         logits, labels = [], []
         with torch.no_grad():
             for crops_BHW, labels_BC in self.val_loader:
-                with self.accelerator.autocast():
-                    logits_BC = self.model(normalise(crops_BHW, self.preprocessing))
-                both = self.accelerator.gather_for_metrics((logits_BC.float(), labels_BC))
+                both = self.accelerator.gather_for_metrics((self._logits(crops_BHW), labels_BC))
                 logits.append(both[0])
                 labels.append(both[1])
         logits_NC, labels_NC = torch.cat(logits), torch.cat(labels)

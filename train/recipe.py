@@ -75,7 +75,8 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
         for name in ("weight_decay", "seed"):
-            if getattr(self, name) < 0:
+            # Written so that a NaN fails as well.
+            if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}.")
@@ -171,7 +172,7 @@ def _find(name_or_file: str | Path) -> Path:
 
 def _nearest(word: str, known: Iterable[str]) -> str:
     near = get_close_matches(word, known, n=1)
-    return f", did you mean {near[0]}?" if near else ""
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _parse(text: str) -> Any:
@@ -191,7 +192,7 @@ def _checked(facts: Mapping[str, Any]) -> dict[str, Any]:
     checked: dict[str, Any] = {}
     for key, value in facts.items():
         if key not in types:
-            hint = _nearest(key, types) or f" Known are {', '.join(types)}."
+            hint = _nearest(key, types) or f"; known are {', '.join(types)}"
             raise ValueError(f"unknown setting {key!r}{hint}")
         checked[key] = _as_type(key, value, types[key])
     return checked

@@ -55,7 +55,7 @@ def test_the_bytes_are_the_same_on_every_machine_and_from_release_to_release():
     assert _digest() == DIGEST
 
 
-DIGEST = "25b1da2dba3548b3518bb4018c22913505472662d31da2d0cbb8efc55b668fb7"
+DIGEST = "7ce72f3af529cdc6c893a4914f8d68a18b506c4f8a2b076d73de12c20bd9746a"
 
 
 def _digest():
@@ -175,6 +175,12 @@ def test_the_splits_are_about_70_15_15_and_share_no_patient(source):
     assert 6 <= sizes["val"] <= 12
     patients = [set(split.patients) for split in splits.values()]
     assert sum(map(len, patients)) == len(set().union(*patients))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_fewest_images_still_fill_three_splits(seed, tmp_path):
+    phantoms.write(tmp_path / "few", count=20, seed=seed, size=32)
+    assert list(open_source(tmp_path / "few").splits) == ["train", "val", "test"]
 
 
 def test_a_written_source_says_that_it_is_synthetic(source):

@@ -66,6 +66,10 @@ def test_a_handful_of_patients_cannot_pass_whatever_they_show(images, patients, 
     assert (verdict.outcome, verdict.images_needed) == (outcome, needed)
 
 
+def test_a_margin_of_one_is_no_gate():
+    assert judge(measured(0.3, 0.1, images=4, patients=2), 1.0).passed
+
+
 def test_the_line_says_what_was_measured_and_how_many_would_do():
     assert judge(measured(0.002, 0.006), 0.01).reason == (
         "too few images to tell, about 1400 like these would: mean AUC drop 0.0020, 95 % upper bound 0.0119, "

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from xopt.datasets import Dataset, Split, load_images, open_source, phantoms
+from xopt.datasets import Dataset, load_images, open_source, phantoms
 from xopt.runtime.crops import take
 from xopt.runtime.errors import DataError, OutputError, UsageError, XoptError
 from xopt.train import load_checkpoint, load_recipe
@@ -70,7 +70,8 @@ def test_training_leaves_the_caller_s_random_numbers_alone(dataset):
 
 def test_every_epoch_is_reported_and_the_best_one_s_weights_are_kept(dataset):
     reported = []
-    result = train(dataset, replace(TINY, epochs=3), report=reported.append)
+    recipe = replace(TINY, epochs=3, schedule="constant")
+    result = train(dataset, recipe, report=reported.append)
     assert [epoch.epoch for epoch in reported] == [1, 2, 3]
     assert result.history == tuple(reported)
     assert result.best.val_auc == max(epoch.val_auc for epoch in reported)
@@ -78,8 +79,12 @@ def test_every_epoch_is_reported_and_the_best_one_s_weights_are_kept(dataset):
     val = dataset.split("val")
     images = torch.from_numpy(load_images(val, TINY.preprocessing()))[:, 4:36, 4:36]
     with torch.no_grad():
-        logits = result.network(normalise(images, TINY.preprocessing())).numpy()
-    assert mean_auc(val.labels_NC, logits) == pytest.approx(result.best.val_auc, abs=1e-6)
+        logits = result.network(normalise(images, TINY.preprocessing()))
+    loss = make_loss(dataset.split("train").labels_NC.astype(np.float32), recipe)
+    again = loss(logits, torch.from_numpy(val.labels_NC).float()).item()
+    losses = [epoch.val_loss for epoch in reported]
+    assert min(losses, key=lambda value: abs(value - again)) == result.best.val_loss
+    assert again == pytest.approx(result.best.val_loss, abs=1e-5)
 
 
 def test_a_run_folder_holds_checkpoint_history_and_recipe(trained, dataset, tmp_path):
@@ -114,6 +119,7 @@ def test_an_earlier_run_is_replaced_only_by_force(trained, tmp_path):
     [
         {"optimizer": "sgd", "schedule": "cosine", "positive_weight": "none"},
         {"schedule": "constant", "random_crop": False, "mirror": False},
+        {"precision": "bf16"},
         {"channels": 3, "mean": (0.5,) * 3, "std": (0.25,) * 3, "batch_size": 64},
     ],
 )

@@ -1,0 +1,186 @@
+import csv
+import json
+import time
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from xopt.benchmarks.metrics import METRICS
+from xopt.benchmarks.scoring import ScoreSettings, describe, score
+
+from .made import made_split
+
+CLASSES = ("Edema", "Mass", "Hernia")
+
+
+def answers(split, noise, seed=1):
+    random = np.random.default_rng(seed)
+    return 1 / (1 + np.exp(-random.normal(1.5 * split.labels_NC - 0.7, 1) - random.normal(0, noise)))
+
+
+@pytest.fixture
+def split():
+    return made_split(200, CLASSES)
+
+
+def test_every_metric_is_there_for_every_class_and_the_mean(split):
+    probabilities = answers(split, 0)
+    facts = score(split, CLASSES, probabilities, settings=ScoreSettings(resamples=50)).to_json()
+    assert facts["images"] == 200
+    edema = facts["classes"]["Edema"]
+    assert edema["auc"] == pytest.approx(roc_auc_score(split.labels_NC[:, 0], probabilities[:, 0]), abs=1e-12)
+    assert edema["average_precision"] == pytest.approx(
+        average_precision_score(split.labels_NC[:, 0], probabilities[:, 0])
+    )
+    assert edema["auc_ci"][0] < edema["auc"] < edema["auc_ci"][1]
+    assert edema["positives"] == split.labels_NC[:, 0].sum()
+    assert set(METRICS) <= set(edema)
+    assert facts["mean"]["auc"] == pytest.approx((edema["auc"] + facts["classes"]["Mass"]["auc"]) / 2)
+    assert sum(facts["confusion"]["Mass"].values()) == 200
+    assert "compare" not in facts
+
+
+def test_a_class_without_both_labels_is_null_and_never_nan(split):
+    facts = score(split, CLASSES, answers(split, 0), settings=ScoreSettings(resamples=50)).to_json()
+    hernia = facts["classes"]["Hernia"]
+    assert [hernia[name] for name in (*METRICS, "auc_ci")] == [None] * 8
+    assert hernia["positives"] == 0
+    assert "NaN" not in json.dumps(facts, allow_nan=False)
+
+
+def test_the_drop_is_the_references_auc_minus_the_predictions(split):
+    good = answers(split, 0)
+    poor = 0.5 * good + 0.5 * np.random.default_rng(3).random(good.shape)
+    settings = ScoreSettings(resamples=200)
+    better = score(split, CLASSES, good, settings=settings).to_json()["mean"]["auc"]
+    compared = score(split, CLASSES, poor, settings=settings, reference_NC=good, reference="good.csv")
+    facts = compared.to_json()
+    assert facts["compare"]["mean_auc_drop"] == pytest.approx(better - facts["mean"]["auc"])
+    assert facts["compare"]["mean_auc_drop"] > 0
+    assert facts["compare"]["ci"][0] < facts["compare"]["mean_auc_drop"] < facts["compare"]["ci"][1]
+    assert 0 < facts["compare"]["p_value"] <= 1
+    assert facts["compare"]["classes"]["Hernia"] is None
+    assert set(facts["compare"]["classes"]["Edema"]) == {"auc_drop", "ci", "p_value", "delong_p_value"}
+    assert "Mean AUC drop against good.csv: +" in describe(compared)
+
+
+@pytest.mark.parametrize(
+    ("shift", "said"),
+    [
+        (0.9, "a loss that chance does not explain"),
+        (0.0, "cannot tell the two apart"),
+        (-0.9, "a gain that chance"),
+    ],
+)
+def test_the_verdict_is_a_plain_sentence(split, shift, said):
+    good = answers(split, 0)
+    poor = (1 - abs(shift)) * good + abs(shift) * np.random.default_rng(3).random(good.shape)
+    ours, reference = (poor, good) if shift > 0 else (good, poor)
+    settings = ScoreSettings(resamples=200)
+    assert said in describe(score(split, CLASSES, ours, settings=settings, reference_NC=reference))
+
+
+def test_the_text_names_what_is_in_no_mean(split):
+    text = describe(score(split, CLASSES, answers(split, 0), settings=ScoreSettings(resamples=20)))
+    assert "Without both positive and negative images, so in no mean: Hernia." in text
+    assert "100 patients" in text
+
+
+@pytest.mark.parametrize("changes", [{"threshold": 1.5}, {"threshold": -0.1}, {"resamples": 1}])
+def test_settings_check_themselves(changes):
+    with pytest.raises(ValueError, match="must be"):
+        ScoreSettings(**changes)
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A list of 60 images that are not there, and predictions of them."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    split = made_split(60, CLASSES)
+    (folder / "classes.txt").write_text("\n".join(CLASSES))
+    lines = (f"{n} {' '.join(map(str, row))}" for n, row in zip(split.images, split.labels_NC, strict=True))
+    (folder / "test_list.txt").write_text("\n".join(lines) + "\n")
+    (folder / "train_list.txt").write_text("other.png 0 0 1\n")
+    for name, noise in (("ours", 0), ("theirs", 0.5)):
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["image", *CLASSES])
+            writer.writerows([n, *row] for n, row in zip(split.images, answers(split, noise), strict=True))
+    return folder
+
+
+def test_the_command_scores_where_the_images_are_absent(xopt, source, tmp_path):
+    done = xopt("score", tmp_path / "ours.csv", "--data", source, "--resamples", "50")
+    assert done.code == 0, done.err
+    assert "60 images of split test, 30 patients" in done.out
+    assert "Edema" in done.out
+
+
+def test_the_command_writes_the_same_facts_as_json(xopt, source, tmp_path):
+    words = [
+        "score",
+        tmp_path / "ours.csv",
+        "--data",
+        source,
+        "--compare",
+        tmp_path / "theirs.csv",
+        "--resamples",
+        "50",
+    ]
+    done = xopt(*words, "--json")
+    facts = json.loads(done.out)
+    assert facts["images"] == 60
+    assert set(facts["compare"]) >= {"mean_auc_drop", "ci", "p_value"}
+    assert xopt(*words, "--json").out == done.out
+
+
+def test_the_command_says_which_images_it_left_out(xopt, source, tmp_path):
+    with (tmp_path / "ours.csv").open("a") as file:
+        file.write("other.png,0.1,0.2,0.3\n")
+    done = xopt("score", tmp_path / "ours.csv", "--data", source, "--resamples", "20")
+    assert done.code == 0
+    assert "left out, since only split test is scored: 1 of train" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--split", "val"], 1, "no split 'val'"),
+        (["--threshold", "2"], 2, "threshold"),
+        (["--compare", "none.csv"], 1, "cannot read predictions none.csv"),
+    ],
+)
+def test_the_command_refuses_in_one_line(xopt, source, tmp_path, words, code, said):
+    done = xopt("score", tmp_path / "ours.csv", "--data", source, *words)
+    assert done.code == code
+    assert said in done.err
+    assert done.out == ""
+
+
+def test_twenty_thousand_rows_of_fourteen_classes_take_seconds(xopt, tmp_path):
+    from xopt.datasets import FINDINGS
+
+    random = np.random.default_rng(0)
+    folder = tmp_path / "large"
+    folder.mkdir()
+    labels = (random.random((20_000, 14)) < 0.06).astype(np.uint8)
+    names = [f"{i // 3:08d}_{i % 3:03d}.png" for i in range(20_000)]
+    lines = (f"{n} {' '.join(map(str, row))}\n" for n, row in zip(names, labels.tolist(), strict=True))
+    (folder / "test_list.txt").write_text("".join(lines))
+    probabilities = 1 / (1 + np.exp(-random.normal(labels - 2.0, 1)))
+    with (tmp_path / "p.csv").open("w") as file:
+        file.write(",".join(("image", *FINDINGS)) + "\n")
+        file.writelines(
+            f"{n},{','.join(f'{p:.6f}' for p in row)}\n" for n, row in zip(names, probabilities, strict=True)
+        )
+    start = time.perf_counter()
+    done = xopt("score", tmp_path / "p.csv", "--data", folder, "--json")
+    assert time.perf_counter() - start < 30
+    facts = json.loads(done.out)
+    rounded = probabilities.round(6)
+    for c, finding in enumerate(FINDINGS):
+        assert facts["classes"][finding]["auc"] == pytest.approx(
+            roc_auc_score(labels[:, c], rounded[:, c]), abs=1e-9
+        )
