@@ -168,6 +168,7 @@ def _start(
 ) -> _Runner:
     worker.call("infer", first)
     cold_start_s = time.perf_counter() - worker.started_at
+    worker.settle()
     found_classes, preprocessing, size_mb = worker.call("describe").value
     check_classes(variant.name, found_classes, classes)
     if preprocessing.size != wanted.size:

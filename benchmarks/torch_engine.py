@@ -29,37 +29,16 @@ if TYPE_CHECKING:
 Mode = Literal["eager", "compile", "compile-bf16"]
 
 
-class LoadedNetwork(Protocol):
-    """What a loader returns."""
-
-    @property
-    def network(self) -> "nn.Module":
-        """In eval mode, on the CPU, float32: (K, channels, crop, crop) in, logits (K, C) out."""
-        ...
-
-    @property
-    def task(self) -> str:
-        """multi-class takes a softmax, anything else a sigmoid."""
-        ...
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Name per output."""
-        ...
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """What the network was trained on; the crop plan is the variant's."""
-        ...
-
-
 class LoadNetwork(Protocol):
     """A loader: a checkpoint's path, and what a bare weights file does not say of itself."""
 
     def __call__(
-        self, path: str, *, architecture: str | None = None, classes: Sequence[str] | None = None
-    ) -> LoadedNetwork:
-        """Load the checkpoint."""
+        self, path: str, architecture: str | None = None, classes: Sequence[str] | None = None
+    ) -> "tuple[nn.Module, tuple[str, ...], Preprocessing]":
+        """The network, its classes, and what it was trained on.
+
+        The network is in eval mode, on the CPU, float32: (K, channels, crop, crop) in, logits (K, C) out.
+        """
         ...
 
 
@@ -73,6 +52,8 @@ class TorchVariant:
     loader: str
     """Where the function that loads it is, "module:function" (a LoadNetwork)."""
     crops: str
+    task: str = "multi-label"
+    """multi-class takes a softmax, anything else a sigmoid."""
     mode: Mode = "eager"
     threads: int | None = None
     """None leaves the number to PyTorch: one a physical core."""
@@ -100,18 +81,27 @@ class TorchVariant:
             torch.set_num_threads(self.threads)
         module, _, function = self.loader.partition(":")
         load: LoadNetwork = getattr(import_module(module), function)
-        loaded = load(self.path, architecture=self.architecture, classes=self.classes)
-        return TorchEngine(loaded, crops=self.crops, mode=self.mode)
+        network, classes, preprocessing = load(self.path, self.architecture, self.classes)
+        preprocessing = replace(preprocessing, crops=self.crops)
+        return TorchEngine(network, classes, preprocessing, task=self.task, mode=self.mode)
 
 
 class TorchEngine(Engine):
     """A network in PyTorch on the CPU."""
 
-    def __init__(self, loaded: LoadedNetwork, *, crops: str, mode: Mode = "eager") -> None:
-        self._network = loaded.network.eval()
-        self._multi_class = loaded.task == "multi-class"
-        self.classes = tuple(loaded.classes)
-        self.preprocessing = replace(loaded.preprocessing, crops=crops)
+    def __init__(
+        self,
+        network: "nn.Module",
+        classes: Sequence[str],
+        preprocessing: Preprocessing,
+        *,
+        task: str = "multi-label",
+        mode: Mode = "eager",
+    ) -> None:
+        self._network = network.eval()
+        self._multi_class = task == "multi-class"
+        self.classes = tuple(classes)
+        self.preprocessing = preprocessing
         tensors = [*self._network.parameters(), *self._network.buffers()]
         self.size_mb = sum(t.numel() * t.element_size() for t in tensors) / 1e6
         self._windows = self.preprocessing.windows()

@@ -170,6 +170,7 @@ def _torch_rows(
             path=reference.path,
             loader=reference.loader,
             crops=reference.crops or first.manifest.preprocessing.crops,
+            task=first.manifest.task,
             mode=mode,
             threads=threads,
             architecture=reference.architecture,

@@ -21,8 +21,7 @@ from typing import Any, Protocol, Self
 from ..runtime import errors
 
 _GRACE_S = 5.0
-# A process counts as idle when it used less than a tenth of one core over one look.
-_LOOK_S, _IDLE_SHARE, _PATIENCE_S = 0.002, 0.1, 0.5
+_LOOK_S, _PATIENCE_S = 0.001, 0.5
 
 
 class Opener(Protocol):
@@ -93,12 +92,9 @@ class Worker:
         Thread pools look out for more work after an answer, on all cores: ONNX Runtime's for some 40 ms,
         PyTorch's for some 5 ms. Without this the next variant would pay for that.
         """
-        patience = time.perf_counter() + _PATIENCE_S
-        while time.perf_counter() < patience:
-            before, start = self._cpu_s(), time.perf_counter()
+        until = time.perf_counter() + _PATIENCE_S
+        while self._is_running() and time.perf_counter() < until:
             time.sleep(_LOOK_S)
-            if self._cpu_s() - before < _IDLE_SHARE * (time.perf_counter() - start):
-                return
 
     def peak_rss_mb(self) -> float | None:
         """The most memory the process ever held, in 1e6 bytes; None where the system does not tell."""
@@ -126,12 +122,16 @@ class Worker:
             self._process.kill()
         self.close()
 
-    def _cpu_s(self) -> float:
-        # Linux's clock of another process (clock_getcpuclockid); /proc counts in steps of 10 ms, too coarse here.
-        try:
-            return time.clock_gettime((~self._process.pid) << 3 | 2)
-        except OSError:
-            return 0.0
+    def _is_running(self) -> bool:
+        # By state, not by time used: a spinning thread that the system has set aside uses none for a while.
+        for thread in Path(f"/proc/{self._process.pid}/task").glob("*/stat"):
+            try:
+                if thread.read_text().rpartition(")")[2].split()[:1] == ["R"]:
+                    return True
+            except OSError:
+                # This thread has just ended.
+                continue
+        return False
 
     def _send(self, message: Any) -> None:
         try:

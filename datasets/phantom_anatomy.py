@@ -98,7 +98,7 @@ def start(size: int, anatomy: Anatomy, view: View) -> Canvas:
     across *= across * (1 / (anatomy.lung_width * anatomy.lung_width))
     along = (y - LUNG_Y) * (1 / LUNG_HEIGHT)
     diaphragm = np.clip(1.1 - across, 0, 1.1) * -anatomy.dome
-    diaphragm += anatomy.dome_difference * (x > 0)
+    diaphragm += np.float32(anatomy.dome_difference) * (x > 0)
     diaphragm += 0.66 + view.inspiration
     return Canvas(
         size=size,

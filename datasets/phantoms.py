@@ -172,6 +172,9 @@ def _split_at(share: float) -> str:
 
 def _all(*, seed: int, size: int) -> Iterator[Phantom]:
     """Every phantom of a seed, patient by patient, without end."""
+    # glibc hands blocks above a threshold back to the system as soon as they are freed, and half the drawing
+    # time went into faulting planes in anew. Freeing one larger block, never touched, raises that threshold.
+    np.empty(31 << 20, dtype=np.uint8)
     for patient in numbers_from(1):
         # A generator for each patient: what one shows never depends on the others.
         yield from _images_of(patient, np.random.default_rng([seed, patient]), size)

@@ -89,7 +89,7 @@ def quantize(
         int, typer.Option("--calibration-size", min=1, help="Calibration images, of the train split.")
     ] = 300,
     split: Annotated[str, typer.Option("--split", help="The split that gates.")] = "val",
-    preset: Annotated[str, typer.Option("--preset", help="mixed or performance.")] = "mixed",
+    preset: Annotated[str, typer.Option("--preset", help="performance or mixed.")] = "performance",
     keep_float: Annotated[
         list[str] | None,
         typer.Option(

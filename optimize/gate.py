@@ -203,5 +203,5 @@ def _images_needed(drop: PairedDrop, max_auc_drop: float) -> int:
 
 def _two_digits(count: float) -> int:
     """Rounded up to two digits, since the rest would be false precision."""
-    unit = 10 ** max(0, math.floor(math.log10(count)) - 1)
+    unit: int = 10 ** max(0, math.floor(math.log10(count)) - 1)
     return math.ceil(count / unit) * unit

@@ -26,8 +26,9 @@ from .gate import GateResult, GateSettings, check_gate_split, run_gate
 from .memory import peak_memory_mb
 from .quantize import QuantizeSettings
 
-GOLDEN_TOLERANCE = 0.1
-"""See docs/decisions/0022."""
+GOLDEN_TOLERANCE = 0.02
+"""Kernels of another CPU round in other places, and one step of 8 bits is 1/255 of a layer's range: the same
+graph in float arithmetic was at most 0.006 away from AVX2's integers (docs/decisions/0022)."""
 
 
 @dataclass(frozen=True, kw_only=True)

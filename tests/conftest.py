@@ -42,7 +42,7 @@ class Finished:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with real X-rays and a trained checkpoint; skips where it is absent, unless it must be there."""
+    """The folder with real X-rays and a trained checkpoint; skips where it is absent and not required."""
     folder = Path(os.environ.get("XOPT_SHARED", ROOT.parent / "shared")).resolve()
     if not (folder / "data").is_dir():
         if SHARED_IS_REQUIRED:

@@ -1,4 +1,4 @@
-"""Every command and every Python example of README and docs is run, in order, on real data where that is here."""
+"""Every command and program of README and docs is run, in order, on real data where that is here."""
 
 import re
 import shlex

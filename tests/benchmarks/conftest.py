@@ -18,7 +18,6 @@ LOADER_FILE = '''
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -26,19 +25,14 @@ from torch import nn
 from xopt.runtime import Preprocessing
 
 
-def load(path, *, architecture=None, classes=None):
+def load(path, architecture=None, classes=None):
     facts = json.loads(Path(path).read_text())
     convolution, head = nn.Conv2d(3, 4, 5, stride=4), nn.Linear(4, len(facts["head"]))
     network = nn.Sequential(convolution, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
     values = [facts["kernel"], facts["bias"], facts["head"], facts["shift"]]
     for parameter, value in zip(network.parameters(), values, strict=True):
         parameter.data = torch.tensor(value)
-    return SimpleNamespace(
-        network=network.eval(),
-        task="multi-label",
-        classes=tuple(facts["classes"]),
-        preprocessing=Preprocessing(size=facts["size"], crop=facts["crop"]),
-    )
+    return network.eval(), tuple(facts["classes"]), Preprocessing(size=facts["size"], crop=facts["crop"])
 '''
 
 

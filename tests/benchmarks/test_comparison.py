@@ -295,12 +295,14 @@ def test_the_exported_checkpoint_answers_like_pytorch_on_real_images(shared, tmp
     comparison = compare(
         [tmp_path / "fp32.xopt"],
         open_source(shared / "data/nih-mini"),
-        reference=Reference(path=str(checkpoint), loader="xopt.train.checkpoints:load_checkpoint"),
+        reference=Reference(path=str(checkpoint), loader="xopt.train.checkpoints:load_reference"),
         settings=BenchSettings(images=8, resamples=50),
     )
     assert all(row.parity < 1e-4 for row in comparison.rows)
-    assert {row.measured.macs for row in comparison.rows} == {comparison.rows[0].measured.macs}
-    assert comparison.rows[0].measured.macs == pytest.approx(28.33e9, rel=0.01)
+    eager, *exported = comparison.rows
+    assert eager.measured.macs == pytest.approx(28.33e9, rel=0.001)
+    # Export may save work, as on a first layer that only ever sees grey, but never adds any.
+    assert all(0.95 * eager.measured.macs < row.measured.macs <= eager.measured.macs for row in exported)
 
 
 @pytest.mark.slow

@@ -80,16 +80,11 @@ class TestOpenVINOEngine(EngineContract):
         return OpenVINOVariant(name="openvino", path=str(small.bundle), precision="FP32", crops="ten")
 
 
-class Loaded:
-    """A loaded network that answers with what it sees."""
+def transparent(task="multi-label", **facts):
+    """An engine whose network answers with what it sees."""
+    from torch import nn
 
-    def __init__(self, preprocessing, task="multi-label"):
-        from torch import nn
-
-        self.network = nn.Flatten()
-        self.task = task
-        self.classes = ("a",)
-        self.preprocessing = preprocessing
+    return TorchEngine(nn.Flatten(), ("a",), Preprocessing(**facts), task=task)
 
 
 @pytest.mark.parametrize(("size", "crop"), [(256, 224), (72, 64), (33, 20), (20, 20)])
@@ -98,7 +93,7 @@ def test_torch_cuts_what_torchvisions_ten_crop_cuts(size, crop):
     transforms = pytest.importorskip("torchvision.transforms")
     image = np.random.default_rng(0).integers(0, 256, (size, size), dtype=np.uint8)
     expected = torch.stack(transforms.TenCrop(crop)(torch.from_numpy(image)[None]))
-    engine = TorchEngine(Loaded(Preprocessing(size=size, crop=crop)), crops="ten")
+    engine = transparent(size=size, crop=crop, crops="ten")
     assert torch.equal(engine.cut(image), expected)
 
 
@@ -108,12 +103,12 @@ def test_torch_normalises_as_torchvision_does():
     from PIL import Image
 
     image = np.random.default_rng(0).integers(0, 256, (72, 72), dtype=np.uint8)
-    facts = Preprocessing(size=72, crop=64, crops="ten")
+    engine = transparent(size=72, crop=64, crops="ten")
+    facts = engine.preprocessing
     # The public CheXNet code's own steps, on the same grey image in three channels.
     picture = Image.fromarray(image).convert("RGB")
     normalise = transforms.Normalize(list(facts.mean), list(facts.std))
     steps = [normalise(transforms.ToTensor()(crop)) for crop in transforms.TenCrop(64)(picture)]
-    engine = TorchEngine(Loaded(facts), crops="ten")
     assert torch.allclose(engine.normalise(engine.cut(image)), torch.stack(steps), atol=1e-6)
 
 
@@ -121,9 +116,7 @@ def test_torch_normalises_as_torchvision_does():
 def test_torch_averages_over_the_crops_of_its_plan(plan):
     torch = pytest.importorskip("torch")
     image = np.random.default_rng(0).integers(0, 256, (12, 12), dtype=np.uint8)
-    engine = TorchEngine(
-        Loaded(Preprocessing(size=12, crop=8, channels=1, mean=(0.5,), std=(0.25,))), crops=plan
-    )
+    engine = transparent(size=12, crop=8, channels=1, mean=(0.5,), std=(0.25,), crops=plan)
     batch = torch.stack(
         [torch.tensor(cut[0].numpy().astype(np.float32)).flatten() for cut in engine.cut(image)]
     )
@@ -133,6 +126,6 @@ def test_torch_averages_over_the_crops_of_its_plan(plan):
 
 def test_a_multi_class_network_takes_a_softmax():
     pytest.importorskip("torch")
-    facts = Preprocessing(size=8, crop=8, channels=1, mean=(0.5,), std=(0.25,))
     image = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
-    assert TorchEngine(Loaded(facts, "multi-class"), crops="center").infer(image).sum() == pytest.approx(1)
+    engine = transparent("multi-class", size=8, crop=8, channels=1, mean=(0.5,), std=(0.25,))
+    assert engine.infer(image).sum() == pytest.approx(1)

@@ -105,7 +105,7 @@ def test_only_the_call_itself_is_timed(helpers):
     import numpy as np
 
     with Worker("one", helpers.Thing()) as worker:
-        assert worker.call("wait", 0.2).seconds == pytest.approx(0.2, abs=0.1)
+        assert 0.2 <= worker.call("wait", 0.2).seconds < 1
         large = np.ones(4_000_000)
         start = time.perf_counter()
         answer = worker.call("array", large)
@@ -193,7 +193,7 @@ def test_settling_waits_for_threads_that_still_spin(helpers):
         start = time.perf_counter()
         worker.settle()
         busy = time.perf_counter() - start
-    assert idle < 0.1
+    assert idle < 0.2
     assert 0.1 < busy < 0.6
 
 
