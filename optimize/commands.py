@@ -90,6 +90,13 @@ def quantize(
     ] = 300,
     split: Annotated[str, typer.Option("--split", help="The split that gates.")] = "val",
     preset: Annotated[str, typer.Option("--preset", help="performance or mixed.")] = "performance",
+    overflow_fix: Annotated[
+        str,
+        typer.Option(
+            "--overflow-fix",
+            help="Layers with 7-bit weights: all, first, or none where every device has VNNI.",
+        ),
+    ] = "all",
     keep_float: Annotated[
         list[str] | None,
         typer.Option(
@@ -115,6 +122,7 @@ def quantize(
     settings = QuantizeSettings(
         calibration_size=calibration_size,
         preset=preset,
+        overflow_fix=overflow_fix,
         keep_floating_point=tuple(keep_float or ()),
         seed=seed,
     )

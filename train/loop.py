@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..benchmarks.metrics import mean_auc
 from ..datasets import Dataset, Split, load_images
 from ..runtime.console import progress
 from ..runtime.errors import XoptError
@@ -77,16 +77,6 @@ def _read(split: Split, recipe: Recipe) -> Examples:
 def _as_torch(examples: Examples) -> "TorchDataset[Any]":
     # torch asks for no more than what Examples has; deriving from its class would import torch.
     return cast("TorchDataset[Any]", examples)
-
-
-def mean_auc(labels_NC: NDArray[np.uint8], logits_NC: NDArray[np.float32]) -> float | None:
-    """Mean ROC-AUC over the classes that have both labels; None if there is none."""
-    from sklearn.metrics import roc_auc_score
-
-    both = [c for c in range(labels_NC.shape[1]) if 0 < labels_NC[:, c].sum() < len(labels_NC)]
-    if not both:
-        return None
-    return float(np.mean([roc_auc_score(labels_NC[:, c], logits_NC[:, c]) for c in both]))
 
 
 class _Fit:
@@ -193,4 +183,6 @@ class _Fit:
                 f"the validation loss became {loss}; "
                 f"try a lower learning rate than {self.recipe.learning_rate:g}"
             )
-        return loss, mean_auc(labels_NC.cpu().numpy().astype(np.uint8), logits_NC.cpu().numpy())
+        return loss, mean_auc(
+            labels_NC.cpu().numpy().astype(np.uint8), logits_NC.cpu().numpy().astype(np.float64)
+        )

@@ -12,7 +12,7 @@ from xopt.runtime.crops import take
 from xopt.runtime.errors import DataError, OutputError, UsageError, XoptError
 from xopt.train import load_checkpoint, load_recipe
 from xopt.train.inputs import Examples, normalise, place_crop
-from xopt.train.loop import mean_auc, train
+from xopt.train.loop import train
 from xopt.train.optimization import make_loss, make_optimizer, make_schedule
 from xopt.train.recipe import Recipe
 
@@ -152,19 +152,6 @@ def test_without_both_labels_in_val_there_is_no_auc_and_the_loss_decides(dataset
     result = train(replace(dataset, splits={**dataset.splits, "val": silent}), TINY)
     assert result.best.val_auc is None
     assert result.best.val_loss == min(epoch.val_loss for epoch in result.history)
-
-
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [
-        ([[0, 1], [1, 1], [0, 0], [1, 0]], (1.0 + 0.0) / 2),
-        ([[0, 1], [1, 1], [0, 1], [1, 1]], 1.0),
-        ([[0, 0], [0, 0], [0, 0], [0, 0]], None),
-    ],
-)
-def test_the_mean_auc_is_over_classes_with_both_labels(labels, expected):
-    logits = np.array([[0, 0], [2, 1], [1, 2], [3, 3]], dtype=np.float32)
-    assert mean_auc(np.array(labels, dtype=np.uint8), logits) == expected
 
 
 def test_a_crop_depends_on_seed_epoch_and_image_alone():
