@@ -78,6 +78,8 @@ def test_every_command_and_program_of_the_readme_runs(place):
         else:
             assert words[0] == "xopt", text
             run([sys.executable, "-m", *words], place)
+    for result in ("demo/report.html", "int8.xopt/manifest.json", "predictions.csv", "report.html"):
+        assert (place / result).is_file()
 
 
 def test_every_command_in_the_docs_is_one_that_there_is(xopt):
