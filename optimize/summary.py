@@ -47,10 +47,13 @@ def describe_quantized(made: Quantized, parent: Bundle) -> str:
     calibration = made.calibration
     short = f" ({calibration.asked} asked for)" if len(calibration.images) < calibration.asked else ""
     peak = "" if made.peak_memory_mb is None else f"; peak memory {made.peak_memory_mb / 1000:.1f} GB"
+    apart = "none of a patient in another split"
+    if not calibration.images.patients_known:
+        apart = "none of them in another split (patients are not known)"
     lines = [
         f"{made.bundle.path}: INT8, {size_mb(made.bundle):.1f} MB (FP32: {size_mb(parent):.1f} MB)",
         f"calibrated on {len(calibration.images)} images of {calibration.dataset} ({calibration.images.name})"
-        f"{short}, none of a patient in another split",
+        f"{short}, {apart}",
         f"gate     passed on {gate.settings.split}, {drop.images} images of {drop.patients} patients: "
         f"mean AUC {gate.reference_auc:.4f} -> {gate.candidate_auc:.4f}",
         f"         drop {drop.drop:+.4f}, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}; upper bound "
