@@ -61,4 +61,4 @@ _HOMES = {
     "variants": ("Reference",),
 }
 
-__getattr__ = resolver(__name__, _HOMES)
+__getattr__, __dir__ = resolver(__name__, _HOMES)

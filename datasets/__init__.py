@@ -37,4 +37,4 @@ _HOMES = {
     "statistics": ("Statistics", "find_overlaps", "gather_statistics"),
 }
 
-__getattr__ = resolver(__name__, _HOMES)
+__getattr__, __dir__ = resolver(__name__, _HOMES)

@@ -46,4 +46,4 @@ _HOMES = {
     "quantize": ("QuantizeSettings", "quantize_model"),
 }
 
-__getattr__ = resolver(__name__, _HOMES)
+__getattr__, __dir__ = resolver(__name__, _HOMES)

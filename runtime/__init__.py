@@ -65,4 +65,4 @@ _HOMES = {
     "preprocessing": ("Preprocessing",),
 }
 
-__getattr__ = resolver(__name__, _HOMES)
+__getattr__, __dir__ = resolver(__name__, _HOMES)

@@ -1,12 +1,15 @@
 """Public names of a package, imported when they are first used: `xopt --help` must not wait for numpy."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 
-def resolver(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
-    """A module-level `__getattr__` (PEP 562) for a package's `__init__`.
+def resolver(
+    package: str, homes: Mapping[str, Sequence[str]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """A module-level `__getattr__` and `__dir__` (PEP 562) for a package's `__init__`.
 
     Args:
         package: the package's `__name__`.
@@ -19,4 +22,7 @@ def resolver(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str]
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(f".{home_of[name]}", package), name)
 
-    return resolve
+    def listing() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *home_of})
+
+    return resolve, listing

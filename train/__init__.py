@@ -32,4 +32,4 @@ _HOMES = {
     "results": ("Epoch", "Trained"),
 }
 
-__getattr__ = resolver(__name__, _HOMES)
+__getattr__, __dir__ = resolver(__name__, _HOMES)
