@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -89,6 +90,8 @@ def _check_json_target(arguments: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; leaves through SystemExit: 0 done, 1 error, 2 wrong usage, 3 gate not passed."""
+    # Pillow warns of damaged metadata; what matters of it is an InputError already.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     words, debug = normalise(sys.argv[1:] if arguments is None else arguments)
     try:
         _check_json_target(words)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.console import ForceOption, JsonOption, note, show
+from ..runtime.requires import need
 
 app = typer.Typer()
 
@@ -64,6 +65,8 @@ def export(
     from .export import INTENDED_USE, ExportSettings, export_checkpoint
     from .summary import describe_export, export_facts
 
+    # Before the checkpoint is read, which would name the extra for training.
+    need("torch", "torchvision", "onnx", "onnxscript", "safetensors", extra="optimize")
     settings = ExportSettings(crops=crops, name=name, intended_use=intended_use or INTENDED_USE)
     check_free(out, force=force)
     dataset = open_source(data, format) if data is not None else None
@@ -119,6 +122,7 @@ def quantize(
     from .quantize import QuantizeSettings
     from .summary import describe_quantized, quantized_facts
 
+    need("nncf", "sklearn", extra="optimize")
     settings = QuantizeSettings(
         calibration_size=calibration_size,
         preset=preset,

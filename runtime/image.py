@@ -1,7 +1,6 @@
 """Decoding of PNG and JPEG into 8-bit grey, with a refusal for whatever would be guessed at."""
 
 import struct
-import warnings
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -27,8 +26,11 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 # Pillow takes a PNG whose last chunks are missing, and their checksum with them, if the pixels suffice.
 _PNG_END = b"IEND\xaeB`\x82"
 
-# What Pillow's decoders were seen to raise on damaged files, beyond its own documented OSError.
+# What Pillow's decoders were seen to raise on damaged files, beyond its own documented OSError. Its warnings
+# are left to the program's own filters, which cannot be changed safely from a thread; where those make
+# errors of warnings, a warning is a reason to refuse.
 _DECODER_ERRORS = (
+    Warning,
     OSError,
     ValueError,
     SyntaxError,
@@ -118,15 +120,12 @@ def _decode(content: bytes, name: str) -> NDArray[np.uint8]:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of damaged metadata and of bombs; pixels are checked here, so neither is news.
-            warnings.simplefilter("ignore")
-            with Image.open(BytesIO(content), formats=("PNG", "JPEG")) as picture:
-                _check_header(picture, name)
-                picture.load()
-                if picture.format == "PNG" and _PNG_END not in content:
-                    raise InputError(f"{name} is cut off before the end of the image; copy it again")
-                return _to_grey(picture, name)
+        with Image.open(BytesIO(content), formats=("PNG", "JPEG")) as picture:
+            _check_header(picture, name)
+            picture.load()
+            if picture.format == "PNG" and _PNG_END not in content:
+                raise InputError(f"{name} is cut off before the end of the image; copy it again")
+            return _to_grey(picture, name)
     except InputError:
         raise
     except Image.DecompressionBombError as error:

@@ -177,3 +177,13 @@ def test_anything_but_a_grey_uint8_image_is_refused(array):
 def test_load_decodes_and_resizes(tmp_path):
     (tmp_path / "x.png").write_bytes(png(Image.fromarray(GREY)))
     assert load(tmp_path / "x.png", Preprocessing(size=5, crop=4)).shape == (5, 5)
+
+
+def test_decoding_in_threads_leaves_the_warning_filters_alone(tmp_path):
+    import warnings
+    from concurrent.futures import ThreadPoolExecutor
+
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(decode, [jpeg(Image.fromarray(GREY))] * 64))
+    assert warnings.filters == before
