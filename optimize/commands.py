@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.console import ForceOption, JsonOption, note, show
-from ..runtime.requires import need
+from .libraries import need_export, need_quantize
 
 app = typer.Typer()
 
@@ -66,7 +66,7 @@ def export(
     from .summary import describe_export, export_facts
 
     # Before the checkpoint is read, which would name the extra for training.
-    need("torch", "torchvision", "onnx", "onnxscript", "safetensors", extra="optimize")
+    need_export()
     settings = ExportSettings(crops=crops, name=name, intended_use=intended_use or INTENDED_USE)
     check_free(out, force=force)
     dataset = open_source(data, format) if data is not None else None
@@ -122,7 +122,7 @@ def quantize(
     from .quantize import QuantizeSettings
     from .summary import describe_quantized, quantized_facts
 
-    need("nncf", "sklearn", extra="optimize")
+    need_quantize()
     settings = QuantizeSettings(
         calibration_size=calibration_size,
         preset=preset,

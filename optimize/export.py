@@ -18,8 +18,8 @@ from ..runtime.files import check_free
 from ..runtime.golden import encode_golden
 from ..runtime.manifest import Manifest, Port
 from ..runtime.preprocessing import Preprocessing
-from ..runtime.requires import need
 from ..train.checkpoints import Checkpoint
+from .libraries import need_export
 from .parity import MAX_DIFFERENCE, ExportParity, measure_export, parity_images
 from .tensors import INPUT, OUTPUT
 
@@ -82,7 +82,7 @@ def export_checkpoint(
         DataError, InputError: an image of the dataset cannot be used.
         DependencyError: onnx, onnxscript or torch is not installed.
     """
-    need("torch", "torchvision", "onnx", "onnxscript", "safetensors", extra="optimize")
+    need_export()
     check_free(out, force=force)
     chosen = settings or ExportSettings()
     from .graph import InferenceGraph

@@ -19,10 +19,10 @@ from ..runtime.errors import BundleError, DataError, GateError, UsageError
 from ..runtime.files import check_free
 from ..runtime.manifest import Manifest
 from ..runtime.preprocessing import Preprocessing
-from ..runtime.requires import need
 from .calibration import TRAIN, CalibrationSet, draw_calibration
 from .export import GOLDEN_IMAGES, bundle_name, golden_images, versions
 from .gate import GateResult, GateSettings, check_gate_split, run_gate
+from .libraries import need_quantize
 from .memory import peak_memory_mb
 from .quantize import QuantizeSettings
 
@@ -80,7 +80,7 @@ def quantize_bundle(
         OutputError: `out` or `out`.rejected may not be written.
         DependencyError: nncf or scikit-learn is not installed.
     """
-    need("nncf", "sklearn", "scipy", extra="optimize")
+    need_quantize()
     how, margin = settings or QuantizeSettings(), gate or GateSettings()
     rejected = out.with_name(f"{out.name}.rejected")
     for place in (out, rejected):
