@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.backend import import_openvino
 from ..runtime.bundle import MODEL, WEIGHTS, Bundle
 from ..runtime.classifier import Classifier
+from ..runtime.openvino_backend import import_openvino
 from .engines import Engine
 
 

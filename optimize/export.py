@@ -10,13 +10,14 @@ from typing import Any
 from .. import __version__
 from ..datasets import Dataset
 from ..datasets.phantoms import draw
-from ..runtime.backend import PRECISION_HINT, OpenVINOBackend
+from ..runtime.backend import Backend
 from ..runtime.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
 from ..runtime.crops import CROP_PLANS
 from ..runtime.errors import OutputError, UsageError
 from ..runtime.files import check_free
 from ..runtime.golden import encode_golden
 from ..runtime.manifest import Manifest, Port
+from ..runtime.openvino_backend import PRECISION_HINT, OpenVINOBackend
 from ..runtime.preprocessing import Preprocessing
 from ..train.checkpoints import Checkpoint
 from .libraries import need_export
@@ -123,7 +124,7 @@ def export_checkpoint(
     )
 
 
-def golden_images(backend: OpenVINOBackend, size: int) -> bytes:
+def golden_images(backend: Backend, size: int) -> bytes:
     """The bytes of golden.npz: phantoms, so that no patient's image ships, with what the backend answers."""
     import numpy as np
 

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets import Dataset, Split, load_images
-from ..runtime.backend import PRECISION_HINT, OpenVINOBackend
+from ..runtime.backend import Backend
 from ..runtime.bundle import GOLDEN, MODEL, WEIGHTS, Bundle, write_bundle
 from ..runtime.console import progress
 from ..runtime.errors import BundleError, DataError, GateError, UsageError
 from ..runtime.files import check_free
 from ..runtime.manifest import Manifest
+from ..runtime.openvino_backend import PRECISION_HINT, OpenVINOBackend
 from ..runtime.preprocessing import Preprocessing
 from .calibration import TRAIN, CalibrationSet, draw_calibration
 from .export import GOLDEN_IMAGES, bundle_name, golden_images, versions
@@ -171,8 +172,8 @@ def _measure(
     split: Split,
     preprocessing: Preprocessing,
     classes: tuple[str, ...],
-    reference: OpenVINOBackend,
-    candidate: OpenVINOBackend,
+    reference: Backend,
+    candidate: Backend,
     gate: GateSettings,
 ) -> GateResult:
     images_NHW = load_images(split, preprocessing)

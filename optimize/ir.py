@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..runtime.backend import import_openvino
 from ..runtime.errors import BundleError
+from ..runtime.openvino_backend import import_openvino
 
 if TYPE_CHECKING:
     import openvino

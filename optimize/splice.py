@@ -7,8 +7,8 @@ ten views of one image. So the network is quantized alone, between the tensors `
 
 from typing import TYPE_CHECKING
 
-from ..runtime.backend import import_openvino
 from ..runtime.errors import BundleError
+from ..runtime.openvino_backend import import_openvino
 from .tensors import CROP_OUTPUT, CROPS
 
 if TYPE_CHECKING:

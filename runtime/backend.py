@@ -1,116 +1,128 @@
-"""The OpenVINO backend: one compiled graph, answers that never depend on threads, batches or neighbours."""
+"""Backends: what runs a bundle's graph, one verb behind which OpenVINO and ONNX Runtime are alike.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol
+This file imports neither of them: each is loaded when a bundle is opened with it.
+"""
+
+import os
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import BundleError, InputError
-from .telemetry import without_telemetry
+from .bundle import MODEL, ONNX, WEIGHTS, Bundle
+from .errors import BundleError, InputError, UsageError
 
-if TYPE_CHECKING:
-    import openvino
-
-PRECISION_HINT = "f32"
-"""Pinned: OpenVINO's CPU plugin computes in bf16 where the CPU has it, and that would not be FP32."""
+ENGINES = ("openvino", "onnxruntime")
+DEVICES = ("CPU", "GPU", "NPU", "AUTO")
 
 
 class Backend(Protocol):
-    """What runs a bundle's graph."""
+    """What runs a bundle's graph. Thread-safe."""
+
+    input_shape: tuple[int, ...]
+    """(1, size, size)."""
+    output_shape: tuple[int, ...]
+    """(1, C)."""
 
     def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities (C,) of one resized image (size, size)."""
+        """Probabilities float32 (C,) of one resized image uint8 (size, size), a copy that stays as it is.
+
+        Raises:
+            InputError: the image has another shape or type, or the backend is closed.
+            BundleError: the graph answers with something that is no probability.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the graph; `infer` raises InputError from then on."""
         ...
 
 
-class OpenVINOBackend:
-    """A bundle's IR on the CPU.
-
-    Thread-safe: each call takes an InferRequest of its own from a pool, since one request shared between
-    threads hands out other images' answers. Bit-identical over runs and thread counts: the precision is
-    pinned, the shapes are static.
+def open_backend(
+    bundle: Bundle, *, engine: str = "openvino", device: str = "CPU", threads: int | None = None
+) -> Backend:
+    """Load a bundle's verified bytes into an engine.
 
     Args:
-        xml: the IR's topology.
-        weights: the IR's constants. Loaded from memory, never mapped from a file that may change.
-        threads: threads for one inference; all cores by default.
+        bundle: opened, so every byte was hashed.
+        engine: one of ENGINES. openvino runs model.xml, onnxruntime runs model.onnx.
+        device: one of DEVICES; ONNX Runtime has the CPU only.
+        threads: threads for one inference; all cores by default. Matters on a CPU only.
 
     Raises:
-        BundleError: OpenVINO cannot read or compile the graph.
+        UsageError: an engine or a device that there is not, or threads below 1.
+        BundleError: the bundle holds nothing that this engine runs, or it cannot be loaded.
+        DeviceError: this machine has no such device.
+        DependencyError: the engine is not installed.
     """
+    if engine not in ENGINES:
+        raise UsageError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+    if engine == "openvino":
+        from .openvino_backend import OpenVINOBackend
 
-    def __init__(self, xml: bytes, weights: bytes, *, threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise InputError(f"threads must be at least 1, got {threads}")
-        ov = import_openvino()
-        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": PRECISION_HINT, "PERFORMANCE_HINT": "LATENCY"}
-        if threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = threads
-        # The tensor only borrows the array's memory, so the array has to live as long as the graph.
-        self._weights = np.frombuffer(weights, dtype=np.uint8)
-        try:
-            model = ov.Core().read_model(xml, ov.Tensor(self._weights))
-            self._compiled = ov.Core().compile_model(model, "CPU", settings)
-            self.input_shape = tuple(self._compiled.input(0).shape)
-            self.output_shape = tuple(self._compiled.output(0).shape)
-        except RuntimeError as error:
-            raise BundleError(
-                f"OpenVINO cannot load the model ({_first_line(error)}); export it again"
-            ) from error
-        self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
+        return OpenVINOBackend(bundle.read(MODEL), bundle.read(WEIGHTS), device=device, threads=threads)
+    if device != "CPU":
+        raise UsageError(
+            f"ONNX Runtime runs on the CPU only here, got device {device!r}; use the engine openvino"
+        )
+    if not bundle.has(ONNX):
+        raise BundleError(
+            f"{bundle.path} holds no {ONNX}, which the engine onnxruntime runs; use the engine openvino, or "
+            "export or quantize the bundle again with this xopt"
+        )
+    from .onnxruntime_backend import OnnxRuntimeBackend
 
-    def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities of one image.
-
-        Args:
-            image_HW: uint8 (size, size), decoded and resized.
-
-        Returns:
-            float32 (C,), a copy that stays as it is.
-
-        Raises:
-            InputError: the image has another shape or type.
-            BundleError: the graph answers with something that is no probability.
-        """
-        shape = self.input_shape[1:]
-        if not isinstance(image_HW, np.ndarray) or image_HW.dtype != np.uint8 or image_HW.shape != shape:
-            found = (
-                f"{image_HW.dtype} {image_HW.shape}" if isinstance(image_HW, np.ndarray) else type(image_HW)
-            )
-            raise InputError(f"the graph takes uint8 {shape}, got {found}; resize the image first")
-        with self._request() as request:
-            # share_inputs would let OpenVINO write into the caller's array.
-            request.infer(
-                [np.ascontiguousarray(image_HW)[np.newaxis]], share_inputs=False, share_outputs=True
-            )
-            answer = np.array(request.get_output_tensor(0).data[0], dtype=np.float32)
-        if not (np.isfinite(answer).all() and answer.min() >= 0 and answer.max() <= 1):
-            raise BundleError(f"the graph answered {answer}, which are no probabilities; export it again")
-        return answer
-
-    @contextmanager
-    def _request(self) -> "Iterator[openvino.InferRequest]":
-        try:
-            request = self._idle.get_nowait()
-        except Empty:
-            request = self._compiled.create_infer_request()
-        try:
-            yield request
-        finally:
-            self._idle.put(request)
+    return OnnxRuntimeBackend(bundle.read(ONNX), threads=threads)
 
 
-def import_openvino() -> Any:
-    """The openvino module, imported without its telemetry."""
-    with without_telemetry():
-        import openvino
+def check_threads(threads: int | None) -> None:
+    """Check a number of threads.
 
-    return openvino
+    Raises:
+        UsageError: it is below 1.
+    """
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be at least 1, got {threads}")
 
 
-def _first_line(error: Exception) -> str:
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def check_image(image_HW: object, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Check that an image is what a graph takes, and hand it out contiguous.
+
+    Args:
+        image_HW: whatever the caller has.
+        shape: (size, size).
+
+    Raises:
+        InputError: it is no uint8 array of this shape.
+    """
+    if not isinstance(image_HW, np.ndarray) or image_HW.dtype != np.uint8 or image_HW.shape != shape:
+        found = f"{image_HW.dtype} {image_HW.shape}" if isinstance(image_HW, np.ndarray) else type(image_HW)
+        raise InputError(f"the graph takes uint8 {shape}, got {found}; resize the image first")
+    return np.ascontiguousarray(image_HW)
+
+
+def check_probabilities(answer: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Check that a graph's answer is finite and in 0..1.
+
+    Raises:
+        BundleError: it is not.
+    """
+    if not (np.isfinite(answer).all() and answer.min() >= 0 and answer.max() <= 1):
+        raise BundleError(f"the graph answered {answer}, which are no probabilities; export it again")
+    return answer
+
+
+def closed() -> InputError:
+    """The error of a backend that was closed."""
+    return InputError("this classifier is closed; load the bundle again")
+
+
+def reason(error: Exception) -> str:
+    """The last line of an engine's error, where they say what is wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -11,8 +11,8 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .backend import Backend, OpenVINOBackend
-from .bundle import MODEL, WEIGHTS, Bundle
+from .backend import Backend, open_backend
+from .bundle import Bundle
 from .errors import BundleError, InputError
 from .golden import check_parity
 from .image import check_array, decode, resize
@@ -55,23 +55,30 @@ class Classifier:
         cls,
         path: Path | str,
         *,
+        engine: str = "openvino",
+        device: str = "CPU",
         threads: int | None = None,
         verify: Literal["full", "digest"] = "digest",
     ) -> Self:
-        """Load a bundle; OpenVINO sees no byte before all of them were hashed.
+        """Load a bundle; no engine sees a byte before all of them were hashed.
 
         Args:
             path: the bundle's folder.
+            engine: openvino, or onnxruntime for a bundle with a model.onnx.
+            device: CPU, GPU, NPU or AUTO; ONNX Runtime has the CPU only.
             threads: threads for one inference; all cores by default.
             verify: "digest" checks every file's SHA-256; "full" also runs the golden images and compares.
 
         Raises:
             BundleError: the bundle is missing, changed, or does not answer as it should on this machine.
+            UsageError: an engine or device that there is not.
+            DeviceError: this machine has no such device.
+            DependencyError: the engine is not installed.
         """
         if verify not in ("full", "digest"):
             raise ValueError(f"verify must be 'full' or 'digest', got {verify!r}.")
         bundle = Bundle.open(path)
-        backend = OpenVINOBackend(bundle.read(MODEL), bundle.read(WEIGHTS), threads=threads)
+        backend = open_backend(bundle, engine=engine, device=device, threads=threads)
         check_ports(bundle, backend)
         if verify == "full":
             check_parity(bundle, backend)
@@ -136,8 +143,8 @@ class Classifier:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """Let go of the compiled graph."""
-        self._backend = _Closed()
+        """Let go of the graph."""
+        self._backend.close()
 
     def __enter__(self) -> Self:
         return self
@@ -171,12 +178,7 @@ class Classifier:
         )
 
 
-class _Closed:
-    def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
-        raise InputError("this classifier is closed; load the bundle again")
-
-
-def check_ports(bundle: Bundle, backend: OpenVINOBackend) -> None:
+def check_ports(bundle: Bundle, backend: Backend) -> None:
     """Check that the graph has the input and output that the manifest promises.
 
     Raises:

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .backend import PRECISION_HINT, import_openvino
+from .openvino_backend import PRECISION_HINT, import_openvino
 
 # Names as Linux prints them in /proc/cpuinfo, and what they are called.
 _FEATURES = {

@@ -6,6 +6,7 @@ XoptError
 ├── DataError          a data source, a label list or a prediction file that cannot be used
 ├── BundleError        a bundle that is missing, incomplete, changed or from a newer xopt
 ├── CheckpointError    a checkpoint that cannot be read as the architecture it claims to be
+├── DeviceError        a device that this machine lacks, or that cannot run the graph
 ├── OutputError        a result that cannot be written, or that would overwrite something
 ├── DependencyError    an optional library that is not installed
 └── GateError          a candidate that did not pass its quality gate (exit code 3)
@@ -40,6 +41,10 @@ class BundleError(XoptError):
 
 class CheckpointError(XoptError):
     """A checkpoint that cannot be read as the architecture it claims to be."""
+
+
+class DeviceError(XoptError):
+    """A device that this machine lacks, or that cannot run the graph."""
 
 
 class OutputError(XoptError):

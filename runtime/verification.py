@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .backend import OpenVINOBackend
-from .bundle import MODEL, WEIGHTS, Bundle
+from .backend import open_backend
+from .bundle import Bundle
 from .classifier import check_ports
 from .golden import Parity, check_parity
 
@@ -44,6 +44,6 @@ def verify(path: Path) -> Verified:
             images get other answers on this machine.
     """
     bundle = Bundle.open(path)
-    backend = OpenVINOBackend(bundle.read(MODEL), bundle.read(WEIGHTS))
+    backend = open_backend(bundle)
     check_ports(bundle, backend)
     return Verified(bundle=bundle, parity=check_parity(bundle, backend))

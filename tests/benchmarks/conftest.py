@@ -74,10 +74,10 @@ def small(tmp_path_factory) -> Small:
 
 def write_tiny_bundle(path, weights, classes, *, onnx, **changes):
     """Write the network as a bundle; INT8 by name alone where it has no ONNX form."""
-    from xopt.runtime.backend import OpenVINOBackend, import_openvino
     from xopt.runtime.bundle import write_bundle
     from xopt.runtime.golden import encode_golden
     from xopt.runtime.manifest import Manifest, Port
+    from xopt.runtime.openvino_backend import OpenVINOBackend, import_openvino
 
     encoded = tiny_onnx(weights)
     ov = import_openvino()

@@ -13,8 +13,8 @@ from xopt.optimize.ir import encode_ir, read_ir
 from xopt.optimize.quantize import QuantizeSettings, calibration_crops, quantize_model
 from xopt.optimize.splice import cut_network
 from xopt.runtime import Bundle, Preprocessing, UsageError
-from xopt.runtime.backend import OpenVINOBackend
 from xopt.runtime.crops import take
+from xopt.runtime.openvino_backend import OpenVINOBackend
 
 CALIBRATION = 20
 

@@ -9,7 +9,7 @@ from xopt.datasets.phantoms import draw
 from xopt.optimize.ir import encode_ir, read_ir
 from xopt.optimize.splice import cut_network, join_network, layers
 from xopt.runtime import Bundle, BundleError
-from xopt.runtime.backend import OpenVINOBackend, import_openvino
+from xopt.runtime.openvino_backend import OpenVINOBackend, import_openvino
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xopt.runtime.backend import OpenVINOBackend, import_openvino
 from xopt.runtime.bundle import write_bundle
 from xopt.runtime.golden import encode_golden
 from xopt.runtime.manifest import Manifest, Port
+from xopt.runtime.openvino_backend import OpenVINOBackend, import_openvino
 from xopt.runtime.preprocessing import Preprocessing
 
 SIZE = 32

@@ -1,0 +1,151 @@
+"""The OpenVINO backend: one compiled graph, answers that never depend on threads, batches or neighbours."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backend import DEVICES, check_image, check_probabilities, check_threads, closed, reason
+from .errors import BundleError, DeviceError, UsageError
+from .telemetry import without_telemetry
+
+if TYPE_CHECKING:
+    import openvino
+
+PRECISION_HINT = "f32"
+"""Pinned: OpenVINO's CPU plugin computes in bf16 where the CPU has it, a GPU in f16; neither is FP32."""
+
+
+class OpenVINOBackend:
+    """A bundle's IR on one of OpenVINO's devices.
+
+    Thread-safe: each call takes an InferRequest of its own from a pool, since one request shared between
+    threads hands out other images' answers. On a CPU bit-identical over runs and thread counts: the
+    precision is pinned, the shapes are static.
+
+    Args:
+        xml: the IR's topology.
+        weights: the IR's constants. Loaded from memory, never mapped from a file that may change.
+        device: one of DEVICES, or one of several GPUs by number (`GPU.1`). AUTO is the GPU where there is
+            one, else the CPU.
+        threads: threads for one inference; all cores by default. Matters on a CPU only.
+
+    Raises:
+        UsageError: a device that there is not, or threads below 1.
+        DeviceError: this machine lacks the device, or it cannot run the graph.
+        BundleError: OpenVINO cannot read or compile the graph.
+    """
+
+    def __init__(
+        self, xml: bytes, weights: bytes, *, device: str = "CPU", threads: int | None = None
+    ) -> None:
+        check_threads(threads)
+        check_device(device)
+        core = import_openvino().Core()
+        self.device = choose_device(device, core.available_devices)
+        self._compile(core, xml, weights, threads)
+        self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
+
+    def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities of one image.
+
+        Args:
+            image_HW: uint8 (size, size), decoded and resized.
+
+        Returns:
+            float32 (C,), a copy that stays as it is.
+
+        Raises:
+            InputError: the image has another shape or type, or the backend is closed.
+            BundleError: the graph answers with something that is no probability.
+        """
+        image_HW = check_image(image_HW, self.input_shape[1:])
+        with self._request() as request:
+            # share_inputs would let OpenVINO write into the caller's array.
+            request.infer([image_HW[np.newaxis]], share_inputs=False, share_outputs=True)
+            answer = np.array(request.get_output_tensor(0).data[0], dtype=np.float32)
+        return check_probabilities(answer)
+
+    def close(self) -> None:
+        """Let go of the compiled graph; calls that are under way finish."""
+        self._compiled = None
+        self._idle = SimpleQueue()
+
+    def _compile(self, core: Any, xml: bytes, weights: bytes, threads: int | None) -> None:
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": PRECISION_HINT, "PERFORMANCE_HINT": "LATENCY"}
+        if threads is not None and self.device == "CPU":
+            settings["INFERENCE_NUM_THREADS"] = threads
+        # The tensor only borrows the array's memory, so the array has to live as long as the graph.
+        self._weights = np.frombuffer(weights, dtype=np.uint8)
+        try:
+            model = core.read_model(xml, import_openvino().Tensor(self._weights))
+            self._compiled = core.compile_model(model, self.device, settings)
+            self.input_shape = tuple(self._compiled.input(0).shape)
+            self.output_shape = tuple(self._compiled.output(0).shape)
+        except RuntimeError as error:
+            if self.device != "CPU":
+                raise DeviceError(
+                    f"{self.device} cannot run this graph in {PRECISION_HINT} ({reason(error)}); "
+                    "use the device CPU"
+                ) from error
+            raise BundleError(f"OpenVINO cannot load the model ({reason(error)}); export it again") from error
+
+    @contextmanager
+    def _request(self) -> "Iterator[openvino.InferRequest]":
+        compiled, idle = self._compiled, self._idle
+        if compiled is None:
+            raise closed()
+        try:
+            request = idle.get_nowait()
+        except Empty:
+            request = compiled.create_infer_request()
+        try:
+            yield request
+        finally:
+            idle.put(request)
+
+
+def check_device(device: str) -> None:
+    """Check that a device is one that OpenVINO knows, here or on another machine.
+
+    Raises:
+        UsageError: it is not.
+    """
+    kind, _, number = device.partition(".")
+    if kind not in DEVICES or (number and not (kind in ("GPU", "NPU") and number.isdigit())):
+        raise UsageError(f"device must be one of {', '.join(DEVICES)}, got {device!r}")
+
+
+def choose_device(device: str, present: Sequence[str]) -> str:
+    """The device to compile for: the one asked for, or for AUTO the GPU where there is one, else the CPU.
+
+    OpenVINO's own AUTO answers from the CPU until the GPU is ready and then changes over, and an image's
+    answer would depend on when it came. An NPU computes in f16 only, so AUTO never takes it.
+
+    Args:
+        device: as `check_device` lets pass.
+        present: OpenVINO's devices on this machine (`CPU`, `GPU.0`, `GPU.1`).
+
+    Raises:
+        DeviceError: this machine has no such device.
+    """
+    kinds = {name.partition(".")[0] for name in present}
+    if device == "AUTO":
+        device = "GPU" if "GPU" in kinds else "CPU"
+    if device not in (*kinds, *present):
+        raise DeviceError(
+            f"no device {device} on this machine, OpenVINO finds {', '.join(present) or 'none'}; "
+            "choose one of them, or install the driver"
+        )
+    return device
+
+
+def import_openvino() -> Any:
+    """The openvino module, imported without its telemetry."""
+    with without_telemetry():
+        import openvino
+
+    return openvino
