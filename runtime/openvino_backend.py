@@ -46,6 +46,7 @@ class OpenVINOBackend:
         check_device(device)
         core = import_openvino().Core()
         self.device = choose_device(device, core.available_devices)
+        self._compiled: Any = None
         self._compile(core, xml, weights, threads)
         self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
 
