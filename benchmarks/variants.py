@@ -9,7 +9,7 @@ from typing import Any
 
 from ..datasets import Split
 from ..runtime.bundle import ONNX, Bundle
-from ..runtime.crops import CROP_PLANS
+from ..runtime.crops import CROP_PLANS, SHARED, exact_plan
 from ..runtime.errors import BundleError, DataError, UsageError
 from ..runtime.requires import need
 from .engines import Variant
@@ -33,15 +33,14 @@ class Reference:
     architecture: str | None = None
     """For a bare weights file, which does not say."""
     crops: str | None = None
-    """Crop plan; None takes the first bundle's."""
+    """Crop plan; None takes the exact plan of the first bundle's."""
     peers: bool = False
     """Also run it under torch.compile, in FP32 and in BF16."""
 
     def __post_init__(self) -> None:
-        if self.crops is not None and self.crops not in CROP_PLANS:
-            raise UsageError(
-                f"the reference's crops must be one of {', '.join(CROP_PLANS)}, got {self.crops}"
-            )
+        exact = tuple(plan for plan in CROP_PLANS if plan != SHARED)
+        if self.crops is not None and self.crops not in exact:
+            raise UsageError(f"the reference's crops must be one of {', '.join(exact)}, got {self.crops}")
 
 
 def list_variants(
@@ -169,7 +168,7 @@ def _torch_rows(
             name=name,
             path=reference.path,
             loader=reference.loader,
-            crops=reference.crops or first.manifest.preprocessing.crops,
+            crops=reference.crops or exact_plan(first.manifest.preprocessing.crops),
             task=first.manifest.task,
             mode=mode,
             threads=threads,

@@ -29,7 +29,9 @@ def export(
         ),
     ],
     out: OutOption,
-    crops: Annotated[str, typer.Option("--crops", help="Crop plan: center, five or ten.")] = "ten",
+    crops: Annotated[
+        str, typer.Option("--crops", help="Crop plan: center, five, ten or ten-shared.")
+    ] = "ten",
     arch: Annotated[
         str | None, typer.Option("--arch", help="For a bare weights file: its architecture.")
     ] = None,

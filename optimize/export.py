@@ -18,11 +18,12 @@ from ..runtime.files import check_free
 from ..runtime.golden import encode_golden
 from ..runtime.manifest import Manifest, Port
 from ..runtime.openvino_backend import PRECISION_HINT, OpenVINOBackend
+from ..runtime.ports import INPUT, MAPS, OUTPUT
 from ..runtime.preprocessing import Preprocessing
+from ..train.anatomy import take_apart
 from ..train.checkpoints import Checkpoint
 from .libraries import need_export
 from .parity import MAX_DIFFERENCE, ExportParity, measure_export, parity_images
-from .tensors import INPUT, OUTPUT
 
 INTENDED_USE = "Research and development. Not a medical device; not for diagnosis."
 GOLDEN_IMAGES = 4
@@ -96,13 +97,15 @@ def export_checkpoint(
     started = time.perf_counter()
     # Parity is measured against the network as it was trained, so folding has to prove itself, too.
     network, planes = fold_grey_planes(checkpoint.network, preprocessing)
-    graph = InferenceGraph(network, planes, checkpoint.task).eval()
+    anatomy = take_apart(checkpoint.architecture, network)
+    graph = InferenceGraph(network, anatomy, planes, checkpoint.task).eval()
     onnx = to_onnx(graph, size=preprocessing.size)
     exported = time.perf_counter()
     xml, weights = encode_ir(from_onnx(onnx, size=preprocessing.size, name=name))
-    backend = OpenVINOBackend(xml, weights)
+    backend = OpenVINOBackend(xml, weights, maps=True)
     converted = time.perf_counter()
-    parity = measure_export(checkpoint, preprocessing, backend, parity_images(dataset, preprocessing))
+    images = parity_images(dataset, preprocessing)
+    parity = measure_export(checkpoint, preprocessing, backend, images)
     measured = time.perf_counter()
     if not parity.max_difference <= MAX_DIFFERENCE:
         raise OutputError(
@@ -110,7 +113,8 @@ def export_checkpoint(
             f"is {MAX_DIFFERENCE:.0e}; {out} was not written; try other versions of torch or openvino"
         )
     golden = golden_images(backend, preprocessing.size)
-    manifest = _manifest(checkpoint, preprocessing, chosen, name, parity)
+    maps = backend.activation_maps(images.images_NHW[0])
+    manifest = _manifest(checkpoint, preprocessing, chosen, name, parity, maps.shape)
     files = {MODEL: xml, WEIGHTS: weights, ONNX: onnx, GOLDEN: golden}
     return Exported(
         bundle=write_bundle(out, manifest, files, force=force),
@@ -148,6 +152,7 @@ def _manifest(
     settings: ExportSettings,
     name: str,
     parity: ExportParity,
+    maps_shape: tuple[int, ...],
 ) -> Manifest:
     size = preprocessing.size
     provenance: dict[str, Any] = {
@@ -168,7 +173,10 @@ def _manifest(
         thresholds=dict.fromkeys(checkpoint.classes, _THRESHOLD),
         preprocessing=preprocessing,
         inputs=(Port(name=INPUT, shape=(1, size, size), dtype="uint8"),),
-        outputs=(Port(name=OUTPUT, shape=(1, len(checkpoint.classes)), dtype="float32"),),
+        outputs=(
+            Port(name=OUTPUT, shape=(1, len(checkpoint.classes)), dtype="float32"),
+            Port(name=MAPS, shape=(1, *maps_shape), dtype="float32"),
+        ),
         precision="FP32",
         golden={"images": GOLDEN_IMAGES, "tolerance": GOLDEN_TOLERANCE},
         provenance=provenance,

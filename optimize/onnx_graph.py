@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import CheckpointError
-from .tensors import CROP_OUTPUT, CROPS, INPUT, OUTPUT
+from ..runtime.ports import INPUT, MAPS, OUTPUT
+from .tensors import AT_CELLS, CROP_MAPS, CROP_OUTPUT, CROPS, POOLING
 
 if TYPE_CHECKING:
     import onnx
@@ -22,7 +23,8 @@ NETWORK = "network."
 def to_onnx(graph: "InferenceGraph", *, size: int) -> bytes:
     """Export a graph with a dynamic batch: uint8 `image` (N, size, size) to float32 `probabilities` (N, C).
 
-    The tensors `crops` and `crop_probabilities` keep their names inside the graph, and every layer with
+    A second output, `activation_maps` (N, V, C, H, W), is what heatmaps are made of. The tensors `crops`,
+    `crop_probabilities` and `crop_activation_maps` keep their names inside the graph, and every layer with
     weights is named as in the PyTorch network (`features.conv0`).
 
     Args:
@@ -44,7 +46,7 @@ def to_onnx(graph: "InferenceGraph", *, size: int) -> bytes:
                 None,
                 dynamo=True,
                 input_names=[INPUT],
-                output_names=[OUTPUT, CROP_OUTPUT, CROPS],
+                output_names=[OUTPUT, MAPS, CROP_OUTPUT, CROP_MAPS, CROPS],
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 verbose=False,
             )
@@ -62,9 +64,9 @@ def to_onnx(graph: "InferenceGraph", *, size: int) -> bytes:
 
 
 def _tidy(model: "onnx.ModelProto") -> None:
-    """Drop the two inner outputs, name layers, and remove stack traces, which hold paths of this machine."""
+    """Drop the inner outputs, name layers, and remove stack traces, which hold paths of this machine."""
     graph = model.graph
-    del graph.output[1:]
+    del graph.output[2:]
     graph.ClearField("metadata_props")
     # The inner shapes speak of the example's batch in symbols that no reader needs.
     graph.ClearField("value_info")
@@ -72,13 +74,22 @@ def _tidy(model: "onnx.ModelProto") -> None:
     for node in graph.node:
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
-        layer = next((i.rpartition(".")[0] for i in node.input if i.startswith(NETWORK)), "")
-        name = layer.removeprefix(NETWORK)
-        if name and name not in taken:
+        name = _name(node, taken)
+        if name:
             node.name = name
             taken.add(name)
     for value in (*graph.initializer, *graph.input, *graph.output):
         value.ClearField("metadata_props")
+
+
+def _name(node: "onnx.NodeProto", taken: set[str]) -> str:
+    """What a node is called: its layer; or, of the steps that no layer does, what the graph knows it by."""
+    if POOLING in node.input:
+        return POOLING
+    layer = next((i.rpartition(".")[0] for i in node.input if i.startswith(NETWORK)), "")
+    name = layer.removeprefix(NETWORK)
+    # The head is applied twice: to the windows' features first, then to every cell of the map.
+    return name if name not in taken else f"{name}{AT_CELLS}" if f"{name}{AT_CELLS}" not in taken else ""
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from ..runtime.crops import take
 from ..runtime.errors import UsageError
 from ..runtime.preprocessing import Preprocessing
 from ..runtime.telemetry import without_telemetry
-from .splice import cut_network, join_network, layers
+from .splice import cut_network, floating_point, join_network, layers
 
 if TYPE_CHECKING:
     import openvino
@@ -104,7 +104,7 @@ def quantize_model(
             subset_size=len(crops),
             preset=nncf.QuantizationPreset(settings.preset),
             fast_bias_correction=settings.fast_bias_correction,
-            ignored_scope=nncf.IgnoredScope(names=kept),
+            ignored_scope=nncf.IgnoredScope(names=[*kept, *floating_point(network)]),
             advanced_parameters=_advanced(settings),
         )
     return join_network(model, quantized)
@@ -113,15 +113,15 @@ def quantize_model(
 def calibration_crops(
     images_NHW: NDArray[np.uint8], preprocessing: Preprocessing, crops_per_image: int
 ) -> list[NDArray[np.uint8]]:
-    """Crops to calibrate on: each image gives a few, and the windows take turns over the images.
+    """Views to calibrate on: each image gives a few, and the views of the crop plan take turns.
 
     Ten views of one image say little more about the ranges of activations than one, and cost ten times
-    as much; turns make every window count.
+    as much; turns make every view count.
     """
-    windows = preprocessing.windows()
-    each = min(crops_per_image, len(windows))
+    views, side = preprocessing.views(), preprocessing.view_size
+    each = min(crops_per_image, len(views))
     return [
-        np.ascontiguousarray(take(image_HW, windows[(index * each + k) % len(windows)], preprocessing.crop))
+        np.ascontiguousarray(take(image_HW, views[(index * each + k) % len(views)], side))
         for index, image_HW in enumerate(images_NHW)
         for k in range(each)
     ]

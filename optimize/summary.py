@@ -18,11 +18,22 @@ def describe_export(made: Exported) -> str:
         f"{made.bundle.path}: FP32, {manifest.preprocessing.crops} crops of a {size} x {size} image, "
         f"{len(manifest.classes)} classes, {size_mb(made.bundle):.1f} MB",
         f"parity   {parity.max_difference:.1e} from PyTorch, on {len(images.images_NHW)} images of {where}",
+        *_agreement(made),
         f"time     {_times(made.seconds)}",
         f"digest   {made.bundle.digest}",
         f"next     xopt quantize {made.bundle.path} --data SOURCE --out {_int8_name(made.bundle.path)}",
     ]
     return "\n".join(lines)
+
+
+def _agreement(made: Exported) -> list[str]:
+    exact = made.parity.exact
+    if exact is None:
+        return []
+    return [
+        f"plan     probabilities differ from the exact {exact.plan}-crop's by {exact.mean_difference:.4f} on "
+        f"average, {exact.max_difference:.4f} at most"
+    ]
 
 
 def export_facts(made: Exported) -> dict[str, Any]:

@@ -33,13 +33,27 @@ class Backend(Protocol):
         """
         ...
 
+    def activation_maps(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Activation maps float32 (V, C, H, W) of one resized image: logits at every cell of every view.
+
+        Raises:
+            InputError: as for `infer`.
+            BundleError: the graph has no such output, or was opened without it.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the graph; `infer` raises InputError from then on."""
         ...
 
 
 def open_backend(
-    bundle: Bundle, *, engine: str = "openvino", device: str = "CPU", threads: int | None = None
+    bundle: Bundle,
+    *,
+    engine: str = "openvino",
+    device: str = "CPU",
+    threads: int | None = None,
+    maps: bool = False,
 ) -> Backend:
     """Load a bundle's verified bytes into an engine.
 
@@ -48,6 +62,7 @@ def open_backend(
         engine: one of ENGINES. openvino runs model.xml, onnxruntime runs model.onnx.
         device: one of DEVICES; ONNX Runtime has the CPU only.
         threads: threads for one inference; all cores by default. Matters on a CPU only.
+        maps: also compute activation maps, which `infer` alone does not need.
 
     Raises:
         UsageError: an engine or a device that there is not, or threads below 1.
@@ -60,7 +75,9 @@ def open_backend(
     if engine == "openvino":
         from .openvino_backend import OpenVINOBackend
 
-        return OpenVINOBackend(bundle.read(MODEL), bundle.read(WEIGHTS), device=device, threads=threads)
+        return OpenVINOBackend(
+            bundle.read(MODEL), bundle.read(WEIGHTS), device=device, threads=threads, maps=maps
+        )
     if device != "CPU":
         raise UsageError(
             f"ONNX Runtime runs on the CPU only here, got device {device!r}; use the engine openvino"
@@ -115,6 +132,13 @@ def check_probabilities(answer: NDArray[np.float32]) -> NDArray[np.float32]:
     if not (np.isfinite(answer).all() and answer.min() >= 0 and answer.max() <= 1):
         raise BundleError(f"the graph answered {answer}, which are no probabilities; export it again")
     return answer
+
+
+def no_maps() -> BundleError:
+    """The error of a graph that gives no activation maps."""
+    return BundleError(
+        "the graph gives no activation maps, which heatmaps are made of; export it again with this xopt"
+    )
 
 
 def closed() -> InputError:

@@ -1,7 +1,9 @@
-"""Crop plans: which windows of the resized image the network sees.
+"""Crop plans: which windows of the resized image a prediction averages, and what the network runs on.
 
 One definition serves training-side references, the exported graph and the documentation. Windows
 follow torchvision's FiveCrop and TenCrop: four corners, the centre, then the same five of the mirror.
+The exact plans run the network on every window. The shared plan runs it on the whole image and on its
+mirror, and takes the windows out of the feature map.
 """
 
 from dataclasses import dataclass
@@ -9,20 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-CROP_PLANS = ("center", "five", "ten")
+SHARED = "ten-shared"
+CROP_PLANS = ("center", "five", "ten", SHARED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """One crop: its upper left corner in pixels of the resized image, mirrored left to right or not."""
+    """A square cut-out: its upper left corner in pixels of the resized image, and whether it is mirrored."""
 
     top: int
     left: int
     mirrored: bool = False
 
 
+def exact_plan(plan: str) -> str:
+    """The plan that a plan stands for: `ten` for `ten-shared`, every other one itself."""
+    return "ten" if plan == SHARED else plan
+
+
 def windows(plan: str, *, size: int, crop: int) -> tuple[Window, ...]:
-    """The windows of a crop plan, in the order in which the graph stacks them.
+    """The windows that a crop plan averages, in the order in which the graph stacks them.
 
     Args:
         plan: one of CROP_PLANS.
@@ -55,7 +63,21 @@ def windows(plan: str, *, size: int, crop: int) -> tuple[Window, ...]:
     return five + mirrored
 
 
-def take(image_HW: NDArray[np.uint8], window: Window, crop: int) -> NDArray[np.uint8]:
-    """Cut one window out of a resized image: uint8 (crop, crop)."""
-    cut = image_HW[window.top : window.top + crop, window.left : window.left + crop]
+def views(plan: str, *, size: int, crop: int) -> tuple[tuple[Window, ...], int]:
+    """What the network runs on, and the side of each view in pixels.
+
+    The windows themselves for an exact plan; the whole image and its mirror for the shared one.
+
+    Raises:
+        ValueError: as for `windows`.
+    """
+    exact = windows(plan, size=size, crop=crop)
+    if plan != SHARED:
+        return exact, crop
+    return (Window(top=0, left=0), Window(top=0, left=0, mirrored=True)), size
+
+
+def take(image_HW: NDArray[np.uint8], window: Window, side: int) -> NDArray[np.uint8]:
+    """Cut one window out of a resized image: uint8 (side, side)."""
+    cut = image_HW[window.top : window.top + side, window.left : window.left + side]
     return cut[:, ::-1] if window.mirrored else cut

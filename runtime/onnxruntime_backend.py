@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backend import check_image, check_probabilities, check_threads, closed, reason, usable_cores
+from .backend import check_image, check_probabilities, check_threads, closed, no_maps, reason, usable_cores
 from .errors import BundleError
+from .ports import MAPS, OUTPUT
 from .requires import need
 
 _PROVIDER = "CPUExecutionProvider"
@@ -45,12 +46,13 @@ class OnnxRuntimeBackend:
                 f"ONNX Runtime cannot load the model ({reason(error)}); export it again"
             ) from error
         inputs, outputs = session.get_inputs(), session.get_outputs()
-        if (len(inputs), len(outputs)) != (1, 1):
+        if (len(inputs), [output.name for output in outputs]) not in ((1, [OUTPUT]), (1, [OUTPUT, MAPS])):
             raise BundleError(
-                f"the ONNX graph has {len(inputs)} inputs and {len(outputs)} outputs, one of each is needed; "
-                "export it again"
+                f"the ONNX graph has {len(inputs)} inputs and the outputs "
+                f"{[output.name for output in outputs]}, needed are one and {[OUTPUT, MAPS]}; export it again"
             )
         self._session = session
+        self._outputs = [output.name for output in outputs]
         self._input = inputs[0].name
         self.input_shape = _static(inputs[0].shape)
         self.output_shape = _static(outputs[0].shape)
@@ -68,15 +70,29 @@ class OnnxRuntimeBackend:
             InputError: the image has another shape or type, or the backend is closed.
             BundleError: the graph fails, or answers with something that is no probability.
         """
+        return check_probabilities(self._run(image_HW, OUTPUT))
+
+    def activation_maps(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Activation maps float32 (V, C, H, W), a copy that stays as it is.
+
+        Raises:
+            InputError: as for `infer`.
+            BundleError: the graph fails, or has no such output.
+        """
+        if MAPS not in self._outputs:
+            raise no_maps()
+        return self._run(image_HW, MAPS)
+
+    def _run(self, image_HW: NDArray[np.uint8], output: str) -> NDArray[np.float32]:
         image_HW = check_image(image_HW, self.input_shape[1:])
         session = self._session
         if session is None:
             raise closed()
         try:
-            (answers_1C,) = session.run(None, {self._input: image_HW[np.newaxis]})
+            (answers,) = session.run([output], {self._input: image_HW[np.newaxis]})
         except self._failures as error:
             raise BundleError(f"ONNX Runtime cannot run the model ({reason(error)})") from error
-        return check_probabilities(np.array(answers_1C[0], dtype=np.float32))
+        return np.array(answers[0], dtype=np.float32)
 
     def close(self) -> None:
         """Let go of the session; calls that are under way finish."""

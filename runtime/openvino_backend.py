@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backend import DEVICES, check_image, check_probabilities, check_threads, closed, reason
+from .backend import DEVICES, check_image, check_probabilities, check_threads, closed, no_maps, reason
 from .errors import BundleError, DeviceError, UsageError
+from .ports import MAPS
 from .telemetry import without_telemetry
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class OpenVINOBackend:
         device: one of DEVICES, or one of several GPUs by number (`GPU.1`). AUTO is the GPU where there is
             one, else the CPU.
         threads: threads for one inference; all cores by default. Matters on a CPU only.
+        maps: also compute activation maps; without, that part of the graph is cut off before it is compiled.
 
     Raises:
         UsageError: a device that there is not, or threads below 1.
@@ -40,14 +42,20 @@ class OpenVINOBackend:
     """
 
     def __init__(
-        self, xml: bytes, weights: bytes, *, device: str = "CPU", threads: int | None = None
+        self,
+        xml: bytes,
+        weights: bytes,
+        *,
+        device: str = "CPU",
+        threads: int | None = None,
+        maps: bool = False,
     ) -> None:
         check_threads(threads)
         check_device(device)
         core = import_openvino().Core()
         self.device = choose_device(device, core.available_devices)
         self._compiled: Any = None
-        self._compile(core, xml, weights, threads)
+        self._compile(core, xml, weights, threads, maps=maps)
         self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
 
     def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -63,19 +71,32 @@ class OpenVINOBackend:
             InputError: the image has another shape or type, or the backend is closed.
             BundleError: the graph answers with something that is no probability.
         """
+        return check_probabilities(self._run(image_HW, 0))
+
+    def activation_maps(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Activation maps float32 (V, C, H, W), a copy that stays as it is.
+
+        Raises:
+            InputError: as for `infer`.
+            BundleError: the graph has no such output, or was opened without it.
+        """
+        if self._compiled is not None and len(self._compiled.outputs) < 2:
+            raise no_maps()
+        return self._run(image_HW, 1)
+
+    def _run(self, image_HW: NDArray[np.uint8], output: int) -> NDArray[np.float32]:
         image_HW = check_image(image_HW, self.input_shape[1:])
         with self._request() as request:
             # share_inputs would let OpenVINO write into the caller's array.
             request.infer([image_HW[np.newaxis]], share_inputs=False, share_outputs=True)
-            answer = np.array(request.get_output_tensor(0).data[0], dtype=np.float32)
-        return check_probabilities(answer)
+            return np.array(request.get_output_tensor(output).data[0], dtype=np.float32)
 
     def close(self) -> None:
         """Let go of the compiled graph; calls that are under way finish."""
         self._compiled = None
         self._idle = SimpleQueue()
 
-    def _compile(self, core: Any, xml: bytes, weights: bytes, threads: int | None) -> None:
+    def _compile(self, core: Any, xml: bytes, weights: bytes, threads: int | None, *, maps: bool) -> None:
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": PRECISION_HINT, "PERFORMANCE_HINT": "LATENCY"}
         if threads is not None and self.device == "CPU":
             settings["INFERENCE_NUM_THREADS"] = threads
@@ -83,6 +104,8 @@ class OpenVINOBackend:
         self._weights = np.frombuffer(weights, dtype=np.uint8)
         try:
             model = core.read_model(xml, import_openvino().Tensor(self._weights))
+            if not maps:
+                drop_maps(model)
             self._compiled = core.compile_model(model, self.device, settings)
             self.input_shape = tuple(self._compiled.input(0).shape)
             self.output_shape = tuple(self._compiled.output(0).shape)
@@ -107,6 +130,13 @@ class OpenVINOBackend:
             yield request
         finally:
             idle.put(request)
+
+
+def drop_maps(model: "openvino.Model") -> None:
+    """Cut the activation maps off a model, so that nobody pays for them who did not ask."""
+    for result in model.get_results():
+        if MAPS in result.input(0).get_source_output().get_names():
+            model.remove_result(result)
 
 
 def check_device(device: str) -> None:

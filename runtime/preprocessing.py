@@ -3,16 +3,16 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from .crops import Window, windows
+from .crops import Window, views, windows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """From an 8-bit grey image to normalised crops.
+    """From an 8-bit grey image to what the network runs on.
 
-    The image is stretched to `size` x `size` (antialiased bilinear), cut by the crop plan into
-    `crop` x `crop` windows, scaled to 0..1, normalised by `mean` and `std`, and its one grey channel
-    is copied to `channels`.
+    The image is stretched to `size` x `size` (antialiased bilinear), cut by the crop plan into its views
+    (`crop` x `crop` windows; the whole image and its mirror for the shared plan), scaled to 0..1, normalised
+    by `mean` and `std`, and its one grey channel is copied to `channels`.
     """
 
     size: int = 256
@@ -42,8 +42,17 @@ class Preprocessing:
         self.windows()
 
     def windows(self) -> tuple[Window, ...]:
-        """The windows of the crop plan, in graph order."""
+        """The windows that the crop plan averages, in graph order."""
         return windows(self.crops, size=self.size, crop=self.crop)
+
+    def views(self) -> tuple[Window, ...]:
+        """What the network runs on, in graph order, `view_size` pixels wide and high."""
+        return views(self.crops, size=self.size, crop=self.crop)[0]
+
+    @property
+    def view_size(self) -> int:
+        """Side of a view in pixels: `crop`, or `size` where the network runs on the whole image."""
+        return views(self.crops, size=self.size, crop=self.crop)[1]
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

@@ -53,6 +53,11 @@ def fresh(
         ("mobilenet_v3_small", {"task": "multi-class"}, "five"),
         ("resnet18", {"channels": 1, "task": "multi-class"}, "center"),
         ("resnet50", {}, "five"),
+        ("densenet121", {}, "ten-shared"),
+        ("efficientnet_b0", {}, "ten-shared"),
+        ("mobilenet_v3_small", {"channels": 1}, "ten-shared"),
+        ("resnet18", {"task": "multi-class"}, "ten-shared"),
+        ("resnet50", {}, "ten-shared"),
     ],
 )
 def test_every_architecture_answers_like_pytorch_in_openvino_and_onnx_runtime(
@@ -76,7 +81,9 @@ def test_every_architecture_answers_like_pytorch_in_openvino_and_onnx_runtime(
 def test_all_architectures_are_among_those_tested():
     marks = test_every_architecture_answers_like_pytorch_in_openvino_and_onnx_runtime.pytestmark
     (cases,) = (mark.args[1] for mark in marks if mark.name == "parametrize")
-    assert sorted(case[0] for case in cases) == sorted(ARCHITECTURES)
+    for shared in (False, True):
+        tested = [case[0] for case in cases if (case[2] == "ten-shared") == shared]
+        assert sorted(tested) == sorted(ARCHITECTURES)
 
 
 def test_the_bundle_says_what_it_was_made_of(small):
@@ -144,6 +151,23 @@ def test_a_graph_that_answers_otherwise_is_refused_and_leaves_nothing(small, tmp
     assert not list(tmp_path.iterdir())
 
 
+def test_the_shared_plan_says_how_far_it_is_from_the_exact_one(small, tmp_path, xopt):
+    dataset = open_source(small.data)
+    done = xopt("export", small.run, "--out", tmp_path / "s", "--crops", "ten-shared", "--data", small.data)
+    assert done.code == 0, done.err
+    assert "probabilities differ from the exact ten-crop's by" in done.out
+    bundle = Bundle.open(tmp_path / "s")
+    images = parity.parity_images(dataset, bundle.manifest.preprocessing).images_NHW
+    with Classifier.load(small.bundle) as exact, Classifier.load(tmp_path / "s") as shared:
+        difference = np.abs([exact.infer(image) - shared.infer(image) for image in images])
+    recorded = bundle.manifest.provenance["parity"]["exact"]
+    assert recorded["plan"] == "ten"
+    assert recorded["max_abs"] == pytest.approx(difference.max(), abs=1e-5)
+    assert recorded["mean_abs"] == pytest.approx(difference.mean(), abs=1e-5)
+    assert recorded["max_abs"] > 1e-4
+    assert Bundle.open(small.bundle).manifest.provenance["parity"]["exact"] is None
+
+
 def test_nothing_is_overwritten(small):
     before = Bundle.open(small.bundle).digest
     with pytest.raises(OutputError, match="exists already"):
@@ -152,7 +176,7 @@ def test_nothing_is_overwritten(small):
 
 
 def test_an_unknown_crop_plan_is_refused():
-    with pytest.raises(UsageError, match="crops must be one of center, five, ten, got 'seven'"):
+    with pytest.raises(UsageError, match="crops must be one of center, five, ten, ten-shared, got 'seven'"):
         ExportSettings(crops="seven")
 
 

@@ -32,12 +32,13 @@ def test_what_is_cut_takes_one_crop_and_gives_its_probabilities(model):
     network = cut_network(model)
     assert list(network.input(0).shape) == [1, 1, 64, 64]
     assert network.input(0).get_element_type().get_type_name() == "u8"
-    assert list(network.output(0).shape) == [1, model.output(0).shape[1]]
+    assert list(network.output(0).shape) == [1, 1, model.output(0).shape[1]]
+    assert list(network.output(1).shape) == [1, model.output(0).shape[1], 2, 2]
 
 
 def test_the_network_put_back_answers_with_the_same_bits(model, images):
     again = join_network(model, cut_network(model))
-    assert [output.get_any_name() for output in again.outputs] == ["probabilities"]
+    assert [output.get_any_name() for output in again.outputs] == ["probabilities", "activation_maps"]
     assert [entrance.get_any_name() for entrance in again.inputs] == ["image"]
     np.testing.assert_array_equal(answers(again, images), answers(model, images))
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xopt.runtime.crops import take, windows
+from xopt.runtime.crops import exact_plan, take, views, windows
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,20 @@ def test_the_windows_of_each_plan(plan, corners):
     found = windows(plan, size=12, crop=8)
     assert [(w.top, w.left) for w in found] == corners
     assert [w.mirrored for w in found] == [False] * min(5, len(found)) + [True] * (len(found) - 5)
+
+
+@pytest.mark.parametrize("plan", ["center", "five", "ten"])
+def test_an_exact_plan_views_its_windows(plan):
+    assert views(plan, size=12, crop=8) == (windows(plan, size=12, crop=8), 8)
+    assert exact_plan(plan) == plan
+
+
+def test_the_shared_plan_views_the_image_and_its_mirror_for_the_windows_of_the_ten_crop():
+    found, side = views("ten-shared", size=12, crop=8)
+    assert [(w.top, w.left, w.mirrored) for w in found] == [(0, 0, False), (0, 0, True)]
+    assert side == 12
+    assert windows("ten-shared", size=12, crop=8) == windows("ten", size=12, crop=8)
+    assert exact_plan("ten-shared") == "ten"
 
 
 @pytest.mark.parametrize(("size", "crop", "middle"), [(256, 224, 16), (11, 8, 2), (13, 8, 2), (8, 8, 0)])

@@ -1,0 +1,37 @@
+"""Networks taken apart at their global average pool."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("torchvision")
+
+from xopt.runtime import UsageError  # noqa: E402
+from xopt.train.anatomy import STRIDE, take_apart  # noqa: E402
+from xopt.train.models import ARCHITECTURES, build  # noqa: E402
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_head_on_the_mean_of_the_trunk_is_the_network(name):
+    torch.manual_seed(1)
+    network = build(name, 4).eval()
+    parts = take_apart(name, network)
+    images = torch.randn(2, 3, 96, 96)
+    with torch.inference_mode():
+        features = parts.trunk(images)
+        assert torch.allclose(parts.head(features.mean((2, 3))), network(images), atol=1e-5)
+    assert features.shape[2:] == (96 // STRIDE, 96 // STRIDE)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize(("side", "cells"), [(64, 2), (72, 3), (224, 7), (256, 8)])
+def test_a_cell_of_the_map_stands_for_a_stride_of_pixels(name, side, cells):
+    if name == "densenet121":
+        cells = side // STRIDE  # Its transitions pool without padding, so the map is rounded down.
+    with torch.inference_mode():
+        parts = take_apart(name, build(name, 2).eval())
+        assert parts.trunk(torch.zeros(1, 3, side, side)).shape[2:] == (cells, cells)
+
+
+def test_an_unknown_architecture_is_refused():
+    with pytest.raises(UsageError, match="unknown architecture 'vgg'"):
+        take_apart("vgg", torch.nn.Identity())
