@@ -4,6 +4,7 @@ This file imports neither of them: each is loaded when a bundle is opened with i
 """
 
 import os
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -54,6 +55,7 @@ def open_backend(
     device: str = "CPU",
     threads: int | None = None,
     maps: bool = False,
+    cache: Path | None = None,
 ) -> Backend:
     """Load a bundle's verified bytes into an engine.
 
@@ -63,21 +65,36 @@ def open_backend(
         device: one of DEVICES; ONNX Runtime has the CPU only.
         threads: threads for one inference; all cores by default. Matters on a CPU only.
         maps: also compute activation maps, which `infer` alone does not need.
+        cache: folder where OpenVINO's compiled graph is kept for the next start; nowhere by default.
 
     Raises:
-        UsageError: an engine or a device that there is not, or threads below 1.
-        BundleError: the bundle holds nothing that this engine runs, or it cannot be loaded.
+        UsageError: an engine or a device that there is not, a cache for ONNX Runtime, or threads below 1.
+        BundleError: the bundle holds nothing that this engine runs, its graph does not fit the manifest, or
+            it cannot be loaded.
         DeviceError: this machine has no such device.
         DependencyError: the engine is not installed.
     """
     if engine not in ENGINES:
         raise UsageError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
     if engine == "openvino":
+        from .model_cache import ModelCache
         from .openvino_backend import OpenVINOBackend
 
-        return OpenVINOBackend(
-            bundle.read(MODEL), bundle.read(WEIGHTS), device=device, threads=threads, maps=maps
-        )
+        kept = None if cache is None else ModelCache(folder=cache, bundle_digest=bundle.digest)
+        try:
+            return OpenVINOBackend(
+                bundle.read(MODEL),
+                bundle.read(WEIGHTS),
+                device=device,
+                threads=threads,
+                maps=maps,
+                manifest=bundle.manifest,
+                cache=kept,
+            )
+        except BundleError as error:
+            raise BundleError(f"{bundle.path}: {error}") from error
+    if cache is not None:
+        raise UsageError("ONNX Runtime compiles nothing that could be kept; leave the cache out")
     if device != "CPU":
         raise UsageError(
             f"ONNX Runtime runs on the CPU only here, got device {device!r}; use the engine openvino"

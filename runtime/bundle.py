@@ -16,6 +16,8 @@ WEIGHTS = "model.bin"
 ONNX = "model.onnx"
 GOLDEN = "golden.npz"
 REQUIRED = (MODEL, WEIGHTS, GOLDEN)
+MAX_BUNDLE_BYTES = 4 * 1024**3
+"""All of a bundle is read into memory; DenseNet-121 with its ONNX form has 57 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +127,10 @@ def _check_names(found: set[str], manifest: Manifest) -> None:
     for name in manifest.files:
         if name in (".", "..") or "/" in name or "\0" in name:
             raise BundleError(f"its manifest names {name!r}, which is outside of it; do not use it")
+    if (size := sum(facts.size for facts in manifest.files.values())) > MAX_BUNDLE_BYTES:
+        raise BundleError(
+            f"its files have {size} bytes, at most {MAX_BUNDLE_BYTES} are read; export it again"
+        )
     if missing := sorted((wanted | set(REQUIRED)) - found):
         raise BundleError(f"{', '.join(missing)} is missing; copy or export the bundle again")
     if unlisted := sorted((set(REQUIRED) - wanted) | (found - wanted)):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,10 @@ from numpy.typing import NDArray
 from .backend import DEVICES, check_image, check_probabilities, check_threads, closed, no_maps, reason
 from .errors import BundleError, DeviceError, UsageError
 from .ports import MAPS
+from .ir_check import check_graph, check_inferred, check_ports, graph_ports
+from .ir_text import Graph
+from .manifest import Manifest
+from .model_cache import ModelCache
 from .telemetry import without_telemetry
 
 if TYPE_CHECKING:
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
 
 PRECISION_HINT = "f32"
 """Pinned: OpenVINO's CPU plugin computes in bf16 where the CPU has it, a GPU in f16; neither is FP32."""
+
+_FAILURES = (RuntimeError, ValueError, IndexError, MemoryError)
+"""What OpenVINO's C++ exceptions become in Python."""
 
 
 class OpenVINOBackend:
@@ -34,11 +42,14 @@ class OpenVINOBackend:
             one, else the CPU.
         threads: threads for one inference; all cores by default. Matters on a CPU only.
         maps: also compute activation maps; without, that part of the graph is cut off before it is compiled.
+        manifest: what the graph has to fit, where there is one already.
+        cache: where the compiled graph is kept; nowhere by default.
 
     Raises:
         UsageError: a device that there is not, or threads below 1.
         DeviceError: this machine lacks the device, or it cannot run the graph.
-        BundleError: OpenVINO cannot read or compile the graph.
+        BundleError: the graph is none that xopt writes, does not fit its manifest, or OpenVINO cannot read
+            or compile it.
     """
 
     def __init__(
@@ -49,13 +60,27 @@ class OpenVINOBackend:
         device: str = "CPU",
         threads: int | None = None,
         maps: bool = False,
+        manifest: Manifest | None = None,
+        cache: ModelCache | None = None,
     ) -> None:
         check_threads(threads)
         check_device(device)
+        graph = check_graph(xml, weights)
+        if manifest is not None:
+            check_ports(graph, manifest.inputs, manifest.outputs)
         core = import_openvino().Core()
         self.device = choose_device(device, core.available_devices)
+        self._settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": PRECISION_HINT,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        if threads is not None and self.device == "CPU":
+            self._settings["INFERENCE_NUM_THREADS"] = threads
+        # The tensor only borrows the array's memory, so the array has to live as long as the graph.
+        self._weights = np.frombuffer(weights, dtype=np.uint8)
+        self._maps = maps
         self._compiled: Any = None
-        self._compile(core, xml, weights, threads, maps=maps)
+        self._load(core, graph, xml, cache)
         self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
 
     def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -96,26 +121,45 @@ class OpenVINOBackend:
         self._compiled = None
         self._idle = SimpleQueue()
 
-    def _compile(self, core: Any, xml: bytes, weights: bytes, threads: int | None, *, maps: bool) -> None:
-        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": PRECISION_HINT, "PERFORMANCE_HINT": "LATENCY"}
-        if threads is not None and self.device == "CPU":
-            settings["INFERENCE_NUM_THREADS"] = threads
-        # The tensor only borrows the array's memory, so the array has to live as long as the graph.
-        self._weights = np.frombuffer(weights, dtype=np.uint8)
+    def _load(self, core: Any, graph: Graph, xml: bytes, cache: ModelCache | None) -> None:
         try:
-            model = core.read_model(xml, import_openvino().Tensor(self._weights))
-            if not maps:
-                drop_maps(model)
-            self._compiled = core.compile_model(model, self.device, settings)
-            self.input_shape = tuple(self._compiled.input(0).shape)
-            self.output_shape = tuple(self._compiled.output(0).shape)
-        except RuntimeError as error:
+            self._compiled = self._cached(core, graph, xml, cache)
+        except _FAILURES as error:
             if self.device != "CPU":
                 raise DeviceError(
                     f"{self.device} cannot run this graph in {PRECISION_HINT} ({reason(error)}); "
                     "use the device CPU"
                 ) from error
             raise BundleError(f"OpenVINO cannot load the model ({reason(error)}); export it again") from error
+        inputs, outputs = graph_ports(graph)
+        self.input_shape, self.output_shape = inputs[0].shape, outputs[0].shape
+
+    def _cached(self, core: Any, graph: Graph, xml: bytes, cache: ModelCache | None) -> Any:
+        if cache is None:
+            return self._compile(core, graph, xml)
+        key = cache.key(
+            engine_version=import_openvino().get_version(),
+            device=str(core.get_property(self.device, "FULL_DEVICE_NAME")),
+            settings={**self._settings, "device": self.device, "maps": self._maps},
+        )
+        blob = cache.load(key)
+        if blob is not None:
+            try:
+                return core.import_model(BytesIO(blob), self.device, self._settings)
+            except _FAILURES:
+                # Compiling is always there, and writes a blob that this OpenVINO reads.
+                pass
+        compiled = self._compile(core, graph, xml)
+        cache.store(key, compiled.export_model().getvalue())
+        return compiled
+
+    def _compile(self, core: Any, graph: Graph, xml: bytes) -> Any:
+        ov = import_openvino()
+        model = core.read_model(xml, ov.Tensor(self._weights))
+        check_inferred(graph, model, ov)
+        if not self._maps:
+            drop_maps(model)
+        return core.compile_model(model, self.device, self._settings)
 
     @contextmanager
     def _request(self) -> "Iterator[openvino.InferRequest]":

@@ -6,8 +6,8 @@ from typing import Any
 
 from .backend import open_backend
 from .bundle import Bundle
-from .classifier import check_ports
 from .golden import Parity, check_parity
+from .loading import check_shapes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,5 +45,5 @@ def verify(path: Path) -> Verified:
     """
     bundle = Bundle.open(path)
     backend = open_backend(bundle)
-    check_ports(bundle, backend)
+    check_shapes(bundle, backend)
     return Verified(bundle=bundle, parity=check_parity(bundle, backend))

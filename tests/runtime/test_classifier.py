@@ -141,14 +141,12 @@ def test_full_verification_refuses_other_golden_answers(tmp_path, files, images)
     ("changes", "match"),
     [
         ({"classes": ("A", "B"), "thresholds": {"A": 0.5, "B": 0.5}}, "the graph maps"),
-        ({"outputs": (Port(name="p", shape=(1, 3), dtype="float32"),)}, None),
+        ({"outputs": (Port(name="p", shape=(1, 3), dtype="float32"),)}, "the graph has the outputs"),
+        ({"inputs": (Port(name="image", shape=(1, 32, 32), dtype="float32"),)}, "the graph has the inputs"),
     ],
 )
 def test_a_graph_that_does_not_fit_its_manifest_is_refused(tmp_path, files, changes, match):
     write_bundle(tmp_path / "b.xopt", small_manifest(**changes), files)
-    if match is None:
-        Classifier.load(tmp_path / "b.xopt").close()
-        return
     with pytest.raises(BundleError, match=match):
         Classifier.load(tmp_path / "b.xopt")
 
@@ -156,7 +154,7 @@ def test_a_graph_that_does_not_fit_its_manifest_is_refused(tmp_path, files, chan
 @pytest.mark.parametrize(
     "xml", [b"", b"<net/>", b"\0" * 100, b'<?xml version="1.0"?><net name="x" version="11"/>']
 )
-def test_a_graph_openvino_cannot_read_is_a_bundle_error(tmp_path: Path, files, xml):
+def test_xml_that_is_no_graph_is_a_bundle_error(tmp_path: Path, files, xml):
     write_bundle(tmp_path / "b.xopt", small_manifest(), {**files, "model.xml": xml})
-    with pytest.raises(BundleError, match="OpenVINO cannot load"):
+    with pytest.raises(BundleError, match="it is not what OpenVINO writes"):
         Classifier.load(tmp_path / "b.xopt")
