@@ -223,7 +223,7 @@ def _check_settings(graph: Graph, sources: Sources, weights: bytes) -> None:
 
 
 def _is_plain(layer: Layer) -> bool:
-    """Whether a layer's claimed shape is seen to be right: a list that is converted, joined or picked from."""
+    """Whether a layer's claimed shape is seen to be right: a list converted, joined or picked from."""
     if layer.type == "Convert":
         return True
     if any(len(tensor.shape) != 1 for tensor in layer.inputs[: None if layer.type == "Concat" else 1]):

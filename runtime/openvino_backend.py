@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from .backend import DEVICES, check_image, check_probabilities, check_threads, closed, no_maps, reason
 from .errors import BundleError, DeviceError, UsageError
-from .ports import MAPS
 from .ir_check import check_graph, check_inferred, check_ports, graph_ports
 from .ir_text import Graph
 from .manifest import Manifest
 from .model_cache import ModelCache
+from .ports import MAPS
 from .telemetry import without_telemetry
 
 if TYPE_CHECKING:
