@@ -14,7 +14,7 @@ from .lazy import resolver
 
 if TYPE_CHECKING:
     from .bundle import Bundle
-    from .classifier import Classifier, Failure, Result
+    from .classifier import Classifier
     from .errors import (
         BundleError,
         CheckpointError,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from .manifest import Manifest
     from .preprocessing import Preprocessing
+    from .results import Failure, Result, Trace
 
 __all__ = [
     "Bundle",
@@ -45,13 +46,14 @@ __all__ = [
     "OutputError",
     "Preprocessing",
     "Result",
+    "Trace",
     "UsageError",
     "XoptError",
 ]
 
 _HOMES = {
     "bundle": ("Bundle",),
-    "classifier": ("Classifier", "Failure", "Result"),
+    "classifier": ("Classifier",),
     "errors": (
         "BundleError",
         "CheckpointError",
@@ -66,6 +68,7 @@ _HOMES = {
     ),
     "manifest": ("Manifest",),
     "preprocessing": ("Preprocessing",),
+    "results": ("Failure", "Result", "Trace"),
 }
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

@@ -54,6 +54,7 @@ def open_backend(
     engine: str = "openvino",
     device: str = "CPU",
     threads: int | None = None,
+    mode: str = "latency",
     maps: bool = False,
     cache: Path | None = None,
 ) -> Backend:
@@ -64,6 +65,7 @@ def open_backend(
         engine: one of ENGINES. openvino runs model.xml, onnxruntime runs model.onnx.
         device: one of DEVICES; ONNX Runtime has the CPU only.
         threads: threads for one inference; all cores by default. Matters on a CPU only.
+        mode: latency runs one image on all threads, throughput as many images at once, on one thread each.
         maps: also compute activation maps, which `infer` alone does not need.
         cache: folder where OpenVINO's compiled graph is kept for the next start; nowhere by default.
 
@@ -87,6 +89,7 @@ def open_backend(
                 bundle.read(WEIGHTS),
                 device=device,
                 threads=threads,
+                throughput=mode == "throughput",
                 maps=maps,
                 manifest=bundle.manifest,
                 cache=kept,
@@ -106,7 +109,7 @@ def open_backend(
         )
     from .onnxruntime_backend import OnnxRuntimeBackend
 
-    return OnnxRuntimeBackend(bundle.read(ONNX), threads=threads)
+    return OnnxRuntimeBackend(bundle.read(ONNX), threads=1 if mode == "throughput" else threads)
 
 
 def check_threads(threads: int | None) -> None:

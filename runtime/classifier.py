@@ -1,9 +1,8 @@
 """Classifier: what device software embeds. Verified at load, thread-safe, the same bits every time."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -12,35 +11,15 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .backend import closed
+from .backend import closed, usable_cores
 from .errors import BundleError, InputError
+from .heatmap import assemble, to_image
 from .image import check_array, decode, resize
 from .loading import Loaded, LoadSettings, load_bundle
 from .manifest import Manifest
+from .results import Failure, Result
 
 ImageSource = Path | str | bytes | NDArray[np.uint8]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """The answer for one image, traceable to the bundle that gave it."""
-
-    source: str
-    """The image's path, or "bytes" or "array"."""
-    probabilities: dict[str, float]
-    """Per class, in 0..1."""
-    findings: tuple[str, ...]
-    """Classes at or above their operating thresholds, the most probable first."""
-    bundle_digest: str
-    """SHA-256 of the manifest of the bundle that answered."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """An image of a stream that could not be classified."""
-
-    source: str
-    error: InputError
 
 
 class Classifier:
@@ -62,6 +41,7 @@ class Classifier:
         device: str = "CPU",
         threads: int | None = None,
         verify: Literal["full", "digest"] = "digest",
+        mode: Literal["latency", "throughput"] = "latency",
         cache: Path | str | None = None,
     ) -> Self:
         """Load a bundle; no engine sees a byte before all of them were hashed.
@@ -72,6 +52,8 @@ class Classifier:
             device: CPU, GPU, NPU or AUTO; ONNX Runtime has the CPU only.
             threads: threads for one inference; all cores by default.
             verify: "digest" checks every file's SHA-256; "full" also runs the golden images and compares.
+            mode: "latency" answers one image as soon as possible, with all threads; "throughput" as many
+                images a second as possible in `stream`, with one thread an image. Answers are the same.
             cache: folder in which the compiled graph is kept for the next start, believed only by its digest;
                 it must belong to the device software alone. None by default. OpenVINO only.
 
@@ -86,6 +68,7 @@ class Classifier:
             device=device,
             threads=threads,
             verify=verify,
+            mode=mode,
             cache=None if cache is None else Path(cache),
         )
         return cls(load_bundle(path, settings), settings)
@@ -139,8 +122,7 @@ class Classifier:
         Raises:
             InputError: the image cannot be classified.
         """
-        loaded = self._loaded
-        return _answer(_name(image), _prepare(image, loaded), loaded)
+        return _answer(image, self._loaded)
 
     def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities float32 (C,) of an image that is already decoded and resized, uint8 (size, size).
@@ -150,8 +132,15 @@ class Classifier:
         """
         return self._loaded.backend.infer(image_HW)
 
-    def stream(self, images: Iterable[ImageSource], *, workers: int = 2, window: int = 8) -> Iterator[Result]:
-        """Classify many images; decoding overlaps inference, order is kept, memory is bounded by `window`.
+    def stream(
+        self, images: Iterable[ImageSource], *, workers: int | None = None, window: int | None = None
+    ) -> Iterator[Result]:
+        """Classify many images; decoding overlaps inference, order is kept, memory is bounded.
+
+        Args:
+            images: paths, bytes or arrays; taken one by one, never all at once.
+            workers: threads that decode and infer, one image each; as many as cores by default.
+            window: images that may be under way or waiting for their turn; four a worker by default.
 
         Raises:
             InputError: at the first image that cannot be classified.
@@ -162,21 +151,22 @@ class Classifier:
             yield answer
 
     def stream_all(
-        self, images: Iterable[ImageSource], *, workers: int = 2, window: int = 8
+        self, images: Iterable[ImageSource], *, workers: int | None = None, window: int | None = None
     ) -> Iterator[Result | Failure]:
         """As `stream`, but an image that cannot be classified yields a Failure and the rest goes on."""
-        if workers < 1 or window < 1:
+        threads = workers if workers is not None else usable_cores()
+        ahead = window if window is not None else 4 * threads
+        if threads < 1 or ahead < 1:
             raise ValueError(f"workers and window must be at least 1, got {workers} and {window}.")
-        with ThreadPoolExecutor(workers, thread_name_prefix="xopt-decode") as pool:
-            waiting: deque[tuple[str, Future[NDArray[np.uint8]], Loaded]] = deque()
+        with ThreadPoolExecutor(threads, thread_name_prefix="xopt-stream") as pool:
+            waiting: deque[Future[Result | Failure]] = deque()
             try:
                 for image in images:
-                    loaded = self._loaded
-                    waiting.append((_name(image), pool.submit(_prepare, image, loaded), loaded))
-                    if len(waiting) > window:
-                        yield _settle(*waiting.popleft())
+                    waiting.append(pool.submit(_attempt, image, self._loaded))
+                    if len(waiting) >= ahead:
+                        yield waiting.popleft().result()
                 while waiting:
-                    yield _settle(*waiting.popleft())
+                    yield waiting.popleft().result()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -184,7 +174,7 @@ class Classifier:
         """Let go of the graph; a reload that is under way comes first."""
         with self._changing:
             self._closed = True
-            self._loaded.backend.close()
+            self._loaded.close()
 
     def __enter__(self) -> Self:
         return self
@@ -195,31 +185,42 @@ class Classifier:
         self.close()
 
 
-def _prepare(image: ImageSource, loaded: Loaded) -> NDArray[np.uint8]:
-    if isinstance(image, Path | str | bytes):
-        image = decode(image)
-    check_array(image)
-    return resize(image, loaded.bundle.manifest.preprocessing.size)
-
-
-def _settle(source: str, prepared: "Future[NDArray[np.uint8]]", loaded: Loaded) -> Result | Failure:
+def _attempt(image: ImageSource, loaded: Loaded) -> Result | Failure:
     try:
-        return _answer(source, prepared.result(), loaded)
+        return _answer(image, loaded)
     except InputError as error:
-        return Failure(source=source, error=error)
+        return Failure(source=_name(image), error=error)
 
 
-def _answer(source: str, image_HW: NDArray[np.uint8], loaded: Loaded) -> Result:
+def _answer(image: ImageSource, loaded: Loaded) -> Result:
     manifest = loaded.bundle.manifest
-    values = loaded.backend.infer(image_HW).tolist()
+    decoded_HW = decode(image) if isinstance(image, Path | str | bytes) else image
+    check_array(decoded_HW)
+    resized_HW = resize(decoded_HW, manifest.preprocessing.size)
+    values = loaded.backend.infer(resized_HW).tolist()
     probabilities = dict(zip(manifest.classes, values, strict=True))
     positive = [name for name, p in probabilities.items() if p >= manifest.thresholds[name]]
     return Result(
-        source=source,
+        source=_name(image),
         probabilities=probabilities,
         findings=tuple(sorted(positive, key=lambda name: -probabilities[name])),
-        bundle_digest=loaded.bundle.digest,
+        trace=loaded.trace,
+        explain=_explainer(loaded, resized_HW, decoded_HW.shape),
     )
+
+
+def _explainer(
+    loaded: Loaded, resized_HW: NDArray[np.uint8], shape: tuple[int, ...]
+) -> Callable[[str], NDArray[np.float32]]:
+    manifest = loaded.bundle.manifest
+    # A copy: an image that needed no resizing is still the caller's.
+    kept_HW = resized_HW.copy()
+
+    def explain(name: str) -> NDArray[np.float32]:
+        maps_VHW = loaded.maps(kept_HW)[:, manifest.classes.index(name)]
+        return to_image(assemble(maps_VHW, manifest.preprocessing), *shape)
+
+    return explain
 
 
 def _name(image: ImageSource) -> str:

@@ -1,13 +1,13 @@
 """predict, verify, doctor: the commands of the base install."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from .console import ForceOption, JsonOption, note, progress, show
 from .errors import InputError
-from .files import check_free, write_file
+from .files import check_free, make_folder, write_file
 
 app = typer.Typer()
 
@@ -21,6 +21,14 @@ def predict(
     out: Annotated[
         Path | None, typer.Option("--out", help="Write a CSV: image, then one probability per class.")
     ] = None,
+    heatmaps: Annotated[
+        Path | None,
+        typer.Option(
+            "--heatmaps",
+            help="Write an overlay for every finding of each image, or for its likeliest class.",
+            metavar="DIR",
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Threads; all cores by default.")
     ] = None,
@@ -32,13 +40,19 @@ def predict(
     An image that cannot be read is named at the end and makes the exit code 1; the others are kept.
     """
     from .classifier import Classifier
-    from .prediction import Answers, find_pictures, predict_all, to_csv
+    from .prediction import Answers, find_pictures, predict_all, to_csv, write_heatmaps
 
     if out is not None:
         check_free(out, force=force)
     pictures = find_pictures(images)
-    with Classifier.load(bundle, threads=threads) as classifier:
+    if heatmaps is not None:
+        make_folder(heatmaps)
+    # A single image gains nothing from streams of one thread each.
+    mode: Literal["latency", "throughput"] = "throughput" if len(pictures) > 1 else "latency"
+    with Classifier.load(bundle, threads=threads, mode=mode) as classifier:
         answered = predict_all(classifier, pictures)
+        if heatmaps is not None:
+            answered = write_heatmaps(answered, heatmaps, force=force)
         answers = Answers.gather(progress(answered, label="Predicting", total=len(pictures)))
         manifest, digest = classifier.manifest, classifier.digest
     table = to_csv(answers, manifest.classes)

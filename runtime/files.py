@@ -35,6 +35,18 @@ def check_free(path: Path, *, force: bool = False, marker: str = "manifest.json"
         raise OutputError(f"{path} is a folder without {marker}, not one of xopt's; choose another --out")
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder to write several files in, if it is not there yet.
+
+    Raises:
+        OutputError: its parent is missing, something else is in its place, or the disk refused.
+    """
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make folder {path}: {error.strerror or error}") from error
+
+
 @contextmanager
 def staged_folder(path: Path, *, force: bool = False, marker: str = "manifest.json") -> Iterator[Path]:
     """Yield an empty sibling folder; on success it takes the place of `path` in one rename, else it is gone.

@@ -1,13 +1,21 @@
 """From a bundle's folder to a graph that answers: the one way in, for a first load and for a reload."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
-from .backend import Backend, open_backend
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from .backend import Backend, closed, open_backend
 from .bundle import Bundle
 from .errors import BundleError
 from .golden import check_parity
+from .results import Trace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +32,14 @@ class LoadSettings:
     """Digests alone, or also the golden images."""
     cache: Path | None = None
     """Folder for compiled graphs; none by default."""
+    mode: Literal["latency", "throughput"] = "latency"
+    """One image as soon as possible on all threads, or as many images as possible, one thread each."""
 
     def __post_init__(self) -> None:
         if self.verify not in ("full", "digest"):
             raise ValueError(f"verify must be 'full' or 'digest', got {self.verify!r}.")
+        if self.mode not in ("latency", "throughput"):
+            raise ValueError(f"mode must be 'latency' or 'throughput', got {self.mode!r}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +48,43 @@ class Loaded:
 
     bundle: Bundle
     backend: Backend
+    maps: "LazyMaps"
+    trace: Trace
+
+    def close(self) -> None:
+        """Let go of both graphs."""
+        self.backend.close()
+        self.maps.close()
+
+
+class LazyMaps:
+    """The graph with its activation maps, compiled when the first heatmap is asked for."""
+
+    def __init__(self, open_maps: Callable[[], Backend]) -> None:
+        self._open: Callable[[], Backend] | None = open_maps
+        self._backend: Backend | None = None
+        self._opening = Lock()
+
+    def __call__(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Activation maps float32 (V, C, H, W) of a resized image.
+
+        Raises:
+            InputError: the classifier is closed.
+            BundleError: the graph gives no activation maps.
+        """
+        with self._opening:
+            if self._open is None:
+                raise closed()
+            if self._backend is None:
+                self._backend = self._open()
+        return self._backend.activation_maps(image_HW)
+
+    def close(self) -> None:
+        """Let go of the graph."""
+        with self._opening:
+            self._open = None
+            if self._backend is not None:
+                self._backend.close()
 
 
 def load_bundle(path: Path | str, settings: LoadSettings) -> Loaded:
@@ -48,17 +97,43 @@ def load_bundle(path: Path | str, settings: LoadSettings) -> Loaded:
         DependencyError: the engine is not installed.
     """
     bundle = Bundle.open(path)
-    backend = open_backend(
-        bundle,
-        engine=settings.engine,
-        device=settings.device,
-        threads=settings.threads,
-        cache=settings.cache,
-    )
+
+    def open_graph(*, maps: bool) -> Backend:
+        return open_backend(
+            bundle,
+            engine=settings.engine,
+            device=settings.device,
+            threads=settings.threads,
+            mode=settings.mode,
+            cache=settings.cache,
+            maps=maps,
+        )
+
+    backend = open_graph(maps=False)
     check_shapes(bundle, backend)
     if settings.verify == "full":
         check_parity(bundle, backend)
-    return Loaded(bundle=bundle, backend=backend)
+    return Loaded(
+        bundle=bundle,
+        backend=backend,
+        maps=LazyMaps(lambda: open_graph(maps=True)),
+        trace=trace(bundle, settings),
+    )
+
+
+def trace(bundle: Bundle, settings: LoadSettings) -> Trace:
+    """What every answer of this bundle carries."""
+    manifest = bundle.manifest
+    libraries = (settings.engine, "numpy", "pillow")
+    return Trace(
+        bundle=manifest.name,
+        bundle_digest=bundle.digest,
+        precision=manifest.precision,
+        crops=manifest.preprocessing.crops,
+        engine=settings.engine,
+        device=settings.device,
+        versions={"xopt": __version__, **{name: metadata.version(name) for name in libraries}},
+    )
 
 
 def check_shapes(bundle: Bundle, backend: Backend) -> None:

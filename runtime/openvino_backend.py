@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backend import DEVICES, check_image, check_probabilities, check_threads, closed, no_maps, reason
+from .backend import (
+    DEVICES,
+    check_image,
+    check_probabilities,
+    check_threads,
+    closed,
+    no_maps,
+    reason,
+    usable_cores,
+)
 from .errors import BundleError, DeviceError, UsageError
 from .ir_check import check_graph, check_inferred, check_ports, graph_ports
 from .ir_text import Graph
@@ -41,6 +50,7 @@ class OpenVINOBackend:
         device: one of DEVICES, or one of several GPUs by number (`GPU.1`). AUTO is the GPU where there is
             one, else the CPU.
         threads: threads for one inference; all cores by default. Matters on a CPU only.
+        throughput: run as many images at once as there are threads, one thread each.
         maps: also compute activation maps; without, that part of the graph is cut off before it is compiled.
         manifest: what the graph has to fit, where there is one already.
         cache: where the compiled graph is kept; nowhere by default.
@@ -59,6 +69,7 @@ class OpenVINOBackend:
         *,
         device: str = "CPU",
         threads: int | None = None,
+        throughput: bool = False,
         maps: bool = False,
         manifest: Manifest | None = None,
         cache: ModelCache | None = None,
@@ -72,8 +83,11 @@ class OpenVINOBackend:
         self.device = choose_device(device, core.available_devices)
         self._settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": PRECISION_HINT,
-            "PERFORMANCE_HINT": "LATENCY",
+            "PERFORMANCE_HINT": "THROUGHPUT" if throughput else "LATENCY",
         }
+        if throughput and self.device == "CPU":
+            # The hint alone may choose fewer streams, of several threads each.
+            self._settings["NUM_STREAMS"] = threads or usable_cores()
         if threads is not None and self.device == "CPU":
             self._settings["INFERENCE_NUM_THREADS"] = threads
         # The tensor only borrows the array's memory, so the array has to live as long as the graph.

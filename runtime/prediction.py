@@ -2,13 +2,16 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
-from .classifier import Classifier, Failure, Result
+from .classifier import Classifier
 from .errors import InputError
-from .image import SUFFIXES
+from .files import write_file
+from .image import SUFFIXES, decode
+from .overlay import encode_png, overlay, overlay_name
+from .results import Failure, Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,8 @@ class Answers:
             if isinstance(answer, Failure):
                 answers.failures[picture.name] = str(answer.error)
                 continue
-            answers.results[picture.name] = answer
+            # A thousand results must not hold on to a thousand images.
+            answers.results[picture.name] = replace(answer, explain=None)
         return answers
 
 
@@ -65,6 +69,25 @@ def predict_all(
     """Classify the images in order; one that fails does not stop the others."""
     answers = classifier.stream_all(picture.path for picture in pictures)
     yield from zip(pictures, answers, strict=True)
+
+
+def write_heatmaps(
+    answered: Iterable[tuple[Picture, Result | Failure]], folder: Path, *, force: bool = False
+) -> Iterator[tuple[Picture, Result | Failure]]:
+    """Pass answers on, and write an overlay for every finding of each; for the likeliest class without one.
+
+    Raises:
+        OutputError: an overlay is there already and `force` is not given, or the disk refused.
+        BundleError: the bundle gives no activation maps.
+    """
+    for picture, answer in answered:
+        if isinstance(answer, Result):
+            likeliest = max(answer.probabilities, key=lambda name: answer.probabilities[name])
+            image_HW = decode(picture.path)
+            for name in answer.findings or (likeliest,):
+                pixels = overlay(image_HW, answer.heatmap(name))
+                write_file(folder / overlay_name(picture.name, name), encode_png(pixels), force=force)
+        yield picture, answer
 
 
 def to_csv(answers: Answers, classes: Sequence[str]) -> str:
