@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from .embedding import programs  # noqa: F401  a fixture, for the tests of every folder
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_IS_REQUIRED = bool(os.environ.get("XOPT_REQUIRE_SHARED"))
 passed_with_shared: set[str] = set()

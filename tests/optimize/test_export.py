@@ -19,6 +19,8 @@ from xopt.runtime.errors import OutputError, UsageError  # noqa: E402
 from xopt.train.checkpoints import Checkpoint, load_checkpoint  # noqa: E402
 from xopt.train.models import ARCHITECTURES, build  # noqa: E402
 
+from ..embedding import NAMES, compare  # noqa: E402
+
 
 def fresh(
     architecture: str, *, channels: int = 3, crops: str = "center", task: str = "multi-label"
@@ -235,3 +237,10 @@ def test_the_command_refuses_in_one_line(small, tmp_path, monkeypatch, xopt, wor
     assert said in done.err
     assert done.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_cpp_and_c_programs_answer_like_python(small, programs, tmp_path, name):
+    size = Bundle.open(small.bundle).manifest.preprocessing.size
+    images = [np.random.default_rng(seed).integers(0, 256, (size, size), dtype=np.uint8) for seed in range(3)]
+    compare(programs.built / name, small.bundle, images, tmp_path)

@@ -12,10 +12,14 @@ from xopt.optimize import ExportSettings, QuantizeSettings, export_checkpoint, q
 from xopt.runtime import Bundle, Classifier
 from xopt.train.checkpoints import load_checkpoint
 
+from ..embedding import NAMES, compare
+
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 
-def test_a_real_network_is_exported_exactly_and_quantized_within_the_default_margin(shared, tmp_path):
+def test_a_real_network_is_exported_exactly_and_quantized_within_the_default_margin(
+    shared, tmp_path, programs
+):
     source = open_source(shared / "data/nih-mini")
     checkpoint = load_checkpoint(shared / "data/checkpoints/densenet121-nih-mini.json")
     exported = export_checkpoint(
@@ -39,6 +43,9 @@ def test_a_real_network_is_exported_exactly_and_quantized_within_the_default_mar
             aucs.append(mean_auc(split.labels_NC, np.stack([classifier.infer(image) for image in images])))
     assert aucs[0] == pytest.approx(0.7365, abs=0.002)
     assert aucs[0] - aucs[1] <= 0.005
+    for path in (tmp_path / "fp32.xopt", tmp_path / "int8.xopt"):
+        for name in NAMES:
+            compare(programs.built / name, path, list(images[:2]), tmp_path)
 
     calibrated = set(Bundle.open(tmp_path / "int8.xopt").manifest.provenance["calibration"]["images"])
     scored = {*split.images, *source.split("val").images}

@@ -2,94 +2,21 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from xopt.runtime import Bundle, Classifier
-from xopt.runtime.backend import import_openvino
+from xopt.runtime import Bundle
 from xopt.runtime.bundle import write_bundle
-from xopt.runtime.image import decode, resize
+from xopt.runtime.openvino_backend import import_openvino
 
+from ..embedding import NAMES, answered, compare, run, write_pgm
 from .conftest import CLASSES, SIZE, small_manifest
 
-SOURCE = Path(__file__).resolve().parents[2] / "runtime" / "embed"
-NAMES = ("classify_cpp", "classify_c")
-# Leaks and undefined behaviour end the program. The address sanitizer cannot load OpenVINO's TBB.
-SANITIZE = "-fsanitize=leak,undefined -fno-sanitize-recover=all"
 HEADER = f"P5\n{SIZE} {SIZE}\n255\n".encode()
 PIXELS = bytes(SIZE * SIZE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Programs:
-    """The two programs as built, and as installed with only the libraries to ship, under sanitizers."""
-
-    built: Path
-    shipped: Path
-
-
-def tool(name: str) -> str:
-    """A build tool on PATH or beside this Python; a skip, or a failure where nothing may be skipped."""
-    beside = Path(sys.executable).parent / name
-    found = shutil.which(name) or (str(beside) if beside.is_file() else None)
-    if found:
-        return found
-    if os.environ.get("XOPT_REQUIRE_SHARED"):
-        pytest.fail(f"no {name} here, and XOPT_REQUIRE_SHARED allows no skip")
-    pytest.skip(f"no {name} here")
-
-
-def build(folder: Path, *settings: str) -> None:
-    cmake = tool("cmake")
-    where = f"-DOpenVINO_DIR={Path(import_openvino().__file__).parent / 'cmake'}"
-    compilers = (f"-DCMAKE_C_COMPILER={tool('gcc')}", f"-DCMAKE_CXX_COMPILER={tool('g++')}")
-    for words in (
-        [cmake, "-S", SOURCE, "-B", folder, where, "-DXOPT_STRICT=ON", *compilers, *settings],
-        [cmake, "--build", folder],
-    ):
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
-    folder = tmp_path_factory.mktemp("embed")
-    build(folder / "built")
-    flags = [f"-DCMAKE_{language}_FLAGS={SANITIZE}" for language in ("C", "CXX")]
-    build(folder / "sanitized", "-DCMAKE_BUILD_TYPE=Debug", *flags)
-    shipped = folder / "shipped"
-    subprocess.run(
-        [tool("cmake"), "--install", folder / "sanitized", "--prefix", shipped],
-        check=True,
-        capture_output=True,
-    )
-    return Programs(built=folder / "built", shipped=shipped)
-
-
-def run(program: Path, *words: object) -> subprocess.CompletedProcess[str]:
-    # Nothing of the environment may help the program to find OpenVINO.
-    environment = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"}
-    return subprocess.run(
-        [program, *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env=environment,
-    )
-
-
-def answered(program: Path, bundle: Path, image: Path) -> dict[str, float]:
-    done = run(program, bundle, image)
-    assert (done.returncode, done.stderr) == (0, "")
-    rows = [line.split("\t") for line in done.stdout.splitlines()]
-    return {name: float(value) for name, value in rows}
 
 
 def refused(program: Path, bundle: Path, image: Path, says: str) -> None:
@@ -98,20 +25,6 @@ def refused(program: Path, bundle: Path, image: Path, says: str) -> None:
     assert done.stderr.startswith(f"{program.name}: ")
     assert done.stderr.count("\n") == 1
     assert says in done.stderr
-
-
-def write_pgm(path: Path, image_HW: np.ndarray) -> Path:
-    height, width = image_HW.shape
-    path.write_bytes(f"P5\n{width} {height}\n255\n".encode() + image_HW.tobytes())
-    return path
-
-
-def compare(program: Path, bundle: Path, images: Sequence[np.ndarray], folder: Path) -> None:
-    with Classifier.load(bundle) as classifier:
-        for image in images:
-            here = answered(program, bundle, write_pgm(folder / "image.pgm", image))
-            assert tuple(here) == classifier.manifest.classes
-            assert np.abs(np.array([*here.values()]) - classifier.infer(image)).max() <= 1e-6
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -129,21 +42,6 @@ def test_the_installed_programs_need_only_the_libraries_beside_them_and_leak_not
     moved = tmp_path / "device"
     shutil.copytree(programs.shipped, moved, copy_function=os.link)
     compare(moved / name, bundle, images, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.shared
-def test_the_programs_answer_as_python_does_with_a_trained_network(programs, shared, tmp_path):
-    pytest.importorskip("torch")
-    from xopt.optimize import export_checkpoint
-    from xopt.train.checkpoints import load_checkpoint
-
-    bundle = tmp_path / "real.xopt"
-    export_checkpoint(load_checkpoint(shared / "data/checkpoints/densenet121-nih-mini.json"), bundle)
-    pictures = sorted((shared / "data/nih-mini/images").iterdir())[:3]
-    images = [resize(decode(picture), 256) for picture in pictures]
-    for name in NAMES:
-        compare(programs.built / name, bundle, images, tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)
