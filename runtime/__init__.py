@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         DeviceError,
         GateError,
         InputError,
+        KeyFileError,
         OutputError,
         UsageError,
         XoptError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .manifest import Manifest
     from .preprocessing import Preprocessing
     from .results import Failure, Result, Trace
+    from .signature import KeyPair, Signed, Verifier, new_key, sign_bundle
 
 __all__ = [
     "Bundle",
@@ -42,13 +44,19 @@ __all__ = [
     "Failure",
     "GateError",
     "InputError",
+    "KeyFileError",
+    "KeyPair",
     "Manifest",
     "OutputError",
     "Preprocessing",
     "Result",
+    "Signed",
     "Trace",
     "UsageError",
+    "Verifier",
     "XoptError",
+    "new_key",
+    "sign_bundle",
 ]
 
 _HOMES = {
@@ -62,6 +70,7 @@ _HOMES = {
         "DeviceError",
         "GateError",
         "InputError",
+        "KeyFileError",
         "OutputError",
         "UsageError",
         "XoptError",
@@ -69,6 +78,7 @@ _HOMES = {
     "manifest": ("Manifest",),
     "preprocessing": ("Preprocessing",),
     "results": ("Failure", "Result", "Trace"),
+    "signature": ("KeyPair", "Signed", "Verifier", "new_key", "sign_bundle"),
 }
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

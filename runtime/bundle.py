@@ -5,12 +5,19 @@ import os
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import BundleError
 from .files import read_regular, staged_folder
 from .manifest import MAX_MANIFEST_BYTES, FileFacts, Manifest
 
+if TYPE_CHECKING:
+    from .signature import Verifier
+
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"
+"""The one file that a bundle may hold and its manifest cannot name: an Ed25519 signature of the manifest."""
+SIGNATURE_BYTES = 64
 MODEL = "model.xml"
 WEIGHTS = "model.bin"
 ONNX = "model.onnx"
@@ -33,14 +40,20 @@ class Bundle:
     digest: str
     """The bundle's identity: SHA-256 of manifest.json."""
     _contents: dict[str, bytes]
+    signed: bool = False
+    """Whether it holds a signature; that says nothing until a verifier has checked it."""
 
     @classmethod
-    def open(cls, path: Path | str) -> "Bundle":
+    def open(cls, path: Path | str, *, verifier: "Verifier | None" = None) -> "Bundle":
         """Read a bundle and check every file against the manifest.
+
+        Args:
+            path: the bundle's folder.
+            verifier: insist on a signature by this key, before anything of the bundle is interpreted.
 
         Raises:
             BundleError: the folder is missing or holds anything but exactly the files its manifest names,
-                each a regular file with the named size and SHA-256.
+                each a regular file with the named size and SHA-256; or the signature is missing or wrong.
         """
         folder = Path(path)
         names = _listing(folder)
@@ -49,6 +62,9 @@ class Bundle:
                 f"{folder} holds no {MANIFEST}, so it is no bundle; make one with: {_export(folder)}"
             )
         encoded = _read(folder, MANIFEST, limit=MAX_MANIFEST_BYTES)
+        signature = _read_signature(folder) if SIGNATURE in names else None
+        if verifier is not None:
+            verifier.check(folder, encoded, signature)
         try:
             manifest = Manifest.decode(encoded)
             _check_names(names, manifest)
@@ -56,7 +72,11 @@ class Bundle:
             raise BundleError(f"{folder}: {error}") from error
         contents = {name: _read_checked(folder, name, facts) for name, facts in manifest.files.items()}
         return cls(
-            path=folder, manifest=manifest, digest=hashlib.sha256(encoded).hexdigest(), _contents=contents
+            path=folder,
+            manifest=manifest,
+            digest=hashlib.sha256(encoded).hexdigest(),
+            _contents=contents,
+            signed=signature is not None,
         )
 
     def has(self, name: str) -> bool:
@@ -127,14 +147,26 @@ def _check_names(found: set[str], manifest: Manifest) -> None:
     for name in manifest.files:
         if name in (".", "..") or "/" in name or "\0" in name:
             raise BundleError(f"its manifest names {name!r}, which is outside of it; do not use it")
+        if name == SIGNATURE:
+            raise BundleError(f"its manifest names {name}, which cannot be; export it again")
     if (size := sum(facts.size for facts in manifest.files.values())) > MAX_BUNDLE_BYTES:
         raise BundleError(
             f"its files have {size} bytes, at most {MAX_BUNDLE_BYTES} are read; export it again"
         )
     if missing := sorted((wanted | set(REQUIRED)) - found):
         raise BundleError(f"{', '.join(missing)} is missing; copy or export the bundle again")
-    if unlisted := sorted((set(REQUIRED) - wanted) | (found - wanted)):
+    if unlisted := sorted((set(REQUIRED) - wanted) | (found - wanted - {SIGNATURE})):
         raise BundleError(f"{', '.join(unlisted)} is not named by its manifest; remove it or export again")
+
+
+def _read_signature(folder: Path) -> bytes:
+    signature = _read(folder, SIGNATURE, limit=SIGNATURE_BYTES)
+    if len(signature) != SIGNATURE_BYTES:
+        raise BundleError(
+            f"{folder}: {SIGNATURE} has {len(signature)} bytes, an Ed25519 signature has {SIGNATURE_BYTES}; "
+            "remove it, or sign again with: xopt sign --force"
+        )
+    return signature
 
 
 def _read_checked(folder: Path, name: str, facts: FileFacts) -> bytes:

@@ -18,6 +18,7 @@ from .image import check_array, decode, resize
 from .loading import Loaded, LoadSettings, load_bundle
 from .manifest import Manifest
 from .results import Failure, Result
+from .signature import KeySource, Verifier
 
 ImageSource = Path | str | bytes | NDArray[np.uint8]
 
@@ -43,6 +44,7 @@ class Classifier:
         verify: Literal["full", "digest"] = "digest",
         mode: Literal["latency", "throughput"] = "latency",
         cache: Path | str | None = None,
+        public_key: KeySource | None = None,
     ) -> Self:
         """Load a bundle; no engine sees a byte before all of them were hashed.
 
@@ -56,9 +58,13 @@ class Classifier:
                 images a second as possible in `stream`, with one thread an image. Answers are the same.
             cache: folder in which the compiled graph is kept for the next start, believed only by its digest;
                 it must belong to the device software alone. None by default. OpenVINO only.
+            public_key: an Ed25519 public key in PEM, as a path or as bytes: a bundle without its signature
+                is refused before anything of it is interpreted. None: signatures are not looked at.
 
         Raises:
-            BundleError: the bundle is missing, changed, or does not answer as it should on this machine.
+            BundleError: the bundle is missing, changed, not signed by the key, or does not answer as it
+                should on this machine.
+            KeyFileError: `public_key` is no Ed25519 public key.
             UsageError: an engine or device that there is not.
             DeviceError: this machine has no such device.
             DependencyError: the engine is not installed.
@@ -70,6 +76,7 @@ class Classifier:
             verify=verify,
             mode=mode,
             cache=None if cache is None else Path(cache),
+            verifier=None if public_key is None else Verifier(public_key),
         )
         return cls(load_bundle(path, settings), settings)
 
@@ -87,7 +94,8 @@ class Classifier:
                 Refused by default, since device software may know classes by their place.
 
         Raises:
-            BundleError: the new bundle is missing, changed, or has other classes.
+            BundleError: the new bundle is missing, changed, not signed by the key given to `load`, or has
+                other classes.
             InputError: this classifier is closed.
         """
         with self._changing:

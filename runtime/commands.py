@@ -1,4 +1,4 @@
-"""predict, verify, doctor: the commands of the base install."""
+"""predict, verify, sign, doctor: the commands of the base install."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from .console import ForceOption, JsonOption, note, progress, show
-from .errors import InputError
+from .errors import InputError, UsageError
 from .files import check_free, make_folder, write_file
 
 app = typer.Typer()
@@ -81,12 +81,16 @@ def predict(
 @app.command()
 def verify(
     bundle: Annotated[Path, typer.Argument(help="The bundle to check.", metavar="BUNDLE")],
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", metavar="PUBLIC.pem", help="Insist on a signature by this Ed25519 key."),
+    ] = None,
     json_target: JsonOption = None,
 ) -> None:
     """Check a bundle: every digest, the schema, and its golden images on this machine."""
     from .verification import verify as check
 
-    verified = check(bundle)
+    verified = check(bundle, public_key=key)
     manifest, parity = verified.bundle.manifest, verified.parity
     size_mb = sum(f.size for f in manifest.files.values()) / 1e6
     text = (
@@ -94,9 +98,46 @@ def verify(
         f"{manifest.precision}, {manifest.preprocessing.crops} crops, {len(manifest.classes)} classes\n"
         f"golden images  {parity.images}, largest difference {parity.max_difference:.2g} "
         f"(allowed {parity.tolerance:.2g})\n"
-        f"digest         {verified.bundle.digest}"
+        f"digest         {verified.bundle.digest}\n"
+        f"signature      {verified.signature}"
     )
     show(text, verified.to_json(), json_target)
+
+
+@app.command()
+def sign(
+    bundle: Annotated[Path | None, typer.Argument(help="The bundle to sign.", metavar="BUNDLE")] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="PRIVATE.pem", help="Sign with this Ed25519 key.")
+    ] = None,
+    new_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--new-key",
+            metavar="PRIVATE.pem",
+            help="Make a key instead: PRIVATE.pem for you alone, PRIVATE.pub.pem for the devices.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a signature that is there.")] = False,
+    json_target: JsonOption = None,
+) -> None:
+    """Sign a bundle, so that devices take it only from you; or make the key for that."""
+    from .signature import new_key as make_key
+    from .signature import sign_bundle
+
+    if new_key is not None and key is None and bundle is None:
+        pair = make_key(new_key)
+        text = (
+            f"{pair.private}: keep it secret, and keep a copy\n"
+            f"{pair.public}: give it to the devices\nkey        {pair.key}"
+        )
+        show(text, pair.to_json(), json_target)
+        return
+    if new_key is not None or key is None or bundle is None:
+        raise UsageError("give BUNDLE and --key PRIVATE.pem to sign, or --new-key PRIVATE.pem alone")
+    signed = sign_bundle(bundle, key, force=force)
+    text = f"{bundle} is signed\ndigest     {signed.bundle.digest}\nkey        {signed.key}"
+    show(text, signed.to_json(), json_target)
 
 
 @app.command()

@@ -8,6 +8,7 @@ XoptError
 ├── CheckpointError    a checkpoint that cannot be read as the architecture it claims to be
 ├── DeviceError        a device that this machine lacks, or that cannot run the graph
 ├── OutputError        a result that cannot be written, or that would overwrite something
+├── KeyFileError       a signing key that cannot be used
 ├── DependencyError    an optional library that is not installed
 └── GateError          a candidate that did not pass its quality gate (exit code 3)
 
@@ -49,6 +50,10 @@ class DeviceError(XoptError):
 
 class OutputError(XoptError):
     """A result that cannot be written, or that would overwrite something."""
+
+
+class KeyFileError(XoptError):
+    """A signing key that cannot be used: unreadable, encrypted, or of another kind than Ed25519."""
 
 
 class DependencyError(XoptError):

@@ -16,6 +16,7 @@ from .bundle import Bundle
 from .errors import BundleError
 from .golden import check_parity
 from .results import Trace
+from .signature import Verifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class LoadSettings:
     """Folder for compiled graphs; none by default."""
     mode: Literal["latency", "throughput"] = "latency"
     """One image as soon as possible on all threads, or as many images as possible, one thread each."""
+    verifier: Verifier | None = None
+    """Insists on signatures by its key; None looks at none."""
 
     def __post_init__(self) -> None:
         if self.verify not in ("full", "digest"):
@@ -91,12 +94,13 @@ def load_bundle(path: Path | str, settings: LoadSettings) -> Loaded:
     """Hash, check and compile a bundle.
 
     Raises:
-        BundleError: the bundle is missing, changed, or does not answer as it should on this machine.
+        BundleError: the bundle is missing, changed, not signed by the key, or does not answer as it should
+            on this machine.
         UsageError: an engine or device that there is not.
         DeviceError: this machine has no such device.
         DependencyError: the engine is not installed.
     """
-    bundle = Bundle.open(path)
+    bundle = Bundle.open(path, verifier=settings.verifier)
 
     def open_graph(*, maps: bool) -> Backend:
         return open_backend(

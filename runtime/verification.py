@@ -8,6 +8,7 @@ from .backend import open_backend
 from .bundle import Bundle
 from .golden import Parity, check_parity
 from .loading import check_shapes
+from .signature import KeySource, Verifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +17,15 @@ class Verified:
 
     bundle: Bundle
     parity: Parity
+    key: str | None
+    """Fingerprint of the public key that its signature was checked with, if one was given."""
+
+    @property
+    def signature(self) -> str:
+        """What is known of its signature, in words."""
+        if self.key is not None:
+            return f"Ed25519, by key {self.key}"
+        return "there, not checked (give --key PUBLIC.pem)" if self.bundle.signed else "none"
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -27,6 +37,7 @@ class Verified:
             "precision": manifest.precision,
             "crops": manifest.preprocessing.crops,
             "classes": list(manifest.classes),
+            "signature": {"present": self.bundle.signed, "checked_with": self.key},
             "files": {name: {"sha256": f.sha256, "size": f.size} for name, f in manifest.files.items()},
             "golden": {
                 "images": self.parity.images,
@@ -36,14 +47,20 @@ class Verified:
         }
 
 
-def verify(path: Path) -> Verified:
-    """Check a bundle completely.
+def verify(path: Path, *, public_key: KeySource | None = None) -> Verified:
+    """Check a bundle completely; with a public key, its signature as well.
 
     Raises:
-        BundleError: a file is missing, added, changed or a link, the manifest does not fit, or the golden
-            images get other answers on this machine.
+        BundleError: a file is missing, added, changed or a link, the manifest does not fit, the signature is
+            missing or wrong, or the golden images get other answers on this machine.
+        KeyFileError: `public_key` is no Ed25519 public key.
     """
-    bundle = Bundle.open(path)
+    verifier = None if public_key is None else Verifier(public_key)
+    bundle = Bundle.open(path, verifier=verifier)
     backend = open_backend(bundle)
     check_shapes(bundle, backend)
-    return Verified(bundle=bundle, parity=check_parity(bundle, backend))
+    return Verified(
+        bundle=bundle,
+        parity=check_parity(bundle, backend),
+        key=None if verifier is None else verifier.fingerprint,
+    )
