@@ -141,8 +141,25 @@ def sign(
 
 
 @app.command()
-def doctor(json_target: JsonOption = None) -> None:
+def doctor(
+    sbom: Annotated[
+        bool,
+        typer.Option("--sbom", help="List the installed runtime instead, as CycloneDX JSON, for its SBOM."),
+    ] = False,
+    extra: Annotated[
+        list[str] | None, typer.Option("--extra", help="With --sbom: count this extra of xopt in as well.")
+    ] = None,
+    json_target: JsonOption = None,
+) -> None:
     """Say what this machine can do, and what that means for INT8."""
+    if sbom:
+        from .sbom import bill_of_materials
+
+        bill = bill_of_materials(extras=tuple(extra or ()))
+        show(f"{json_target}: {len(bill['components'])} components", bill, json_target or "-")
+        return
+    if extra:
+        raise UsageError("--extra goes with --sbom")
     from .doctor import describe, examine
 
     machine = examine()

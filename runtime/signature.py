@@ -1,7 +1,9 @@
-"""An optional Ed25519 signature over manifest.json, and so, through its digests, over a bundle's every byte.
+"""An optional Ed25519 signature of manifest.json, and so, through its digests, of a bundle's every byte.
 
-`manifest.sig` holds the 64 raw bytes of RFC 8032, over manifest.json as it lies on disk. So any other tool can
-check it too: openssl pkeyutl -verify -pubin -inkey KEY.pub.pem -rawin -in manifest.json -sigfile manifest.sig
+`manifest.sig` holds the 64 raw bytes of RFC 8032, over manifest.json as it lies on disk. So any other tool
+can check it too:
+
+    openssl pkeyutl -verify -pubin -inkey KEY.pub.pem -rawin -in manifest.json -sigfile manifest.sig
 """
 
 import hashlib
@@ -91,8 +93,9 @@ class Verifier:
             self._key.verify(signature, manifest)
         except InvalidSignature:
             raise BundleError(
-                f"{path}: {SIGNATURE} is not this key's signature of its manifest (key {self.fingerprint[:16]}...);"
-                " the bundle was changed, or signed with another key: do not use it"
+                f"{path}: {SIGNATURE} is not this key's signature of its manifest "
+                f"(key {self.fingerprint[:16]}...); the bundle was changed, or signed with another key: "
+                "do not use it"
             ) from None
 
 

@@ -1,5 +1,6 @@
 """What a device installs: `pip install .` in an environment of its own, without torch."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from .runtime.conftest import small_ir, small_manifest
+from .runtime.test_sbom import check_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -75,6 +77,30 @@ def test_the_heavy_commands_name_their_install_line(device, bundle, tmp_path):
         assert done.returncode == 1
         assert 'pip install "xopt[optimize]"' in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_the_bill_of_materials_lists_all_that_is_installed(device, tmp_path):
+    done = run(device, "xopt", "doctor", "--sbom", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    bill = json.loads(done.stdout)
+    listed = run(device, "python", "-m", "pip", "list", "--format", "json", cwd=tmp_path)
+    installed = {
+        facts["name"].lower().replace("_", "-"): facts["version"] for facts in json.loads(listed.stdout)
+    }
+    tools = {name: installed.pop(name) for name in ("pip", "setuptools") if name in installed}
+    named = {c["name"]: c["version"] for c in [*bill["components"], bill["metadata"]["component"]]}
+    assert named == installed
+    assert not tools.keys() & named.keys()
+    assert str(device.parent) not in done.stdout
+    check_schema(bill)
+
+
+@pytest.mark.slow
+def test_signatures_name_their_install_line(device, bundle, tmp_path):
+    done = run(device, "xopt", "verify", bundle, "--key", "k.pub.pem", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert 'pip install "xopt[sign]"' in done.stderr
 
 
 @pytest.mark.slow
