@@ -17,9 +17,9 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace {
@@ -115,6 +115,13 @@ public:
         file.read_into(weights.data());
         const std::shared_ptr<ov::Model> model = core_.read_model(xml, weights);
         check_ports(*model);
+        // Other outputs, such as those of heatmaps, would be computed for every image, and are not read here.
+        const ov::ResultVector results = model->get_results();
+        for (const std::shared_ptr<ov::op::v0::Result>& result : results) {
+            if (result->input_value(0).get_names().count("probabilities") == 0) {
+                model->remove_result(result);
+            }
+        }
         // Without the hint OpenVINO computes in bf16 where the CPU has it.
         ov::CompiledModel compiled =
             core_.compile_model(model, "CPU", ov::hint::inference_precision(ov::element::f32),
