@@ -64,6 +64,14 @@ class Row:
     peak_share: float
     """Multiply-accumulates a second, as a share of the machine's FP32 peak."""
 
+    files_speedup: float
+    """How many times the reference's files a second."""
+
+    @property
+    def files_per_second(self) -> float:
+        """Image files to probabilities, the median over the rounds."""
+        return float(np.median(self.measured.files_per_second))
+
     @property
     def name(self) -> str:
         """What the row is called."""
@@ -92,7 +100,12 @@ class Row:
             "speedup": self.speedup.ratio,
             "speedup_ci": self.speedup.interval.to_json(),
             "images_per_second": 1e3 / self.latency.p50,
-            "end_to_end_images_per_second": 1e3 / float(np.median(measured.end_to_end_ms)),
+            "end_to_end_images_per_second": self.files_per_second,
+            "end_to_end_range": [
+                float(measured.files_per_second.min()),
+                float(measured.files_per_second.max()),
+            ],
+            "end_to_end_speedup": self.files_speedup,
             "size_mb": measured.size_mb,
             "peak_rss_mb": measured.peak_rss_mb,
             "cold_start_s": measured.cold_start_s,
@@ -241,6 +254,7 @@ def _row(one: Measured, reference: Measured, split: Split, settings: BenchSettin
         speedup=speedup(reference.latency_ms, one.latency_ms, **draws),
         parity=float(np.abs(after_NC - before_NC).max()),
         peak_share=one.macs / latency.p50 / 1e6 / peak,
+        files_speedup=float(np.median(one.files_per_second) / np.median(reference.files_per_second)),
     )
 
 

@@ -5,6 +5,7 @@ follows: cropping, normalising, the network, the mean over crops.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -31,13 +32,15 @@ class Engine(ABC):
     def macs(self) -> int:
         """Multiply-accumulates of one image in convolutions and matrix products, all crops together."""
 
-    def infer_file(self, path: str) -> NDArray[np.float32]:
-        """Probabilities float32 (C,) of an image file: decoding, resizing, and all of `infer`.
+    def infer_files(self, paths: Sequence[str]) -> NDArray[np.float32]:
+        """Probabilities float32 (N, C) of image files: decoding, resizing, and all of `infer`.
+
+        One after the other, unless an engine knows a faster way.
 
         Raises:
-            InputError: the file cannot be decoded.
+            InputError: a file cannot be decoded.
         """
-        return self.infer(load(path, self.preprocessing))
+        return np.stack([self.infer(load(path, self.preprocessing)) for path in paths])
 
     def describe(self) -> tuple[tuple[str, ...], Preprocessing, float]:
         """Classes, preprocessing and size in MB, for the process that compares."""

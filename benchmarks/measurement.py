@@ -6,7 +6,7 @@ order balanced so that each variant stands in each place, and follows each other
 (Williams, Australian Journal of Scientific Research A 2 (1949) 149-168), and each starts when the one before
 it has gone idle.
 
-Shapes: N images, C classes, M files.
+Shapes: N images, C classes, R rounds.
 """
 
 import time
@@ -29,8 +29,10 @@ from .workers import Worker
 
 WARM_UP = 3
 """Images that each variant sees before its clock counts."""
-END_TO_END_FILES = 50
-"""Image files that are timed from disk to answer, evenly spread over the split."""
+FILE_ROUNDS = 6
+"""Rounds in which every variant works through a block of image files, from disk to answer."""
+FILES_A_ROUND = 10
+"""Image files in a block, evenly spread over the split."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,12 +47,12 @@ class Measured:
     """float32 (N, C), in the split's order."""
     latency_ms: NDArray[np.float64]
     """From the resized image to the probabilities, float64 (N,)."""
-    end_to_end_ms: NDArray[np.float64]
-    """From the image file to the probabilities, float64 (M,)."""
+    files_per_second: NDArray[np.float64]
+    """Image files to probabilities, as fast as the variant works through many: float64 (R,), one a round."""
     cold_start_s: float
     """From the start of its process to its first answer."""
     peak_rss_mb: float | None
-    """The most memory its process held, in 1e6 bytes."""
+    """The most memory its process held while it took one image at a time, in 1e6 bytes."""
     macs: int
     """Multiply-accumulates of one image."""
 
@@ -91,9 +93,9 @@ def measure(
                 runner.worker.call("infer", image)
                 runner.worker.settle()
         _interleave(runners, split, preprocessing)
-        _time_files(runners, split)
-        # Counting loads graphs a second time, so the peak is read before.
+        # Streams and counting load graphs a second time, so the peak is read before.
         peaks = [runner.worker.peak_rss_mb() for runner in runners]
+        _time_files(runners, split)
         return [runner.finish(peak) for runner, peak in zip(runners, peaks, strict=True)]
 
 
@@ -142,7 +144,7 @@ class _Runner:
         self.cold_start_s = cold_start_s
         self.answers: list[NDArray[np.float32]] = []
         self.latency_ms: list[float] = []
-        self.end_to_end_ms: list[float] = []
+        self.files_per_second: list[float] = []
 
     def finish(self, peak_rss_mb: float | None) -> Measured:
         macs: int = self.worker.call("macs").value
@@ -152,7 +154,7 @@ class _Runner:
             size_mb=self.size_mb,
             probabilities=np.stack(self.answers),
             latency_ms=np.array(self.latency_ms),
-            end_to_end_ms=np.array(self.end_to_end_ms),
+            files_per_second=np.array(self.files_per_second),
             cold_start_s=self.cold_start_s,
             peak_rss_mb=peak_rss_mb,
             macs=macs,
@@ -192,13 +194,16 @@ def _interleave(runners: Sequence[_Runner], split: Split, preprocessing: Preproc
 
 def _time_files(runners: Sequence[_Runner], split: Split) -> None:
     orders = balanced_orders(len(runners))
-    chosen = evenly(len(split), END_TO_END_FILES)
-    for turn, index in enumerate(progress(chosen, label="From file", total=len(chosen))):
-        path = str(split.path(index))
+    chosen = evenly(len(split), FILES_A_ROUND)
+    paths = [str(split.path(index)) for index in chosen]
+    for runner in runners:
+        # A stream may compile its own form of the graph at its first image.
+        runner.worker.call("infer_files", paths[:1])
+    for turn in progress(range(FILE_ROUNDS), label="From files", total=FILE_ROUNDS):
         for position in orders[turn % len(orders)]:
-            answer = runners[position].worker.call("infer_file", path)
+            answer = runners[position].worker.call("infer_files", paths)
             runners[position].worker.settle()
-            runners[position].end_to_end_ms.append(answer.seconds * 1e3)
+            runners[position].files_per_second.append(len(paths) / answer.seconds)
 
 
 def _environment(threads: int | None) -> dict[str, str]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import ONNX, Bundle
+from ..runtime.ports import OUTPUT
 from ..runtime.requires import need
 from .engines import Engine
 from .openvino_engine import bundle_macs
@@ -61,7 +62,7 @@ class OnnxRuntimeEngine(Engine):
 
     def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities float32 (C,)."""
-        (probabilities_NC,) = self._session.run(None, {self._input: image_HW[np.newaxis]})
+        (probabilities_NC,) = self._session.run([OUTPUT], {self._input: image_HW[np.newaxis]})
         answer: NDArray[np.float32] = probabilities_NC[0]
         return answer
 

@@ -19,7 +19,7 @@ _QUALITY = ("variant", "precision", "crops", "mean AUC", "AUC drop", "p50 ms", "
 _RESOURCES = (
     "variant",
     "images/s",
-    "images/s from file",
+    "files/s",
     "stored MB",
     "memory MB",
     "start s",

@@ -6,7 +6,7 @@ from .latency import in_words
 
 QUALITY = ["", "type", "AUC [95 %]", "drop [95 %]", "p50/p90/p99 ms", "speed-up", "MB", "RSS", "start"]
 
-WORK = ["", "images/s", "from file", "largest difference", "GMAC", "GMAC/s", "of FP32 peak"]
+WORK = ["", "images/s", "files/s", "largest difference", "GMAC", "GMAC/s", "of FP32 peak"]
 
 
 def describe(comparison: Comparison) -> str:

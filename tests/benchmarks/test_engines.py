@@ -37,12 +37,14 @@ class EngineContract:
         image = images(1)[0]
         assert np.array_equal(engine.infer(image), engine.infer(image))
 
-    def test_answers_a_file_as_its_decoded_image(self, engine, tmp_path):
+    def test_answers_files_in_order_as_their_decoded_images(self, engine, tmp_path):
         from PIL import Image
 
-        image = images(1)[0]
-        Image.fromarray(image).save(tmp_path / "chest.png")
-        assert np.array_equal(engine.infer_file(str(tmp_path / "chest.png")), engine.infer(image))
+        for number, image in enumerate(images(5)):
+            Image.fromarray(image).save(tmp_path / f"{number}.png")
+        answers = engine.infer_files([str(tmp_path / f"{number}.png") for number in range(5)])
+        assert answers.dtype == np.float32
+        assert np.array_equal(answers, np.stack([engine.infer(image) for image in images(5)]))
 
     def test_counts_the_work_of_all_crops(self, engine, small):
         classes = len(engine.classes)
