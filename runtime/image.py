@@ -1,4 +1,4 @@
-"""Decoding of PNG and JPEG into 8-bit grey, with a refusal for whatever would be guessed at."""
+"""Decoding of PNG, JPEG and DICOM into 8-bit grey, with a refusal for whatever would be guessed at."""
 
 import struct
 import zlib
@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .decoded import MAX_FILE_BYTES, MAX_PIXELS, Decoded, look_up
 from .errors import InputError
+from .exif import upright
 from .files import read_regular
+from .jpeg import SIGNATURE as JPEG
+from .jpeg import check_jpeg
+from .png import SIGNATURE as PNG
+from .png import check_png
 from .preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from PIL import Image
 
-MAX_FILE_BYTES = 256 * 1024 * 1024
-"""Largest image file read, in bytes."""
-MAX_PIXELS = 40_000_000
-"""Most pixels decoded; large X-ray detectors have about 17 million. A 79 KB PNG can unfold to 284 MB."""
-
-SUFFIXES = (".png", ".jpg", ".jpeg")
-
-# Pillow takes a PNG whose last chunks are missing, and their checksum with them, if the pixels suffice.
-_PNG_END = b"IEND\xaeB`\x82"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
+"""What is looked for in folders; a file that is named is recognised by its bytes."""
 
 # What Pillow's decoders were seen to raise on damaged files, beyond its own documented OSError. Its warnings
 # are left to the program's own filters, which cannot be changed safely from a thread; where those make
@@ -38,28 +37,52 @@ _DECODER_ERRORS = (
     OverflowError,
     IndexError,
     KeyError,
+    MemoryError,
     struct.error,
     zlib.error,
 )
 
+# 0..65535 to 0..255, rounded: Pillow's own conversion would clip a 16-bit image to white.
+_SIXTEEN_TO_EIGHT = ((np.arange(65536, dtype=np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
 
 def decode(source: Path | str | bytes) -> NDArray[np.uint8]:
-    """Decode a PNG or JPEG, given as a path or as its bytes, to 8-bit grey.
+    """Decode a PNG, JPEG or DICOM, given as a path or as its bytes, to 8-bit grey.
 
     Colour is weighed to grey by ITU-R 601-2. A 16-bit grey PNG is scaled from 0..65535 to 0..255
-    (rounded), an EXIF orientation is applied. Refused instead of guessed at: partly transparent
-    pixels, CMYK, animations, anything but PNG and JPEG.
+    (rounded), an EXIF orientation is applied. How DICOM becomes grey is told by `dicom.decode_dicom`.
+    Refused instead of guessed at: partly transparent pixels, CMYK, animations, other formats.
 
     Returns:
         uint8 (H, W).
 
     Raises:
         InputError: the image cannot be read, is damaged, too large, or of a kind refused above.
+        DependencyError: it is a DICOM, and the extra `dicom` is not installed.
     """
+    return decode_with_notes(source).image_HW
+
+
+def decode_with_notes(source: Path | str | bytes) -> Decoded:
+    """As `decode`, with notes on what decided the grey values, such as the window of a DICOM.
+
+    Raises:
+        InputError, DependencyError: as for `decode`.
+    """
+    if not isinstance(source, Path | str | bytes):
+        raise InputError(
+            f"an image must be a path, bytes or a uint8 array (H, W), got {type(source).__name__}"
+        )
     name = "image bytes" if isinstance(source, bytes) else str(source)
     content = source if isinstance(source, bytes) else _read(Path(source))
     if not content:
-        raise InputError(f"{name} is empty; a PNG or JPEG file is needed")
+        raise InputError(f"{name} is empty; a PNG, JPEG or DICOM file is needed")
+    if len(content) > MAX_FILE_BYTES:
+        raise InputError(f"{name} is larger than {MAX_FILE_BYTES} bytes; give a smaller image")
+    if content[128:132] == b"DICM":
+        from .dicom import decode_dicom
+
+        return decode_dicom(content, name)
     return _decode(content, name)
 
 
@@ -116,48 +139,53 @@ def _read(path: Path) -> bytes:
         raise InputError(f"cannot read image {path}: {reason}") from error
 
 
-def _decode(content: bytes, name: str) -> NDArray[np.uint8]:
+def _decode(content: bytes, name: str) -> Decoded:
     from PIL import Image
 
     try:
-        with Image.open(BytesIO(content), formats=("PNG", "JPEG")) as picture:
-            _check_header(picture, name)
-            picture.load()
-            if picture.format == "PNG" and _PNG_END not in content:
-                raise InputError(f"{name} is cut off before the end of the image; copy it again")
-            return _to_grey(picture, name)
-    except InputError:
-        raise
+        if content.startswith(PNG):
+            png = check_png(content)
+            return Decoded(
+                image_HW=_grey(png.content, "PNG", png.orientation), notes=_notes("PNG", png.orientation)
+            )
+        if content.startswith(JPEG):
+            jpeg = check_jpeg(content)
+            return Decoded(
+                image_HW=_grey(jpeg.content, "JPEG", jpeg.orientation),
+                notes=_notes("JPEG", jpeg.orientation),
+            )
+    except InputError as error:
+        raise InputError(f"{name} {error}") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{name} has too many pixels; at most {MAX_PIXELS} are decoded") from error
     except _DECODER_ERRORS as error:
         raise InputError(f"{name} is no readable PNG or JPEG ({error}); check the file") from error
+    raise InputError(
+        f"{name} is no readable PNG or JPEG, nor a DICOM file (which has DICM at byte 128); check the file"
+    )
 
 
-def _check_header(picture: "Image.Image", name: str) -> None:
-    width, height = picture.size
-    if width * height > MAX_PIXELS:
-        raise InputError(f"{name} has {width} x {height} pixels; at most {MAX_PIXELS} are decoded")
-    if getattr(picture, "n_frames", 1) != 1:
-        raise InputError(f"{name} holds {getattr(picture, 'n_frames', 0)} frames; give one image a file")
-    if picture.mode == "CMYK":
-        raise InputError(f"{name} is CMYK, which has no one meaning in grey; convert it to grey first")
+def _notes(kind: str, orientation: int) -> dict[str, str]:
+    return {"format": kind} | ({} if orientation == 1 else {"orientation": f"EXIF {orientation}, applied"})
 
 
-def _to_grey(picture: "Image.Image", name: str) -> NDArray[np.uint8]:
-    from PIL import ImageOps
+def _grey(content: bytes, kind: str, orientation: int) -> NDArray[np.uint8]:
+    from PIL import Image
 
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode.startswith("I"):
-        # convert("L") would clip a 16-bit image to white; scaling keeps its range.
-        wide = np.asarray(upright).astype(np.uint32)
-        return ((wide * 255 + 32767) // 65535).astype(np.uint8)
-    if upright.has_transparency_data:
-        upright = upright.convert("RGBA")
-        opacity = upright.getchannel("A").getextrema()
-        if opacity != (255, 255):
-            raise InputError(f"{name} has transparent pixels, which have no grey value; flatten it first")
-    if upright.mode != "L":
-        # A palette is expanded to colour first: its indices are no intensities.
-        upright = upright.convert("RGB").convert("L")
-    return np.array(upright, dtype=np.uint8)
+    with Image.open(BytesIO(content), formats=(kind,)) as picture:
+        if picture.mode == "CMYK":
+            raise InputError("is CMYK, which has no one meaning in grey; convert it to grey first")
+        picture.load()
+        return _to_grey(upright(picture, orientation))
+
+
+def _to_grey(picture: "Image.Image") -> NDArray[np.uint8]:
+    if picture.mode.startswith("I"):
+        return look_up(np.asarray(picture).astype(np.uint16), _SIXTEEN_TO_EIGHT)
+    if picture.has_transparency_data:
+        alpha = picture if picture.mode in ("LA", "RGBA") else picture.convert("RGBA")
+        if alpha.getchannel("A").getextrema() != (255, 255):
+            raise InputError("has transparent pixels, which have no grey value; flatten it first")
+    # A palette's indices are no intensities, and Pillow looks its colours up before it weighs them.
+    grey = picture if picture.mode == "L" else picture.convert("L")
+    return np.array(grey, dtype=np.uint8)
