@@ -53,11 +53,13 @@ def decode_dicom(content: bytes, name: str) -> Decoded:
         DependencyError: the extra `dicom` is not installed.
     """
     need("pydicom", extra="dicom")
+    from pydicom.errors import BytesLengthException
+
     try:
         return _decode(content)
     except InputError as error:
         raise InputError(f"{name} {error}") from None
-    except _READER_ERRORS as error:
+    except (*_READER_ERRORS, BytesLengthException) as error:
         raise InputError(
             f"{name} is a DICOM file that cannot be read ({type(error).__name__}); check the file"
         ) from None
@@ -69,7 +71,9 @@ def _decode(content: bytes) -> Decoded:
     if elements.pixels is None and elements.frame is None:
         raise InputError(f"is a DICOM without pixel data ({PIXEL_DATA:08X}); give an image")
     frame = read_frame(elements, header)
-    table_V, window = _table(frame, header)
+    # A value too large to hold is refused once, by what becomes of it, and not in a warning on the way.
+    with np.errstate(all="ignore"):
+        table_V, window = _table(frame, header)
     return Decoded(
         image_HW=look_up(frame.words_HW, table_V),
         notes={

@@ -4,6 +4,7 @@ Names, dates and comments are skipped by their length: they reach no other code,
 can hold them. The walk is bounded in elements and in nesting, which pydicom's own is not.
 """
 
+import re
 import zlib
 from dataclasses import dataclass
 from typing import NoReturn
@@ -36,6 +37,7 @@ IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
+_UID = re.compile(rb"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 _MOST_ELEMENTS = 50_000
 _MOST_NESTING = 16
 _MOST_HEADER_BYTES = 1 << 20
@@ -126,8 +128,8 @@ class _Walk:
             if element.tag == TRANSFER_SYNTAX:
                 syntax = self.content[element.value : element.end].rstrip(b"\0 ")
             self.at = element.end
-        # A UID has at most 64 digits and points. Anything else is not repeated: it could be anything.
-        if not 0 < len(syntax) <= 64 or set(syntax) - set(b"0123456789."):
+        # Only what is a UID is repeated in messages: anything else could be anything, a name too.
+        if len(syntax) > 64 or not _UID.fullmatch(syntax):
             raise InputError("is a DICOM file without a valid transfer syntax; convert it again")
         return syntax.decode("ascii")
 
@@ -178,6 +180,8 @@ class _Walk:
             _damaged("an element that stands twice")
         if element.vr and element.vr not in vrs:
             _damaged("an element of another kind than its tag's")
+        if vrs == _US and element.length != 2:
+            _damaged("a whole number of another length than two bytes")
         text = self.content[element.value : element.end] if element.length != _UNDEFINED else b"?"
         if characters is not None and set(text) - characters:
             _damaged("a number or code with characters that it cannot have")

@@ -107,7 +107,10 @@ def _run_lengths(frame: bytes, header: Header) -> NDArray[np.uint8] | NDArray[np
     planes = []
     for start, end in pairwise(starts):
         # As one row: Pillow's decoder would not let a run cross from row to row, this RLE does.
-        plane = Image.frombytes("L", (pixels, 1), frame[start:end], "packbits", "L")
+        try:
+            plane = Image.frombytes("L", (pixels, 1), frame[start:end], "packbits", "L")
+        except ValueError:
+            raise InputError("holds DICOM RLE segments that are damaged or cut off; copy it again") from None
         planes.append(np.asarray(plane).reshape(header.rows, header.columns))
     if segments == 1:
         return planes[0]
@@ -149,7 +152,10 @@ def _with_pillow(content: bytes, kind: str, header: Header) -> NDArray[np.uint8]
         _check_size(*picture.size, header)
         if picture.mode not in ("L", "I;16"):
             raise InputError("is a DICOM with compressed pixels in colour; grey ones are read")
-        picture.load()
+        try:
+            picture.load()
+        except OSError:
+            raise InputError(f"is a DICOM whose {kind} pixels are damaged; copy it again") from None
         pixels_HW = np.asarray(picture)
         return pixels_HW if picture.mode == "L" else pixels_HW.astype(np.uint16, copy=False)
 

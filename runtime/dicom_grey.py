@@ -72,8 +72,8 @@ class Window:
     def shade(self, values_V: NDArray[np.float64]) -> NDArray[np.float64]:
         """Brightness in 0..1 of modality values."""
         if self.function == SIGMOID:
-            with np.errstate(over="ignore"):  # an exponential too large to hold is black
-                odds_V = np.exp(-4 * (values_V - self.centre) / self.width)
+            # An exponential too large to hold is infinite, and so black.
+            odds_V = np.exp(-4 * (values_V - self.centre) / self.width)
             return np.asarray(1 / (1 + odds_V), dtype=np.float64)
         if self.function == LINEAR_EXACT:
             return np.clip((values_V - self.centre) / self.width + 0.5, 0, 1)

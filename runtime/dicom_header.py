@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .decoded import MAX_PIXELS
 from .dicom_elements import Elements
@@ -14,6 +13,8 @@ from .errors import InputError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+
+_Made = TypeVar("_Made", Rescale, Lut, Window)
 
 _COLOURS = frozenset(
     ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
@@ -95,7 +96,7 @@ def _modality(dataset: "Dataset", little: bool) -> Rescale | Lut:
     if luts:
         return _lut(luts[0], little)
     slope, intercept = _numbers(dataset, "RescaleSlope"), _numbers(dataset, "RescaleIntercept")
-    return Rescale(slope=slope[0] if slope else 1.0, intercept=intercept[0] if intercept else 0.0)
+    return _checked(Rescale, slope=slope[0] if slope else 1.0, intercept=intercept[0] if intercept else 0.0)
 
 
 def _voi(dataset: "Dataset", little: bool) -> tuple[Window | Lut | None, int]:
@@ -108,10 +109,12 @@ def _voi(dataset: "Dataset", little: bool) -> tuple[Window | Lut | None, int]:
     if not centres:
         return None, 0
     function = _text(dataset, "VOILUTFunction") or LINEAR
-    return Window(centre=centres[0], width=widths[0], function=function), len(centres)
+    return _checked(Window, centre=centres[0], width=widths[0], function=function), len(centres)
 
 
 def _lut(item: "Dataset", little: bool) -> Lut:
+    if "LUTDescriptor" not in item or "LUTData" not in item:
+        raise InputError("has a DICOM look-up table without entries; convert it again")
     count, first, bits = (int(value) for value in item.LUTDescriptor)
     # In an image of signed pixels the descriptor may be read as signed; a count of 0 stands for 65,536.
     count = count & 0xFFFF or 65536
@@ -125,11 +128,14 @@ def _lut(item: "Dataset", little: bool) -> Lut:
         entries = np.atleast_1d(np.asarray(data, dtype=np.int64)) & 0xFFFF
     if not count <= len(entries) <= count + 1:
         raise InputError(f"has a look-up table of {len(entries)} entries whose header says {count}")
-    return Lut(first=first, bits=bits & 0xFFFF, entries=_native(entries[:count]))
+    return _checked(Lut, first=first, bits=bits & 0xFFFF, entries=entries[:count].astype(np.uint16))
 
 
-def _native(entries: NDArray[Any]) -> NDArray[np.uint16]:
-    return entries.astype(np.uint16)
+def _checked(kind: type[_Made], **settings: Any) -> _Made:
+    try:
+        return kind(**settings)
+    except ValueError as error:
+        raise InputError(f"has a DICOM header that cannot be followed: {error}") from None
 
 
 def _present(dataset: "Dataset", keyword: str) -> Any:

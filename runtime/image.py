@@ -14,9 +14,9 @@ from .errors import InputError
 from .exif import upright
 from .files import read_regular
 from .jpeg import SIGNATURE as JPEG
-from .jpeg import check_jpeg
+from .jpeg import CheckedJPEG, check_jpeg
 from .png import SIGNATURE as PNG
-from .png import check_png
+from .png import CheckedPNG, check_png
 from .preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -140,24 +140,21 @@ def _read(path: Path) -> bytes:
 
 
 def _decode(content: bytes, name: str) -> Decoded:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         if content.startswith(PNG):
             png = check_png(content)
-            return Decoded(
-                image_HW=_grey(png.content, "PNG", png.orientation), notes=_notes("PNG", png.orientation)
-            )
+            return Decoded(image_HW=_grey_of_png(png), notes=_notes("PNG", png.orientation))
         if content.startswith(JPEG):
             jpeg = check_jpeg(content)
-            return Decoded(
-                image_HW=_grey(jpeg.content, "JPEG", jpeg.orientation),
-                notes=_notes("JPEG", jpeg.orientation),
-            )
+            return Decoded(image_HW=_grey_of_jpeg(jpeg), notes=_notes("JPEG", jpeg.orientation))
     except InputError as error:
         raise InputError(f"{name} {error}") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{name} has too many pixels; at most {MAX_PIXELS} are decoded") from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{name} is no readable PNG or JPEG; check the file") from error
     except _DECODER_ERRORS as error:
         raise InputError(f"{name} is no readable PNG or JPEG ({error}); check the file") from error
     raise InputError(
@@ -169,14 +166,32 @@ def _notes(kind: str, orientation: int) -> dict[str, str]:
     return {"format": kind} | ({} if orientation == 1 else {"orientation": f"EXIF {orientation}, applied"})
 
 
-def _grey(content: bytes, kind: str, orientation: int) -> NDArray[np.uint8]:
+def _grey_of_png(png: CheckedPNG) -> NDArray[np.uint8]:
     from PIL import Image
 
-    with Image.open(BytesIO(content), formats=(kind,)) as picture:
+    with Image.open(BytesIO(png.content), formats=("PNG",)) as picture:
+        picture.load()
+        last_row = picture.crop((0, picture.height - 1, *picture.size))
+        # Rows that were never coded are left at zero: only where the last one is must they be counted.
+        if png.interlaced or not np.asarray(last_row).any():
+            png.check_pixels()
+        if png.colours is not None and picture.mode == "P" and _highest(picture) >= png.colours:
+            raise InputError("is no readable PNG or JPEG (it has colours beyond its palette); check the file")
+        return _to_grey(upright(picture, png.orientation))
+
+
+def _highest(picture: "Image.Image") -> int:
+    return int(np.asarray(picture).max())
+
+
+def _grey_of_jpeg(jpeg: CheckedJPEG) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    with Image.open(BytesIO(jpeg.content), formats=("JPEG",)) as picture:
         if picture.mode == "CMYK":
             raise InputError("is CMYK, which has no one meaning in grey; convert it to grey first")
         picture.load()
-        return _to_grey(upright(picture, orientation))
+        return _to_grey(upright(picture, jpeg.orientation))
 
 
 def _to_grey(picture: "Image.Image") -> NDArray[np.uint8]:
