@@ -97,8 +97,6 @@ def _signed(bits_V: NDArray[np.int32], header: Header) -> NDArray[np.int32]:
 
 def _run_lengths(frame: bytes, header: Header) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Undo DICOM's RLE: one PackBits segment for each byte of a word, the high bytes first."""
-    from PIL import Image
-
     segments, pixels = header.bits_allocated // 8, header.rows * header.columns
     table = np.frombuffer(frame[:64].ljust(64, b"\0"), dtype="<u4").tolist()
     starts = [*table[1 : segments + 1], len(frame)]
@@ -106,18 +104,30 @@ def _run_lengths(frame: bytes, header: Header) -> NDArray[np.uint8] | NDArray[np
         raise InputError("holds DICOM RLE segments that do not fit its header")
     planes = []
     for start, end in pairwise(starts):
-        # As one row: Pillow's decoder would not let a run cross from row to row, this RLE does.
-        try:
-            plane = Image.frombytes("L", (pixels, 1), frame[start:end], "packbits", "L")
-        except ValueError:
-            raise InputError("holds DICOM RLE segments that are damaged or cut off; copy it again") from None
-        planes.append(np.asarray(plane).reshape(header.rows, header.columns))
+        plane = _unpacked(frame[start:end], pixels)
+        # One pixel more must be too many, or the header speaks of a smaller image than is coded.
+        if plane is None or _unpacked(frame[start:end], pixels + 1) is not None:
+            raise InputError(
+                "holds DICOM RLE segments that do not fit its size, or are cut off; copy it again"
+            )
+        planes.append(plane.reshape(header.rows, header.columns))
     if segments == 1:
         return planes[0]
     words_HW = planes[0].astype(np.uint16)
     words_HW <<= 8
     words_HW |= planes[1]
     return words_HW
+
+
+def _unpacked(segment: bytes, pixels: int) -> NDArray[np.uint8] | None:
+    """PackBits undone; None where it holds fewer than `pixels`, or a run goes beyond them."""
+    from PIL import Image
+
+    try:
+        # As one row: Pillow's decoder would not let a run cross from row to row, this RLE does.
+        return np.asarray(Image.frombytes("L", (pixels, 1), segment, "packbits", "L")).reshape(-1)
+    except ValueError:
+        return None
 
 
 def _jpeg(frame: bytes, header: Header) -> Frame:

@@ -24,12 +24,16 @@ def kind(make: Callable[[], Made]) -> Callable[[], Made]:
     return make
 
 
+def raw_zeros(count: int) -> bytes:
+    """`count` zero bytes, whole megabytes of them, as a bare deflate stream: one block many times over."""
+    stream = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    block = stream.compress(b"\0" * (1 << 20)) + stream.flush(zlib.Z_FULL_FLUSH)
+    return block * (count >> 20) + stream.flush()
+
+
 def zeros(count: int) -> bytes:
-    """`count` zero bytes, deflated a block at a time."""
-    stream = zlib.compressobj(1)
-    block = b"\0" * (1 << 20)
-    parts = [stream.compress(block) for _ in range(count >> 20)]
-    return b"".join(parts) + stream.flush()
+    """As `raw_zeros`, with the header and checksum (of zeros: RFC 1950) that zlib wants."""
+    return b"\x78\xda" + raw_zeros(count) + struct.pack(">HH", count % 65521, 1)
 
 
 def tiff(*entries: tuple[int, int, int, int]) -> bytes:
