@@ -69,21 +69,8 @@ def decode_with_notes(source: Path | str | bytes) -> Decoded:
     Raises:
         InputError, DependencyError: as for `decode`.
     """
-    if not isinstance(source, Path | str | bytes):
-        raise InputError(
-            f"an image must be a path, bytes or a uint8 array (H, W), got {type(source).__name__}"
-        )
-    name = "image bytes" if isinstance(source, bytes) else str(source)
-    content = source if isinstance(source, bytes) else _read(Path(source))
-    if not content:
-        raise InputError(f"{name} is empty; a PNG, JPEG or DICOM file is needed")
-    if len(content) > MAX_FILE_BYTES:
-        raise InputError(f"{name} is larger than {MAX_FILE_BYTES} bytes; give a smaller image")
-    if content[128:132] == b"DICM":
-        from .dicom import decode_dicom
-
-        return decode_dicom(content, name)
-    return _decode(content, name)
+    picture, notes = _picture(source)
+    return Decoded(image_HW=np.array(picture, dtype=np.uint8), notes=notes)
 
 
 def resize(image_HW: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -95,19 +82,18 @@ def resize(image_HW: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     from PIL import Image
 
     check_array(image_HW)
-    if image_HW.shape == (size, size):
-        return np.ascontiguousarray(image_HW)
-    picture = Image.fromarray(np.ascontiguousarray(image_HW))
-    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
+    return _resized(Image.fromarray(np.ascontiguousarray(image_HW)), size)
 
 
 def load(source: Path | str | bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """Decode and resize: uint8 (size, size), what a bundle's graph takes.
 
+    The same pixels as `resize(decode(source), size)`, without an array in between.
+
     Raises:
         InputError: as for `decode`.
     """
-    return resize(decode(source), preprocessing.size)
+    return _resized(_picture(source)[0], preprocessing.size)
 
 
 def check_array(image: object) -> None:
@@ -139,16 +125,46 @@ def _read(path: Path) -> bytes:
         raise InputError(f"cannot read image {path}: {reason}") from error
 
 
-def _decode(content: bytes, name: str) -> Decoded:
+def _picture(source: Path | str | bytes) -> "tuple[Image.Image, dict[str, str]]":
+    """An image as Pillow's 8-bit grey picture, and its notes."""
+    if not isinstance(source, Path | str | bytes):
+        raise InputError(
+            f"an image must be a path, bytes or a uint8 array (H, W), got {type(source).__name__}"
+        )
+    name = "image bytes" if isinstance(source, bytes) else str(source)
+    content = source if isinstance(source, bytes) else _read(Path(source))
+    if not content:
+        raise InputError(f"{name} is empty; a PNG, JPEG or DICOM file is needed")
+    if len(content) > MAX_FILE_BYTES:
+        raise InputError(f"{name} is larger than {MAX_FILE_BYTES} bytes; give a smaller image")
+    if content[128:132] == b"DICM":
+        from PIL import Image
+
+        from .dicom import decode_dicom
+
+        decoded = decode_dicom(content, name)
+        return Image.fromarray(decoded.image_HW), decoded.notes
+    return _decode(content, name)
+
+
+def _resized(picture: "Image.Image", size: int) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    if picture.size == (size, size):
+        return np.array(picture, dtype=np.uint8)
+    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _decode(content: bytes, name: str) -> "tuple[Image.Image, dict[str, str]]":
     from PIL import Image, UnidentifiedImageError
 
     try:
         if content.startswith(PNG):
             png = check_png(content)
-            return Decoded(image_HW=_grey_of_png(png), notes=_notes("PNG", png.orientation))
+            return _grey_of_png(png), _notes("PNG", png.orientation)
         if content.startswith(JPEG):
             jpeg = check_jpeg(content)
-            return Decoded(image_HW=_grey_of_jpeg(jpeg), notes=_notes("JPEG", jpeg.orientation))
+            return _grey_of_jpeg(jpeg), _notes("JPEG", jpeg.orientation)
     except InputError as error:
         raise InputError(f"{name} {error}") from error
     except Image.DecompressionBombError as error:
@@ -166,7 +182,7 @@ def _notes(kind: str, orientation: int) -> dict[str, str]:
     return {"format": kind} | ({} if orientation == 1 else {"orientation": f"EXIF {orientation}, applied"})
 
 
-def _grey_of_png(png: CheckedPNG) -> NDArray[np.uint8]:
+def _grey_of_png(png: CheckedPNG) -> "Image.Image":
     from PIL import Image
 
     with Image.open(BytesIO(png.content), formats=("PNG",)) as picture:
@@ -184,7 +200,7 @@ def _highest(picture: "Image.Image") -> int:
     return int(np.asarray(picture).max())
 
 
-def _grey_of_jpeg(jpeg: CheckedJPEG) -> NDArray[np.uint8]:
+def _grey_of_jpeg(jpeg: CheckedJPEG) -> "Image.Image":
     from PIL import Image
 
     with Image.open(BytesIO(jpeg.content), formats=("JPEG",)) as picture:
@@ -194,13 +210,14 @@ def _grey_of_jpeg(jpeg: CheckedJPEG) -> NDArray[np.uint8]:
         return _to_grey(upright(picture, jpeg.orientation))
 
 
-def _to_grey(picture: "Image.Image") -> NDArray[np.uint8]:
+def _to_grey(picture: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
     if picture.mode.startswith("I"):
-        return look_up(np.asarray(picture).astype(np.uint16), _SIXTEEN_TO_EIGHT)
+        return Image.fromarray(look_up(np.asarray(picture).astype(np.uint16), _SIXTEEN_TO_EIGHT))
     if picture.has_transparency_data:
         alpha = picture if picture.mode in ("LA", "RGBA") else picture.convert("RGBA")
         if alpha.getchannel("A").getextrema() != (255, 255):
             raise InputError("has transparent pixels, which have no grey value; flatten it first")
     # A palette's indices are no intensities, and Pillow looks its colours up before it weighs them.
-    grey = picture if picture.mode == "L" else picture.convert("L")
-    return np.array(grey, dtype=np.uint8)
+    return picture if picture.mode == "L" else picture.convert("L")

@@ -105,15 +105,8 @@ def test_a_png_of_few_bits_has_its_values_spread_over_all_greys(depth):
 
 def interlaced(grey: np.ndarray) -> bytes:
     """An 8-bit grey PNG in the seven passes of Adam7."""
-    passes = (
-        (0, 0, 8, 8),
-        (4, 0, 8, 8),
-        (0, 4, 4, 8),
-        (2, 0, 4, 4),
-        (0, 2, 2, 4),
-        (1, 0, 2, 2),
-        (0, 1, 1, 2),
-    )
+    first = ((0, 0), (4, 0), (0, 4), (2, 0), (0, 2), (1, 0), (0, 1))
+    steps = ((8, 8), (8, 8), (4, 8), (4, 4), (2, 4), (2, 2), (1, 2))
     places = zip(first, steps, strict=True)
     parts = (grey[top::down, left::across] for (left, top), (across, down) in places)
     coded = b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)
