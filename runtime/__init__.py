@@ -15,6 +15,7 @@ from .lazy import resolver
 if TYPE_CHECKING:
     from .bundle import Bundle
     from .classifier import Classifier
+    from .decoded import Decoded
     from .errors import (
         BundleError,
         CheckpointError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         UsageError,
         XoptError,
     )
+    from .image import decode_with_notes
     from .manifest import Manifest
     from .preprocessing import Preprocessing
     from .results import Failure, Result, Trace
@@ -37,6 +39,7 @@ __all__ = [
     "CheckpointError",
     "Classifier",
     "DataError",
+    "Decoded",
     "DependencyError",
     "DeviceError",
     "Failure",
@@ -49,11 +52,13 @@ __all__ = [
     "Trace",
     "UsageError",
     "XoptError",
+    "decode_with_notes",
 ]
 
 _HOMES = {
     "bundle": ("Bundle",),
     "classifier": ("Classifier",),
+    "decoded": ("Decoded",),
     "errors": (
         "BundleError",
         "CheckpointError",
@@ -66,6 +71,7 @@ _HOMES = {
         "UsageError",
         "XoptError",
     ),
+    "image": ("decode_with_notes",),
     "manifest": ("Manifest",),
     "preprocessing": ("Preprocessing",),
     "results": ("Failure", "Result", "Trace"),

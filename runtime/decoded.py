@@ -22,6 +22,16 @@ class Decoded:
     """What decided the grey values, by name ("format", for DICOM also "window", ...); no patient data."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prepared(Decoded):
+    """An image as a bundle's graph takes it: `image_HW` is square, of the bundle's size."""
+
+    height: int
+    """Height that the image had before it was resized, in pixels."""
+    width: int
+    """Width that it had, in pixels."""
+
+
 def look_up(words_HW: NDArray[np.unsignedinteger], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Grey values uint8 (H, W) of unsigned words, each through a table that has an entry for every word."""
     grey_HW = np.empty(words_HW.shape, dtype=np.uint8)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoded import MAX_FILE_BYTES, MAX_PIXELS, Decoded, look_up
+from .decoded import MAX_FILE_BYTES, MAX_PIXELS, Decoded, Prepared, look_up
 from .errors import InputError
 from .exif import upright
 from .files import read_regular
@@ -88,12 +88,32 @@ def resize(image_HW: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 def load(source: Path | str | bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """Decode and resize: uint8 (size, size), what a bundle's graph takes.
 
+    Raises:
+        InputError, DependencyError: as for `decode`.
+    """
+    return prepare(source, preprocessing).image_HW
+
+
+def prepare(source: Path | str | bytes | NDArray[np.uint8], preprocessing: Preprocessing) -> Prepared:
+    """As `load`, also of an array, with the shape that the image had and the notes of its decoding.
+
     The same pixels as `resize(decode(source), size)`, without an array in between.
 
     Raises:
-        InputError: as for `decode`.
+        InputError, DependencyError: as for `decode`; an array that is not uint8 (H, W).
     """
-    return _resized(_picture(source)[0], preprocessing.size)
+    if not isinstance(source, Path | str | bytes):
+        resized_HW = resize(source, preprocessing.size)
+        return Prepared(
+            image_HW=resized_HW, notes={"format": "array"}, height=len(source), width=source.shape[1]
+        )
+    picture, notes = _picture(source)
+    return Prepared(
+        image_HW=_resized(picture, preprocessing.size),
+        notes=notes,
+        height=picture.height,
+        width=picture.width,
+    )
 
 
 def check_array(image: object) -> None:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from xopt.runtime import InputError, Preprocessing
-from xopt.runtime.image import decode, decode_with_notes, load, resize
+from xopt.runtime.image import decode, decode_with_notes, load, prepare, resize
 
 from .malformed_png import chunk, header
 from .malformed_png import png as made
@@ -240,6 +240,17 @@ def test_anything_but_a_grey_uint8_image_is_refused(array):
 def test_load_decodes_and_resizes(tmp_path):
     (tmp_path / "x.png").write_bytes(png(Image.fromarray(GREY)))
     assert load(tmp_path / "x.png", Preprocessing(size=5, crop=4)).shape == (5, 5)
+
+
+@pytest.mark.parametrize("size", [4, 8])
+@pytest.mark.parametrize("shape", [(6, 8), (8, 8), (3, 20)])
+def test_prepared_pixels_are_those_decoded_and_resized_one_after_the_other(shape, size):
+    grey = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    content = png(Image.fromarray(grey))
+    for source in (content, grey):
+        prepared = prepare(source, Preprocessing(size=size, crop=size))
+        np.testing.assert_array_equal(prepared.image_HW, resize(decode(content), size))
+        assert (prepared.height, prepared.width) == shape
 
 
 def test_decoding_in_threads_leaves_the_warning_filters_alone(tmp_path):
