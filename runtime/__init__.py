@@ -15,6 +15,7 @@ from .lazy import resolver
 if TYPE_CHECKING:
     from .bundle import Bundle
     from .classifier import Classifier
+    from .decoded import Decoded
     from .errors import (
         BundleError,
         CheckpointError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         UsageError,
         XoptError,
     )
+    from .image import decode_with_notes
     from .manifest import Manifest
     from .preprocessing import Preprocessing
     from .results import Failure, Result, Trace
@@ -39,6 +41,7 @@ __all__ = [
     "CheckpointError",
     "Classifier",
     "DataError",
+    "Decoded",
     "DependencyError",
     "DeviceError",
     "Failure",
@@ -55,6 +58,7 @@ __all__ = [
     "UsageError",
     "Verifier",
     "XoptError",
+    "decode_with_notes",
     "new_key",
     "sign_bundle",
 ]
@@ -62,6 +66,7 @@ __all__ = [
 _HOMES = {
     "bundle": ("Bundle",),
     "classifier": ("Classifier",),
+    "decoded": ("Decoded",),
     "errors": (
         "BundleError",
         "CheckpointError",
@@ -75,6 +80,7 @@ _HOMES = {
         "UsageError",
         "XoptError",
     ),
+    "image": ("decode_with_notes",),
     "manifest": ("Manifest",),
     "preprocessing": ("Preprocessing",),
     "results": ("Failure", "Result", "Trace"),

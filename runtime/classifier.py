@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .backend import closed, usable_cores
 from .errors import BundleError, InputError
 from .heatmap import assemble, to_image
-from .image import check_array, decode, resize
+from .image import prepare
 from .loading import Loaded, LoadSettings, load_bundle
 from .manifest import Manifest
 from .results import Failure, Result
@@ -202,10 +202,8 @@ def _attempt(image: ImageSource, loaded: Loaded) -> Result | Failure:
 
 def _answer(image: ImageSource, loaded: Loaded) -> Result:
     manifest = loaded.bundle.manifest
-    decoded_HW = decode(image) if isinstance(image, Path | str | bytes) else image
-    check_array(decoded_HW)
-    resized_HW = resize(decoded_HW, manifest.preprocessing.size)
-    values = loaded.backend.infer(resized_HW).tolist()
+    prepared = prepare(image, manifest.preprocessing)
+    values = loaded.backend.infer(prepared.image_HW).tolist()
     probabilities = dict(zip(manifest.classes, values, strict=True))
     positive = [name for name, p in probabilities.items() if p >= manifest.thresholds[name]]
     return Result(
@@ -213,7 +211,7 @@ def _answer(image: ImageSource, loaded: Loaded) -> Result:
         probabilities=probabilities,
         findings=tuple(sorted(positive, key=lambda name: -probabilities[name])),
         trace=loaded.trace,
-        explain=_explainer(loaded, resized_HW, decoded_HW.shape),
+        explain=_explainer(loaded, prepared.image_HW, (prepared.height, prepared.width)),
     )
 
 

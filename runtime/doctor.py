@@ -22,7 +22,8 @@ _FEATURES = {
     "i8mm": "NEON I8MM",
 }
 _INT8_FEATURES = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
-_LIBRARIES = ("numpy", "openvino", "pillow", "typer", "onnxruntime", "onnx", "nncf", "torch", "torchvision")
+_BASE = ("numpy", "openvino", "pillow", "typer")
+_LIBRARIES = (*_BASE, "pydicom", "onnxruntime", "onnx", "nncf", "torch", "torchvision")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Decoding of PNG and JPEG into 8-bit grey, with a refusal for whatever would be guessed at."""
+"""Decoding of PNG, JPEG and DICOM into 8-bit grey, with a refusal for whatever would be guessed at."""
 
 import struct
 import zlib
@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .decoded import MAX_FILE_BYTES, MAX_PIXELS, Decoded, Prepared, look_up
 from .errors import InputError
+from .exif import upright
 from .files import read_regular
+from .jpeg import SIGNATURE as JPEG
+from .jpeg import CheckedJPEG, check_jpeg
+from .png import SIGNATURE as PNG
+from .png import CheckedPNG, check_png
 from .preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from PIL import Image
 
-MAX_FILE_BYTES = 256 * 1024 * 1024
-"""Largest image file read, in bytes."""
-MAX_PIXELS = 40_000_000
-"""Most pixels decoded; large X-ray detectors have about 17 million. A 79 KB PNG can unfold to 284 MB."""
-
-SUFFIXES = (".png", ".jpg", ".jpeg")
-
-# Pillow takes a PNG whose last chunks are missing, and their checksum with them, if the pixels suffice.
-_PNG_END = b"IEND\xaeB`\x82"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
+"""What is looked for in folders; a file that is named is recognised by its bytes."""
 
 # What Pillow's decoders were seen to raise on damaged files, beyond its own documented OSError. Its warnings
 # are left to the program's own filters, which cannot be changed safely from a thread; where those make
@@ -38,29 +37,40 @@ _DECODER_ERRORS = (
     OverflowError,
     IndexError,
     KeyError,
+    MemoryError,
     struct.error,
     zlib.error,
 )
 
+# 0..65535 to 0..255, rounded: Pillow's own conversion would clip a 16-bit image to white.
+_SIXTEEN_TO_EIGHT = ((np.arange(65536, dtype=np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
 
 def decode(source: Path | str | bytes) -> NDArray[np.uint8]:
-    """Decode a PNG or JPEG, given as a path or as its bytes, to 8-bit grey.
+    """Decode a PNG, JPEG or DICOM, given as a path or as its bytes, to 8-bit grey.
 
     Colour is weighed to grey by ITU-R 601-2. A 16-bit grey PNG is scaled from 0..65535 to 0..255
-    (rounded), an EXIF orientation is applied. Refused instead of guessed at: partly transparent
-    pixels, CMYK, animations, anything but PNG and JPEG.
+    (rounded), an EXIF orientation is applied. How DICOM becomes grey is told by `dicom.decode_dicom`.
+    Refused instead of guessed at: partly transparent pixels, CMYK, animations, other formats.
 
     Returns:
         uint8 (H, W).
 
     Raises:
         InputError: the image cannot be read, is damaged, too large, or of a kind refused above.
+        DependencyError: it is a DICOM, and the extra `dicom` is not installed.
     """
-    name = "image bytes" if isinstance(source, bytes) else str(source)
-    content = source if isinstance(source, bytes) else _read(Path(source))
-    if not content:
-        raise InputError(f"{name} is empty; a PNG or JPEG file is needed")
-    return _decode(content, name)
+    return decode_with_notes(source).image_HW
+
+
+def decode_with_notes(source: Path | str | bytes) -> Decoded:
+    """As `decode`, with notes on what decided the grey values, such as the window of a DICOM.
+
+    Raises:
+        InputError, DependencyError: as for `decode`.
+    """
+    picture, notes = _picture(source)
+    return Decoded(image_HW=np.array(picture, dtype=np.uint8), notes=notes)
 
 
 def resize(image_HW: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -72,19 +82,38 @@ def resize(image_HW: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     from PIL import Image
 
     check_array(image_HW)
-    if image_HW.shape == (size, size):
-        return np.ascontiguousarray(image_HW)
-    picture = Image.fromarray(np.ascontiguousarray(image_HW))
-    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
+    return _resized(Image.fromarray(np.ascontiguousarray(image_HW)), size)
 
 
 def load(source: Path | str | bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """Decode and resize: uint8 (size, size), what a bundle's graph takes.
 
     Raises:
-        InputError: as for `decode`.
+        InputError, DependencyError: as for `decode`.
     """
-    return resize(decode(source), preprocessing.size)
+    return prepare(source, preprocessing).image_HW
+
+
+def prepare(source: Path | str | bytes | NDArray[np.uint8], preprocessing: Preprocessing) -> Prepared:
+    """As `load`, also of an array, with the shape that the image had and the notes of its decoding.
+
+    The same pixels as `resize(decode(source), size)`, without an array in between.
+
+    Raises:
+        InputError, DependencyError: as for `decode`; an array that is not uint8 (H, W).
+    """
+    if not isinstance(source, Path | str | bytes):
+        resized_HW = resize(source, preprocessing.size)
+        return Prepared(
+            image_HW=resized_HW, notes={"format": "array"}, height=len(source), width=source.shape[1]
+        )
+    picture, notes = _picture(source)
+    return Prepared(
+        image_HW=_resized(picture, preprocessing.size),
+        notes=notes,
+        height=picture.height,
+        width=picture.width,
+    )
 
 
 def check_array(image: object) -> None:
@@ -116,48 +145,99 @@ def _read(path: Path) -> bytes:
         raise InputError(f"cannot read image {path}: {reason}") from error
 
 
-def _decode(content: bytes, name: str) -> NDArray[np.uint8]:
+def _picture(source: Path | str | bytes) -> "tuple[Image.Image, dict[str, str]]":
+    """An image as Pillow's 8-bit grey picture, and its notes."""
+    if not isinstance(source, Path | str | bytes):
+        raise InputError(
+            f"an image must be a path, bytes or a uint8 array (H, W), got {type(source).__name__}"
+        )
+    name = "image bytes" if isinstance(source, bytes) else str(source)
+    content = source if isinstance(source, bytes) else _read(Path(source))
+    if not content:
+        raise InputError(f"{name} is empty; a PNG, JPEG or DICOM file is needed")
+    if len(content) > MAX_FILE_BYTES:
+        raise InputError(f"{name} is larger than {MAX_FILE_BYTES} bytes; give a smaller image")
+    if content[128:132] == b"DICM":
+        from PIL import Image
+
+        from .dicom import decode_dicom
+
+        decoded = decode_dicom(content, name)
+        return Image.fromarray(decoded.image_HW), decoded.notes
+    return _decode(content, name)
+
+
+def _resized(picture: "Image.Image", size: int) -> NDArray[np.uint8]:
     from PIL import Image
 
+    if picture.size == (size, size):
+        return np.array(picture, dtype=np.uint8)
+    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _decode(content: bytes, name: str) -> "tuple[Image.Image, dict[str, str]]":
+    from PIL import Image, UnidentifiedImageError
+
     try:
-        with Image.open(BytesIO(content), formats=("PNG", "JPEG")) as picture:
-            _check_header(picture, name)
-            picture.load()
-            if picture.format == "PNG" and _PNG_END not in content:
-                raise InputError(f"{name} is cut off before the end of the image; copy it again")
-            return _to_grey(picture, name)
-    except InputError:
-        raise
+        if content.startswith(PNG):
+            png = check_png(content)
+            return _grey_of_png(png), _notes("PNG", png.orientation)
+        if content.startswith(JPEG):
+            jpeg = check_jpeg(content)
+            return _grey_of_jpeg(jpeg), _notes("JPEG", jpeg.orientation)
+    except InputError as error:
+        raise InputError(f"{name} {error}") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{name} has too many pixels; at most {MAX_PIXELS} are decoded") from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{name} is no readable PNG or JPEG; check the file") from error
     except _DECODER_ERRORS as error:
         raise InputError(f"{name} is no readable PNG or JPEG ({error}); check the file") from error
+    raise InputError(
+        f"{name} is no readable PNG or JPEG, nor a DICOM file (which has DICM at byte 128); check the file"
+    )
 
 
-def _check_header(picture: "Image.Image", name: str) -> None:
-    width, height = picture.size
-    if width * height > MAX_PIXELS:
-        raise InputError(f"{name} has {width} x {height} pixels; at most {MAX_PIXELS} are decoded")
-    if getattr(picture, "n_frames", 1) != 1:
-        raise InputError(f"{name} holds {getattr(picture, 'n_frames', 0)} frames; give one image a file")
-    if picture.mode == "CMYK":
-        raise InputError(f"{name} is CMYK, which has no one meaning in grey; convert it to grey first")
+def _notes(kind: str, orientation: int) -> dict[str, str]:
+    return {"format": kind} | ({} if orientation == 1 else {"orientation": f"EXIF {orientation}, applied"})
 
 
-def _to_grey(picture: "Image.Image", name: str) -> NDArray[np.uint8]:
-    from PIL import ImageOps
+def _grey_of_png(png: CheckedPNG) -> "Image.Image":
+    from PIL import Image
 
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode.startswith("I"):
-        # convert("L") would clip a 16-bit image to white; scaling keeps its range.
-        wide = np.asarray(upright).astype(np.uint32)
-        return ((wide * 255 + 32767) // 65535).astype(np.uint8)
-    if upright.has_transparency_data:
-        upright = upright.convert("RGBA")
-        opacity = upright.getchannel("A").getextrema()
-        if opacity != (255, 255):
-            raise InputError(f"{name} has transparent pixels, which have no grey value; flatten it first")
-    if upright.mode != "L":
-        # A palette is expanded to colour first: its indices are no intensities.
-        upright = upright.convert("RGB").convert("L")
-    return np.array(upright, dtype=np.uint8)
+    with Image.open(BytesIO(png.content), formats=("PNG",)) as picture:
+        picture.load()
+        last_row = picture.crop((0, picture.height - 1, *picture.size))
+        # Rows that were never coded are left at zero: only where the last one is must they be counted.
+        if png.interlaced or not np.asarray(last_row).any():
+            png.check_pixels()
+        if png.colours is not None and picture.mode == "P" and _highest(picture) >= png.colours:
+            raise InputError("is no readable PNG or JPEG (it has colours beyond its palette); check the file")
+        return _to_grey(upright(picture, png.orientation))
+
+
+def _highest(picture: "Image.Image") -> int:
+    return int(np.asarray(picture).max())
+
+
+def _grey_of_jpeg(jpeg: CheckedJPEG) -> "Image.Image":
+    from PIL import Image
+
+    with Image.open(BytesIO(jpeg.content), formats=("JPEG",)) as picture:
+        if picture.mode == "CMYK":
+            raise InputError("is CMYK, which has no one meaning in grey; convert it to grey first")
+        picture.load()
+        return _to_grey(upright(picture, jpeg.orientation))
+
+
+def _to_grey(picture: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
+    if picture.mode.startswith("I"):
+        return Image.fromarray(look_up(np.asarray(picture).astype(np.uint16), _SIXTEEN_TO_EIGHT))
+    if picture.has_transparency_data:
+        alpha = picture if picture.mode in ("LA", "RGBA") else picture.convert("RGBA")
+        if alpha.getchannel("A").getextrema() != (255, 255):
+            raise InputError("has transparent pixels, which have no grey value; flatten it first")
+    # A palette's indices are no intensities, and Pillow looks its colours up before it weighs them.
+    return picture if picture.mode == "L" else picture.convert("L")

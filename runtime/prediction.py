@@ -108,5 +108,5 @@ def _at(place: Path) -> list[Picture]:
         raise InputError(f"no image or folder at {place}; check the path")
     found = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not found:
-        raise InputError(f"no image in {place}; PNG and JPEG are looked for ({', '.join(SUFFIXES)})")
+        raise InputError(f"no image in {place}; PNG, JPEG and DICOM are looked for ({', '.join(SUFFIXES)})")
     return [Picture(name=str(path.relative_to(place)), path=path) for path in found]

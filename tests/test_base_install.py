@@ -104,6 +104,14 @@ def test_signatures_name_their_install_line(device, bundle, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_dicom_names_its_install_line(device, bundle, tmp_path):
+    (tmp_path / "x.dcm").write_bytes(b"\0" * 128 + b"DICM")
+    done = run(device, "xopt", "predict", bundle, "x.dcm", cwd=tmp_path)
+    assert done.returncode == 1
+    assert 'pip install "xopt[dicom]"' in done.stderr
+
+
+@pytest.mark.slow
 def test_importing_the_runtime_loads_no_torch(device, tmp_path):
     code = "import xopt.runtime, sys; assert 'torch' not in sys.modules"
     assert run(device, "python", "-c", code, cwd=tmp_path).returncode == 0

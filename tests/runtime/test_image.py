@@ -1,3 +1,4 @@
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -5,7 +6,10 @@ import pytest
 from PIL import Image
 
 from xopt.runtime import InputError, Preprocessing
-from xopt.runtime.image import decode, load, resize
+from xopt.runtime.image import decode, decode_with_notes, load, prepare, resize
+
+from .malformed_png import chunk, header
+from .malformed_png import png as made
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 
@@ -70,6 +74,65 @@ def test_exif_orientation_is_applied():
     assert turned.shape == (16, 8)
 
 
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        (1, lambda a: a),
+        (2, np.fliplr),
+        (3, lambda a: np.rot90(a, 2)),
+        (4, np.flipud),
+        (5, np.transpose),
+        (6, lambda a: np.rot90(a, -1)),
+        (7, lambda a: np.rot90(a, 2).T),
+        (8, np.rot90),
+    ],
+)
+@pytest.mark.parametrize("grey", [GREY, GREY.astype(np.uint16) * 257], ids=["8-bit", "16-bit"])
+def test_every_exif_orientation_of_a_png_is_applied(orientation, turn, grey):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    np.testing.assert_array_equal(decode(png(Image.fromarray(grey), exif=exif)), turn(GREY))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_a_png_of_few_bits_has_its_values_spread_over_all_greys(depth):
+    values = np.arange(48).reshape(6, 8) % (1 << depth)
+    bits = (values[:, :, None] >> np.arange(depth)[::-1]) & 1
+    coded = b"".join(b"\0" + np.packbits(row).tobytes() for row in bits.reshape(6, -1))
+    content = made(header(8, 6, depth=depth), chunk(b"IDAT", zlib.compress(coded)))
+    np.testing.assert_array_equal(decode(content), values * 255 // ((1 << depth) - 1))
+
+
+def interlaced(grey: np.ndarray) -> bytes:
+    """An 8-bit grey PNG in the seven passes of Adam7."""
+    first = ((0, 0), (4, 0), (0, 4), (2, 0), (0, 2), (1, 0), (0, 1))
+    steps = ((8, 8), (8, 8), (4, 8), (4, 4), (2, 4), (2, 2), (1, 2))
+    places = zip(first, steps, strict=True)
+    parts = (grey[top::down, left::across] for (left, top), (across, down) in places)
+    coded = b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)
+    size = header(grey.shape[1], grey.shape[0], interlace=1)
+    return made(size, chunk(b"IDAT", zlib.compress(coded)))
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (1, 1), (3, 5), (9, 17)])
+def test_an_interlaced_png_is_decoded(shape):
+    grey = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    np.testing.assert_array_equal(decode(interlaced(grey)), grey)
+
+
+@pytest.mark.parametrize(
+    "source", [None, 3, 1.5, ["x.png"], bytearray(b"x"), GREY.astype(np.float64) * np.nan]
+)
+def test_what_is_neither_a_path_nor_bytes_is_an_input_error(source):
+    with pytest.raises(InputError, match="must be a path, bytes or a uint8 array"):
+        decode(source)
+
+
+def test_the_notes_name_the_format():
+    assert decode_with_notes(png(Image.fromarray(GREY))).notes == {"format": "PNG"}
+    assert decode_with_notes(jpeg(Image.fromarray(GREY))).notes == {"format": "JPEG"}
+
+
 def animated() -> bytes:
     buffer = BytesIO()
     frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
@@ -89,12 +152,12 @@ def gif() -> bytes:
         (b"", "is empty"),
         (b"not an image", "no readable PNG or JPEG"),
         (gif(), "no readable PNG or JPEG"),
-        (animated(), "2 frames"),
+        (animated(), "several frames"),
         (png(rgba(100)), "transparent"),
         (png(paletted(), transparency=255), "transparent"),
         (jpeg(Image.new("CMYK", (8, 8))), "CMYK"),
         (png(Image.fromarray(GREY))[:-20], "cut off"),
-        (png(Image.fromarray(GREY))[:-36], "no readable PNG or JPEG"),
+        (png(Image.fromarray(GREY))[:-36], "cut off"),
         (jpeg(Image.fromarray(GREY))[:-20], "no readable PNG or JPEG"),
         (png(Image.new("L", (8000, 8000))), "at most"),
     ],
@@ -177,6 +240,17 @@ def test_anything_but_a_grey_uint8_image_is_refused(array):
 def test_load_decodes_and_resizes(tmp_path):
     (tmp_path / "x.png").write_bytes(png(Image.fromarray(GREY)))
     assert load(tmp_path / "x.png", Preprocessing(size=5, crop=4)).shape == (5, 5)
+
+
+@pytest.mark.parametrize("size", [4, 8])
+@pytest.mark.parametrize("shape", [(6, 8), (8, 8), (3, 20)])
+def test_prepared_pixels_are_those_decoded_and_resized_one_after_the_other(shape, size):
+    grey = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    content = png(Image.fromarray(grey))
+    for source in (content, grey):
+        prepared = prepare(source, Preprocessing(size=size, crop=size))
+        np.testing.assert_array_equal(prepared.image_HW, resize(decode(content), size))
+        assert (prepared.height, prepared.width) == shape
 
 
 def test_decoding_in_threads_leaves_the_warning_filters_alone(tmp_path):
