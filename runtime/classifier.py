@@ -17,7 +17,7 @@ from .heatmap import assemble, to_image
 from .image import prepare
 from .loading import Loaded, LoadSettings, load_bundle
 from .manifest import Manifest
-from .results import Failure, Result
+from .results import Failure, Result, Trace
 from .signature import KeySource, Verifier
 
 ImageSource = Path | str | bytes | NDArray[np.uint8]
@@ -117,6 +117,11 @@ class Classifier:
         return self._loaded.bundle.manifest
 
     @property
+    def trace(self) -> Trace:
+        """What every answer carries: the bundle, the engine, the versions."""
+        return self._loaded.trace
+
+    @property
     def digest(self) -> str:
         """The bundle's identity, SHA-256 of its manifest."""
         return self._loaded.bundle.digest
@@ -211,6 +216,7 @@ def _answer(image: ImageSource, loaded: Loaded) -> Result:
         probabilities=probabilities,
         findings=tuple(sorted(positive, key=lambda name: -probabilities[name])),
         trace=loaded.trace,
+        notes=prepared.notes,
         explain=_explainer(loaded, prepared.image_HW, (prepared.height, prepared.width)),
     )
 

@@ -54,7 +54,7 @@ def predict(
         if heatmaps is not None:
             answered = write_heatmaps(answered, heatmaps, force=force)
         answers = Answers.gather(progress(answered, label="Predicting", total=len(pictures)))
-        manifest, digest = classifier.manifest, classifier.digest
+        manifest, digest, trace = classifier.manifest, classifier.digest, classifier.trace
     table = to_csv(answers, manifest.classes)
     if out is not None:
         write_file(out, table, force=force)
@@ -62,8 +62,9 @@ def predict(
         "bundle": digest,
         "precision": manifest.precision,
         "crops": manifest.preprocessing.crops,
+        "trace": trace.to_json(),
         "images": {
-            name: {"probabilities": r.probabilities, "findings": list(r.findings)}
+            name: {"probabilities": r.probabilities, "findings": list(r.findings), "notes": r.notes}
             for name, r in answers.results.items()
         },
         "failures": answers.failures,

@@ -54,6 +54,8 @@ class Result:
     """Classes at or above their operating thresholds, the most probable first."""
     trace: Trace
     """Which bundle answered, on what."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """What decided the grey values: the format, of a DICOM also its window."""
     explain: Callable[[str], NDArray[np.float32]] | None = field(default=None, repr=False, compare=False)
     """What `heatmap` calls; it holds on to the resized image (size x size bytes)."""
 
