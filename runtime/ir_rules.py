@@ -36,7 +36,7 @@ _COUNT = re.compile(r"[1-9]\d{0,4}", re.A)
 _AXIS = re.compile(r"-?\d", re.A)
 _POSITIVES = _list(r"[1-9]\d{0,3}")
 _MARGINS = _list(r"\d{1,4}")
-_MASK = _list("[01]")
+_MASK = re.compile(r"(?:[01](?:, ?[01]){0,7})?", re.A)
 _SHAPE = re.compile(r"(?:\d{1,10}(?:, ?\d{1,10}){0,7})?", re.A)
 _FLOAT = re.compile(r"[+-]?\d{1,20}(?:\.\d{0,40})?(?:[eE][+-]?\d{1,3})?", re.A)
 _BROADCAST = {"auto_broadcast": _words("numpy", "none")}
@@ -58,10 +58,12 @@ class Rule:
     """Inputs that decide about shapes. They must be Const layers, so that reading computes nothing."""
     same_shape: bool = False
     """The output has the first input's shape."""
+    elementwise: bool = False
+    """Each element of the output depends on the inputs' elements at its place alone."""
 
 
-_UNARY = Rule(same_shape=True)
-_BINARY = Rule(inputs=(2, 2), data=_BROADCAST)
+_UNARY = Rule(same_shape=True, elementwise=True)
+_BINARY = Rule(inputs=(2, 2), data=_BROADCAST, elementwise=True)
 _WINDOW = {
     "strides": _POSITIVES,
     "dilations": _POSITIVES,
@@ -126,8 +128,10 @@ RULES: dict[tuple[str, str], Rule] = {
             "size": re.compile(r"\d{1,15}", re.A),
         },
     ),
-    ("Convert", "opset1"): Rule(data={"destination_type": _TYPE}, same_shape=True),
-    ("FakeQuantize", "opset1"): Rule(inputs=(5, 5), data={"levels": _COUNT, **_BROADCAST}, same_shape=True),
+    ("Convert", "opset1"): Rule(data={"destination_type": _TYPE}, same_shape=True, elementwise=True),
+    ("FakeQuantize", "opset1"): Rule(
+        inputs=(5, 5), data={"levels": _COUNT, **_BROADCAST}, same_shape=True, elementwise=True
+    ),
     # Networks' layers.
     ("Convolution", "opset1"): _CONVOLUTION,
     ("GroupConvolution", "opset1"): _CONVOLUTION,
@@ -136,7 +140,7 @@ RULES: dict[tuple[str, str], Rule] = {
         inputs=(2, 2),
         data={
             "eps": _FLOAT,
-            "eps_mode": _words("inside_sqrt", "outside_sqrt"),
+            "eps_mode": _words("INSIDE_SQRT", "OUTSIDE_SQRT"),
             "normalize_variance": _BOOL,
         },
         constants=(1,),
@@ -154,12 +158,14 @@ RULES: dict[tuple[str, str], Rule] = {
     ("ReduceMin", "opset1"): _REDUCE,
     # Activations.
     **dict.fromkeys(_ACTIVATIONS, _UNARY),
-    ("Swish", "opset4"): Rule(inputs=(1, 2), same_shape=True),
-    ("HardSigmoid", "opset1"): Rule(inputs=(3, 3), same_shape=True),
-    ("PReLU", "opset1"): Rule(inputs=(2, 2), same_shape=True),
-    ("Clamp", "opset1"): Rule(data={"min": _FLOAT, "max": _FLOAT}, same_shape=True),
-    ("Elu", "opset1"): Rule(data={"alpha": _FLOAT}, same_shape=True),
-    ("Gelu", "opset7"): Rule(data={"approximation_mode": _words("ERF", "TANH")}, same_shape=True),
+    ("Swish", "opset4"): Rule(inputs=(1, 2), same_shape=True, elementwise=True),
+    ("HardSigmoid", "opset1"): Rule(inputs=(3, 3), same_shape=True, elementwise=True),
+    ("PReLU", "opset1"): Rule(inputs=(2, 2), same_shape=True, elementwise=True),
+    ("Clamp", "opset1"): Rule(data={"min": _FLOAT, "max": _FLOAT}, same_shape=True, elementwise=True),
+    ("Elu", "opset1"): Rule(data={"alpha": _FLOAT}, same_shape=True, elementwise=True),
+    ("Gelu", "opset7"): Rule(
+        data={"approximation_mode": _words("ERF", "TANH")}, same_shape=True, elementwise=True
+    ),
     ("SoftMax", "opset1"): _SOFTMAX,
     ("SoftMax", "opset8"): _SOFTMAX,
     # Arithmetic.
@@ -167,7 +173,7 @@ RULES: dict[tuple[str, str], Rule] = {
         (name, "opset1"): _BINARY
         for name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Power", "SquaredDifference")
     },
-    ("Divide", "opset1"): Rule(inputs=(2, 2), data={**_BROADCAST, "m_pythondiv": _BOOL}),
+    ("Divide", "opset1"): Rule(inputs=(2, 2), data={**_BROADCAST, "m_pythondiv": _BOOL}, elementwise=True),
     **{(name, "opset1"): _UNARY for name in ("Abs", "Exp", "Floor", "Log", "Negative", "Sqrt")},
     # Shapes and places.
     ("Concat", "opset1"): Rule(inputs=(1, 500), data={"axis": _AXIS}),
