@@ -1,8 +1,10 @@
 """Golden parity: a bundle carries a few images with their expected answers, to be met on every machine."""
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,14 @@ from numpy.typing import NDArray
 from .backend import Backend
 from .bundle import GOLDEN, Bundle
 from .errors import BundleError
+
+MAX_GOLDEN_IMAGES = 64
+"""An export puts 4 in."""
+_MAX_HEADER_BYTES = 10_000
+_UNREADABLE = (
+    *(OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +55,37 @@ def read_golden(bundle: Bundle) -> tuple[NDArray[np.uint8], NDArray[np.float32]]
     Raises:
         BundleError: golden.npz does not hold them in the shapes the manifest asks for.
     """
+    manifest, count = bundle.manifest, bundle.manifest.golden.get("images")
+    if not isinstance(count, int) or not 0 < count <= MAX_GOLDEN_IMAGES:
+        raise BundleError(
+            f"{bundle.path}: a bundle has 1 to {MAX_GOLDEN_IMAGES} golden images, not {count!r}"
+        )
+    size, classes = manifest.preprocessing.size, len(manifest.classes)
     try:
-        with np.load(BytesIO(bundle.read(GOLDEN)), allow_pickle=False) as arrays:
-            images, expected = arrays["images"], arrays["probabilities"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(BytesIO(bundle.read(GOLDEN))) as archive:
+            if sorted(archive.namelist()) != ["images.npy", "probabilities.npy"]:
+                raise ValueError(f"it holds {', '.join(archive.namelist()[:4])}")
+            images = _read_array(archive, "images.npy", np.dtype(np.uint8), (count, size, size))
+            expected = _read_array(archive, "probabilities.npy", np.dtype(np.float32), (count, classes))
+    except _UNREADABLE as error:
         raise BundleError(f"{bundle.path}: {GOLDEN} is not readable ({error}); export again") from error
-    size = bundle.manifest.preprocessing.size
-    count = bundle.manifest.golden.get("images")
-    fits = images.shape == (count, size, size) and expected.shape == (count, len(bundle.manifest.classes))
-    if not fits or not count or images.dtype != np.uint8 or expected.dtype != np.float32:
-        raise BundleError(f"{bundle.path}: {GOLDEN} holds {images.shape}, {expected.shape}; export again")
     return images, expected
+
+
+def _read_array(
+    archive: zipfile.ZipFile, name: str, dtype: "np.dtype[Any]", shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """Read the array that has to be there; one that claims to be larger is not unfolded."""
+    length = dtype.itemsize * int(np.prod(shape))
+    with archive.open(name) as member:
+        content = member.read(length + _MAX_HEADER_BYTES + 1)
+    stream = BytesIO(content)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError(f"{name} is of another version")
+    found, fortran, kind = np.lib.format.read_array_header_1_0(stream, max_header_size=_MAX_HEADER_BYTES)
+    if found != shape or kind != dtype or fortran or len(content) - stream.tell() != length:
+        raise ValueError(f"{name} has {kind} {found}, {dtype} {shape} is needed")
+    return np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape)
 
 
 def check_parity(bundle: Bundle, backend: Backend) -> Parity:

@@ -6,14 +6,12 @@ once OpenVINO has read the graph and before it compiles it, `check_inferred`.
 """
 
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .errors import BundleError
-from .ir_rules import ELEMENT_BYTES, PORT_TYPES, RULES, Rule
-from .ir_text import Graph, Layer, Tensor, malformed, read_graph
+from .ir_flow import check_flow
+from .ir_rules import ELEMENT_BYTES, NUMPY_TYPES, PORT_TYPES, RULES, Rule, tensor_bytes
+from .ir_text import Graph, Layer, Tensor, malformed, named, read_graph
 from .manifest import Port
 
 if TYPE_CHECKING:
@@ -22,25 +20,6 @@ if TYPE_CHECKING:
 MAX_TENSOR_BYTES = 512 * 1024 * 1024
 """The largest tensor of DenseNet-121's ten crops has 32 MiB."""
 MAX_RANK = 8
-MAX_CHAIN = 100
-"""Elementwise layers in a row. OpenVINO fuses such a chain in time that grows with its cube: 1.2 s for 500
-layers, 29 s for 2,000. DenseNet-121 in INT8 has 5."""
-_FOLDED_PER_WEIGHT = 16
-"""What constants alone may grow to when OpenVINO computes it at load, per byte of model.bin: 8-bit weights
-become 4 bytes when they are converted and 4 more when they are scaled."""
-_FOLDED_BYTES = 16 * 1024 * 1024
-_PORT_BYTES = {precision: ELEMENT_BYTES[kind] for precision, kind in PORT_TYPES.items()}
-_NUMPY_TYPES = {
-    "f32": "float32",
-    "f16": "float16",
-    "i64": "int64",
-    "i32": "int32",
-    "i8": "int8",
-    "u8": "uint8",
-}
-
-Sources = dict[tuple[int, int], Layer]
-"""The layer that feeds an input, by layer and port."""
 
 
 def check_graph(xml: bytes, weights: bytes) -> Graph:
@@ -59,6 +38,7 @@ def check_graph(xml: bytes, weights: bytes) -> Graph:
     """
     graph = read_graph(xml)
     names: set[str] = set()
+    seen: set[tuple[int, int]] = set()
     for place, layer in enumerate(graph.layers):
         # In ascending order without gaps, so that an edge to a later layer is an edge to a higher number.
         if layer.id != place:
@@ -66,16 +46,13 @@ def check_graph(xml: bytes, weights: bytes) -> Graph:
         if layer.name in names:
             raise malformed(f"two layers are named {layer.name[:80]!r}")
         names.add(layer.name)
-        _check_layer(layer)
+        _check_layer(layer, seen)
         if layer.type == "Const":
             _check_constant(layer, len(weights))
     kinds = {layer.type for layer in graph.layers}
     if missing := [kind for kind in ("Parameter", "Result") if kind not in kinds]:
         raise malformed(f"it has no {missing[0]}")
-    sources = _check_edges(graph)
-    _check_settings(graph, sources, weights)
-    _check_folding(graph, sources, len(weights))
-    _check_chains(graph)
+    check_flow(graph, weights)
     return graph
 
 
@@ -122,7 +99,7 @@ def check_inferred(graph: Graph, model: "openvino.Model", ov: Any) -> None:
     for layer in graph.layers:
         operation = operations.get(layer.name)
         if operation is None:
-            raise malformed(f"OpenVINO made no layer of {_named(layer)}")
+            raise malformed(f"OpenVINO made no layer of {named(layer)}")
         for index, tensor in enumerate(layer.outputs):
             if tensor.shape not in shapes:
                 shapes[tensor.shape] = ov.PartialShape(list(tensor.shape))
@@ -130,162 +107,62 @@ def check_inferred(graph: Graph, model: "openvino.Model", ov: Any) -> None:
             kind = operation.get_output_element_type(index)
             if found != shapes[tensor.shape] or kind != types[PORT_TYPES[tensor.precision]]:
                 raise malformed(
-                    f"{_named(layer)} claims {tensor.precision} {list(tensor.shape)}, and would give "
+                    f"{named(layer)} claims {tensor.precision} {list(tensor.shape)}, and would give "
                     f"{kind.get_type_name()} {found}"
                 )
 
 
-def _check_layer(layer: Layer) -> None:
+def _check_layer(layer: Layer, seen: set[tuple[int, int]]) -> None:
     rule = RULES.get((layer.type, layer.version))
     if rule is None:
-        raise malformed(f"{_named(layer)} is {layer.type} of {layer.version}, which no bundle needs")
+        raise malformed(f"{named(layer)} is {layer.type} of {layer.version}, which no bundle needs")
     for key, value in layer.data.items():
         pattern = rule.data.get(key)
         if pattern is None or not pattern.fullmatch(value):
-            raise malformed(f"{_named(layer)} sets {key} to {value[:40]!r}")
+            raise malformed(f"{named(layer)} sets {key} to {value[:40]!r}")
     if (layer.type == "Result") != bool(layer.output_names):
-        raise malformed(f"{_named(layer)} has the output names {list(layer.output_names)}")
+        raise malformed(f"{named(layer)} has the output names {list(layer.output_names)}")
+    # Ports that are spelled alike are one object, to be looked at once.
+    for tensors, first in ((layer.inputs, 0), (layer.outputs, len(layer.inputs))):
+        if (id(tensors), first) not in seen:
+            seen.add((id(tensors), first))
+            _check_sizes(layer, tensors, first)
     _check_tensors(layer, rule)
+
+
+def _check_sizes(layer: Layer, tensors: tuple[Tensor, ...], first: int) -> None:
+    for port, tensor in enumerate(tensors, first):
+        if tensor.port != port:
+            raise malformed(f"{named(layer)} numbers port {port} as {tensor.port}")
+        if tensor.precision not in PORT_TYPES:
+            raise malformed(f"{named(layer)} has the element type {tensor.precision!r}")
+        if len(tensor.shape) > MAX_RANK or 0 in tensor.shape or tensor_bytes(tensor) > MAX_TENSOR_BYTES:
+            raise malformed(f"{named(layer)} has a tensor of {list(tensor.shape)}")
 
 
 def _check_tensors(layer: Layer, rule: Rule) -> None:
     count, made = len(layer.inputs), len(layer.outputs)
     if not (rule.inputs[0] <= count <= rule.inputs[1] and rule.outputs[0] <= made <= rule.outputs[1]):
-        raise malformed(f"{_named(layer)} has {count} inputs and {made} outputs")
-    for port, tensor in enumerate(layer.inputs + layer.outputs):
-        if tensor.port != port:
-            raise malformed(f"{_named(layer)} numbers port {port} as {tensor.port}")
-        if tensor.precision not in PORT_TYPES:
-            raise malformed(f"{_named(layer)} has the element type {tensor.precision!r}")
-        if len(tensor.shape) > MAX_RANK or 0 in tensor.shape or _bytes(tensor) > MAX_TENSOR_BYTES:
-            raise malformed(f"{_named(layer)} has a tensor of {list(tensor.shape)}")
+        raise malformed(f"{named(layer)} has {count} inputs and {made} outputs")
     if rule.same_shape and layer.inputs[0].shape != layer.outputs[0].shape:
-        raise malformed(f"{_named(layer)} changes a shape, which {layer.type} does not do")
+        raise malformed(f"{named(layer)} changes a shape, which {layer.type} does not do")
     claimed = layer.data.get("element_type") or layer.data.get("destination_type")
     if claimed and PORT_TYPES[layer.outputs[0].precision] != claimed:
-        raise malformed(f"{_named(layer)} is {claimed}, and its output {layer.outputs[0].precision}")
+        raise malformed(f"{named(layer)} is {claimed}, and its output {layer.outputs[0].precision}")
     if layer.type in ("Parameter", "Const") and _shape(layer) != layer.outputs[0].shape:
-        raise malformed(f"{_named(layer)} has the shape {_shape(layer)}, its output {layer.outputs[0].shape}")
+        raise malformed(f"{named(layer)} has the shape {_shape(layer)}, its output {layer.outputs[0].shape}")
 
 
 def _check_constant(layer: Layer, available: int) -> None:
     if missing := sorted({"element_type", "shape", "offset", "size"} - set(layer.data)):
-        raise malformed(f"{_named(layer)} has no {missing[0]}")
+        raise malformed(f"{named(layer)} has no {missing[0]}")
     offset, size = int(layer.data["offset"]), int(layer.data["size"])
     if offset + size > available:
-        raise malformed(f"{_named(layer)} ends at byte {offset + size} of model.bin, which has {available}")
-    if size != _bytes(layer.outputs[0]):
-        raise malformed(f"{_named(layer)} takes {size} bytes, its shape needs {_bytes(layer.outputs[0])}")
-
-
-def _check_edges(graph: Graph) -> Sources:
-    sources: Sources = {}
-    layers, count = graph.layers, len(graph.layers)
-    feeding: set[int] = set()
-    for source, source_port, target, target_port in graph.edges:
-        # Forward only, so that no cycle can be; OpenVINO writes layers in that order.
-        if not source < target < count:
-            raise malformed(f"an edge leads from layer {source} to layer {target} of {count}")
-        giver, taker = layers[source], layers[target]
-        out = source_port - len(giver.inputs)
-        if not 0 <= out < len(giver.outputs) or target_port >= len(taker.inputs):
-            raise malformed(
-                f"an edge leads from port {source_port} of {_named(giver)} to port {target_port} of "
-                f"{_named(taker)}"
-            )
-        if (target, target_port) in sources:
-            raise malformed(f"two edges lead to port {target_port} of {_named(taker)}")
-        given, taken = giver.outputs[out], taker.inputs[target_port]
-        if given.shape != taken.shape or given.precision != taken.precision:
-            raise malformed(
-                f"{_named(giver)} gives {given.precision} {list(given.shape)} where {_named(taker)} takes "
-                f"{taken.precision} {list(taken.shape)}"
-            )
-        sources[target, target_port] = giver
-        feeding.add(source)
-    if len(sources) != sum(len(layer.inputs) for layer in layers):
-        raise malformed("an input of a layer has no edge")
-    for layer in layers:
-        if layer.id not in feeding and layer.type != "Result":
-            raise malformed(f"nothing takes what {_named(layer)} gives")
-    return sources
-
-
-def _check_settings(graph: Graph, sources: Sources, weights: bytes) -> None:
-    """What decides about shapes is known without computing much: OpenVINO works it out while it reads."""
-    known: set[int] = set()
-    for layer in graph.layers:
-        feeding = [sources[layer.id, port] for port in range(len(layer.inputs))]
-        for port in RULES[layer.type, layer.version].constants:
-            if port < len(feeding) and feeding[port].id not in known:
-                raise malformed(f"input {port} of {_named(layer)} is not constant, so its shape is not fixed")
-        if layer.type == "Gather":
-            _check_indices(layer, feeding[1], feeding[2], weights)
-        if layer.type == "Const" or (
-            all(one.id in known for one in feeding) and _is_plain(layer) and layer.type != "Parameter"
-        ):
-            known.add(layer.id)
-
-
-def _is_plain(layer: Layer) -> bool:
-    """Whether a layer's claimed shape is seen to be right: a list converted, joined or picked from."""
-    if layer.type == "Convert":
-        return True
-    if any(len(tensor.shape) != 1 for tensor in layer.inputs[: None if layer.type == "Concat" else 1]):
-        return False
-    if layer.type == "Concat":
-        return layer.outputs[0].shape == (sum(tensor.shape[0] for tensor in layer.inputs),)
-    return layer.type == "Gather" and layer.outputs[0].shape == layer.inputs[1].shape
-
-
-def _check_indices(layer: Layer, indices: Layer, axis: Layer, weights: bytes) -> None:
-    """OpenVINO reads a Gather's indices as they are, whatever they point at."""
-    shape = layer.inputs[0].shape
-    along = _values(axis, weights)
-    if along.size != 1 or not -len(shape) <= along[0] < len(shape):
-        raise malformed(f"{_named(layer)} gathers along axis {along.tolist()[:9]} of {len(shape)}")
-    length, picked = shape[int(along[0])], _values(indices, weights)
-    if picked.min() < -length or picked.max() >= length:
-        raise malformed(f"{_named(layer)} picks {picked.min()} to {picked.max()} of {length}")
-
-
-def _values(constant: Layer, weights: bytes) -> "np.ndarray[Any, np.dtype[Any]]":
-    kind = constant.data.get("element_type", "")
-    if constant.type != "Const" or kind not in ("i64", "i32"):
-        raise malformed(f"{_named(constant)} holds no whole numbers to pick by")
-    count = constant.outputs[0].elements
-    return np.frombuffer(weights, _NUMPY_TYPES[kind], count=count, offset=int(constant.data["offset"]))
-
-
-def _check_folding(graph: Graph, sources: Sources, available: int) -> None:
-    """A few bytes of constants may not unfold to gigabytes when OpenVINO computes with them at load."""
-    constant: set[int] = set()
-    folded, limit = 0, _FOLDED_PER_WEIGHT * available + _FOLDED_BYTES
-    for layer in graph.layers:
-        if layer.type == "Const":
-            constant.add(layer.id)
-            continue
-        fed = (sources[layer.id, port].id for port in range(len(layer.inputs)))
-        if layer.inputs and constant.issuperset(fed):
-            constant.add(layer.id)
-            folded += sum(map(_bytes, layer.outputs))
-    if folded > limit:
-        raise malformed(f"its constants unfold to {folded} bytes, allowed are {limit}")
-
-
-def _check_chains(graph: Graph) -> None:
-    """Nothing that takes minutes to compile: see MAX_CHAIN."""
-    lengths = [0] * len(graph.layers)
-    for source, _, target, _ in sorted(graph.edges, key=itemgetter(0)):
-        layer = graph.layers[target]
-        if RULES[layer.type, layer.version].elementwise:
-            lengths[target] = max(lengths[target], lengths[source] + 1)
-    if max(lengths) > MAX_CHAIN:
-        raise malformed(f"it has {max(lengths)} elementwise layers in a row, allowed are {MAX_CHAIN}")
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.elements * _PORT_BYTES[tensor.precision]
+        raise malformed(f"{named(layer)} ends at byte {offset + size} of model.bin, which has {available}")
+    if size != tensor_bytes(layer.outputs[0]):
+        raise malformed(
+            f"{named(layer)} takes {size} bytes, its shape needs {tensor_bytes(layer.outputs[0])}"
+        )
 
 
 def _shape(layer: Layer) -> tuple[int, ...]:
@@ -295,12 +172,8 @@ def _shape(layer: Layer) -> tuple[int, ...]:
 def _port(tensor: Tensor) -> Port:
     kind = PORT_TYPES[tensor.precision]
     return Port(
-        name=tensor.names[0] if tensor.names else "", shape=tensor.shape, dtype=_NUMPY_TYPES.get(kind, kind)
+        name=tensor.names[0] if tensor.names else "", shape=tensor.shape, dtype=NUMPY_TYPES.get(kind, kind)
     )
-
-
-def _named(layer: Layer) -> str:
-    return f"layer {layer.name[:80]!r}"
 
 
 def _listed(ports: Sequence[Port]) -> str:

@@ -8,6 +8,8 @@ operations whose shapes depend on values, and anything from an extension.
 import re
 from dataclasses import dataclass, field
 
+from .ir_text import Tensor
+
 ELEMENT_BYTES = {"f32": 4, "f16": 2, "i64": 8, "i32": 4, "i8": 1, "u8": 1, "boolean": 1}
 """Element types of tensors, as `element_type` spells them, and the bytes of one element."""
 PORT_TYPES = {
@@ -20,6 +22,22 @@ PORT_TYPES = {
     "BOOL": "boolean",
 }
 """Element types as a port's `precision` spells them."""
+
+NUMPY_TYPES = {
+    "f32": "float32",
+    "f16": "float16",
+    "i64": "int64",
+    "i32": "int32",
+    "i8": "int8",
+    "u8": "uint8",
+    "boolean": "bool",
+}
+_PORT_BYTES = {precision: ELEMENT_BYTES[kind] for precision, kind in PORT_TYPES.items()}
+
+
+def tensor_bytes(tensor: Tensor) -> int:
+    """The memory that a tensor takes, if its precision is one of PORT_TYPES."""
+    return tensor.elements * _PORT_BYTES[tensor.precision]
 
 
 def _words(*words: str) -> re.Pattern[str]:
@@ -181,9 +199,6 @@ RULES: dict[tuple[str, str], Rule] = {
     ("Squeeze", "opset1"): Rule(inputs=(1, 2), constants=(1,)),
     ("Unsqueeze", "opset1"): Rule(inputs=(2, 2), constants=(1,)),
     ("Transpose", "opset1"): Rule(inputs=(2, 2), constants=(1,)),
-    ("Reverse", "opset1"): Rule(
-        inputs=(2, 2), data={"mode": _words("index", "mask")}, constants=(1,), same_shape=True
-    ),
     ("Slice", "opset8"): Rule(inputs=(4, 5), constants=(1, 2, 3, 4)),
     ("StridedSlice", "opset1"): Rule(
         inputs=(3, 4),
@@ -198,6 +213,5 @@ RULES: dict[tuple[str, str], Rule] = {
     ("Gather", "opset1"): Rule(inputs=(3, 3), constants=(1, 2)),
     ("Pad", "opset1"): _PAD,
     ("Pad", "opset12"): _PAD,
-    ("Interpolate", "opset4"): Rule(inputs=(3, 4), data=_RESIZE, constants=(1, 2, 3)),
     ("Interpolate", "opset11"): Rule(inputs=(2, 3), data=_RESIZE, constants=(1, 2)),
 }

@@ -128,6 +128,11 @@ def malformed(problem: str) -> BundleError:
     return BundleError(f"model.xml is refused: {problem}; export the bundle again")
 
 
+def named(layer: Layer) -> str:
+    """A layer for a message."""
+    return f"layer {layer.name[:80]!r}"
+
+
 def _layers(text: str, place: int) -> tuple[list[Layer], int]:
     layers: list[Layer] = []
     # The same ports and settings come again and again: each spelling is taken apart once.

@@ -136,7 +136,6 @@ OPERATIONS = {
     ("Squeeze", "opset1"): lambda op, x: older(1).squeeze(x, np.array([0], INTS)),
     ("Unsqueeze", "opset1"): lambda op, x: op.unsqueeze(x, np.array([0], INTS)),
     ("Transpose", "opset1"): lambda op, x: op.transpose(x, np.array([0, 2, 3, 1], INTS)),
-    ("Reverse", "opset1"): lambda op, x: older(1).reverse(x, np.array([3], INTS), "index"),
     ("Slice", "opset8"): lambda op, x: op.slice(x, *(np.array([v], INTS) for v in (7, -99, -1, 3))),
     ("StridedSlice", "opset1"): lambda op, x: op.strided_slice(
         x, *(np.array(v, INTS) for v in ([0, 1], [1, 3], [1, 1])), [0, 0], [0, 0]
@@ -150,9 +149,6 @@ OPERATIONS = {
     ("Gather", "opset8"): lambda op, x: op.gather(x, np.array([1, -1], INTS), np.array(1, INTS)),
     ("Pad", "opset1"): lambda op, x: older(1).pad(x, *edges(), "constant", np.float32(0)),
     ("Pad", "opset12"): lambda op, x: op.pad(x, *edges(), "reflect"),
-    ("Interpolate", "opset4"): lambda op, x: older(4).interpolate(
-        x, np.array([4, 4], INTS), np.array([0.5, 0.5], np.float32), "linear_onnx", "sizes", axes=[2, 3]
-    ),
     ("Interpolate", "opset11"): lambda op, x: op.interpolate(
         x, np.array([4, 4], INTS), "linear_onnx", "sizes", axes=[2, 3]
     ),
