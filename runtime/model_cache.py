@@ -55,7 +55,7 @@ class ModelCache:
             stored = read_regular(self._digest(key), limit=1024)
         except OSError:
             return None
-        if hashlib.sha256(blob).hexdigest().encode() != stored.strip():
+        if _digest_line(blob) != stored:
             _log.warning("%s is not the blob that was stored; the graph is compiled again", self._blob(key))
             return None
         return blob
@@ -66,7 +66,7 @@ class ModelCache:
             self.folder.mkdir(parents=True, exist_ok=True)
             # A reader between the two writes finds a digest that does not fit, and compiles.
             write_file(self._blob(key), blob, force=True)
-            write_file(self._digest(key), hashlib.sha256(blob).hexdigest() + "\n", force=True)
+            write_file(self._digest(key), _digest_line(blob), force=True)
         except (OSError, OutputError) as error:
             _log.warning("the compiled graph is not kept: %s", error)
 
@@ -75,6 +75,10 @@ class ModelCache:
 
     def _digest(self, key: str) -> Path:
         return self.folder / f"{key}.sha256"
+
+
+def _digest_line(blob: bytes) -> bytes:
+    return f"{hashlib.sha256(blob).hexdigest()}\n".encode()
 
 
 def cpu_identity() -> str:
