@@ -1,12 +1,13 @@
-"""Two thousand flips over an exported bundle, manifest included: each is refused when the bundle is opened."""
+"""Two thousand flips over an exported bundle, manifest included: each is refused when it is opened."""
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
+pytest.importorskip("torchvision")
 
-from torch import nn  # noqa: E402
+from torchvision.models import DenseNet  # noqa: E402
 
 from xopt.datasets import open_source, phantoms  # noqa: E402
 from xopt.optimize.export import export_checkpoint  # noqa: E402
@@ -18,17 +19,17 @@ FLIPS = 2000
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A network of one convolution, exported with ten crops: all five files, a few kilobytes each."""
+    """A DenseNet of four layers, exported with ten crops: all five files, small enough to hash often."""
     folder = tmp_path_factory.mktemp("flips")
     phantoms.write(folder / "phantoms", count=40, seed=5, size=48)
     torch.manual_seed(3)
-    layers = [nn.Conv2d(3, 8, 5, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)]
+    network = DenseNet(growth_rate=4, block_config=(1, 1, 1, 1), num_init_features=8, num_classes=3)
     checkpoint = Checkpoint(
-        architecture="resnet18",
+        architecture="densenet121",
         task="multi-label",
         classes=("a", "b", "c"),
         preprocessing=Preprocessing(size=40, crop=32),
-        network=nn.Sequential(*layers).eval(),
+        network=network.eval(),
         digest="0" * 64,
         source="one.safetensors",
         notes={},

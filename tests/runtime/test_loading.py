@@ -1,4 +1,4 @@
-"""Whatever happens to a bundle's files while it is loaded: the right answer or a BundleError, never a signal."""
+"""Whatever happens to a bundle while it is loaded: the right answer or a BundleError, never a signal."""
 
 import os
 from collections.abc import Callable
@@ -103,8 +103,7 @@ def test_a_file_that_changes_at_any_step_gives_the_right_answer_or_a_bundle_erro
         try:
             assert load(place) == expected
             outcomes.add("answered")
-        except BundleError as error:
-            assert "\n" not in str(error)
+        except BundleError:
             outcomes.add("refused")
         assert len(steps.names) > number
     # Before its file is read a change is refused, afterwards it does not matter.
