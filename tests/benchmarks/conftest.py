@@ -74,18 +74,15 @@ def small(tmp_path_factory) -> Small:
 
 def write_tiny_bundle(path, weights, classes, *, onnx, **changes):
     """Write the network as a bundle; INT8 by name alone where it has no ONNX form."""
+    from xopt.optimize.ir import encode_ir, from_onnx
     from xopt.runtime.bundle import write_bundle
     from xopt.runtime.golden import encode_golden
     from xopt.runtime.manifest import Manifest, Port
-    from xopt.runtime.openvino_backend import OpenVINOBackend, import_openvino
+    from xopt.runtime.openvino_backend import OpenVINOBackend
 
     encoded = tiny_onnx(weights)
-    ov = import_openvino()
-    model = ov.Core().read_model(encoded)
-    model.reshape([1, SIZE, SIZE])
-    xml = path.with_suffix(".xml")
-    ov.save_model(model, xml, compress_to_fp16=False)
-    files = {"model.xml": xml.read_bytes(), "model.bin": xml.with_suffix(".bin").read_bytes()}
+    xml, constants = encode_ir(from_onnx(encoded, size=SIZE, name=path.stem))
+    files = {"model.xml": xml, "model.bin": constants}
     backend = OpenVINOBackend(files["model.xml"], files["model.bin"])
     images = np.random.default_rng(1).integers(0, 256, (2, SIZE, SIZE), dtype=np.uint8)
     files["golden.npz"] = encode_golden(images, np.stack([backend.infer(image) for image in images]))
