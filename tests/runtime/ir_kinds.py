@@ -312,7 +312,7 @@ def information_that_names_a_file(xml, weights):
 
 @kind
 def a_conversion_from_a_path(xml, weights):
-    inside = '<conversion_parameters><input_model value="/home/me/x.onnx" /></conversion_parameters>'
+    inside = '<conversion_parameters><input_model value="/data/x.onnx" /></conversion_parameters>'
     return re.sub(r"\s*<rt_info.*</net>", f"<rt_info>{inside}</rt_info></net>", xml, flags=re.S)
 
 
