@@ -195,15 +195,18 @@ def _carry_layer(graph: _Graph, layer: Layer) -> None:
     node = graph.by_name.get(layer.name)
     if node is None or node.op_type not in _LAYERS:
         raise _no_place(f"model.onnx has no layer {layer.name}")
-    has_bias = len(node.input) > 2 and bool(node.input[2])
-    if has_bias != (layer.bias is not None):
-        raise _no_place(f"layer {layer.name} has a bias in one graph only")
+    _match_bias(graph, node, layer)
     if layer.weights is None or layer.scale is None:
         if layer.bias is not None:
             node.input[2] = graph.add(f"{layer.name}/bias", layer.bias)
         return
     weights, scale, axis = _as_in_onnx(graph, node, layer.weights, layer.scale)
     steps = _input_steps(graph, node)
+    if steps is not None and steps.scale.ndim:
+        # NNCF gives the input of a depthwise convolution a range a channel. ONNX Runtime would take this for
+        # an integer convolution, which has one range, and fail; with float weights it computes in float.
+        _carry_float(graph, node, layer, weights, scale)
+        return
     whole = layer.bias is not None and steps is not None and steps.scale.ndim == 0 and scale.ndim == 1
     if whole:
         weights, scale = _make_room(weights, scale, axis, layer.bias, float(steps.scale))
@@ -214,6 +217,29 @@ def _carry_layer(graph: _Graph, layer: Layer) -> None:
         node.input[2] = _dequantized(graph, f"{layer.name}/bias", bias_O, scale_O, 0)
     elif layer.bias is not None:
         node.input[2] = graph.add(f"{layer.name}/bias", layer.bias)
+
+
+def _carry_float(
+    graph: _Graph, node: "onnx.NodeProto", layer: Layer, weights: NDArray[np.int8], scale_O: NDArray[np.float32]
+) -> None:
+    """Give a convolution the values that its 8-bit weights stand for, in floating point."""
+    values = weights * scale_O.reshape(-1, *[1] * (weights.ndim - 1))
+    node.input[1] = graph.add(f"{layer.name}/weights", values.astype(np.float32))
+    if layer.bias is not None:
+        node.input[2] = graph.add(f"{layer.name}/bias", layer.bias)
+
+
+def _match_bias(graph: _Graph, node: "onnx.NodeProto", layer: Layer) -> None:
+    from onnx import numpy_helper
+
+    has_bias = len(node.input) > 2 and bool(node.input[2])
+    if has_bias and layer.bias is None:
+        stored = graph.initializers.get(node.input[2])
+        if stored is not None and not numpy_helper.to_array(stored).any():
+            del node.input[2:]
+            return
+    if has_bias != (layer.bias is not None):
+        raise _no_place(f"layer {layer.name} has a bias in one graph only")
 
 
 def _as_in_onnx(

@@ -164,8 +164,9 @@ def _bias(layer: Any) -> tuple[str, NDArray[np.float32] | None]:
     """A layer's own name, and the constant that OpenVINO adds to it by a second operation of that name."""
     name = layer.get_friendly_name()
     own = name.removesuffix("/WithoutBiases")
-    if own == name:
-        return name, None
+    # OpenVINO drops a bias of zeros; the product's output is then what the layer's was.
+    if own == name or layer.output(0).get_names():
+        return own, None
     for target in layer.output(0).get_target_inputs():
         node = target.get_node()
         if node.get_type_name() == "Add" and node.get_friendly_name() == own:
