@@ -171,6 +171,7 @@ def _insert(graph: _Graph, value: str, steps: Steps, number: int) -> str:
 def _check_rest(graph: _Graph, direct: list[Edge], quantized: list[Edge], moved: set[_Move]) -> None:
     """Check that consumers of quantized tensors which still take the float do so in OpenVINO, too."""
     touched = frozenset(name for edge in quantized for name in edge.names)
+    inner = [node.output[0] for edge in quantized for node in _inner(graph, edge)]
     floats: set[_Move] = set()
     for edge in direct:
         names = edge.names & touched
@@ -183,12 +184,17 @@ def _check_rest(graph: _Graph, direct: list[Edge], quantized: list[Edge], moved:
         raise _no_place(f"{clash.value} is quantized for one input of {clash.node} and not for another")
     for name in touched:
         for node in graph.consumers(name):
-            if _Move(node.output[0], name) not in floats:
+            if _Move(node.output[0], name) not in floats and node.output[0] not in inner:
                 raise _no_place(f"{node.name} takes {name}, and OpenVINO's graph does not say in how many bits")
 
 
 def _region(graph: _Graph, edge: Edge) -> list["onnx.NodeProto"]:
     return [node for end in sorted(edge.ends) for node in graph.region(end)]
+
+
+def _inner(graph: _Graph, edge: Edge) -> list["onnx.NodeProto"]:
+    """The nodes between two names of one tensor: reshapes that OpenVINO took for doing nothing."""
+    return [node for name in edge.names for node in graph.region(name) if not edge.names.isdisjoint(node.input)]
 
 
 def _carry_layer(graph: _Graph, layer: Layer) -> None:
