@@ -3,29 +3,18 @@
 The FP32 graph in ONNX has the tensors and layers of the OpenVINO graph by the same names, so what NNCF
 decided is carried over place by place: ranges of activations, 8-bit weights, corrected biases. Both engines
 then compute one function, and what passed the gate on one has passed it on the other.
-
-Shape suffixes: O output channels.
 """
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..runtime.errors import BundleError
-from .quantized_layers import Edge, Layer, Steps, edges, layers_of, tensor_names
+from .onnx_editing import OnnxGraph
+from .qdq_layers import carry_layer, no_place
+from .quantized_layers import Edge, Steps, edges, layers_of, tensor_names
 
 if TYPE_CHECKING:
     import onnx
     import openvino
-
-_LAYERS = ("Conv", "Gemm", "MatMul")
-_SHAPE_ONLY = ("Reshape", "Flatten", "Identity", "Squeeze", "Unsqueeze")
-_WEIGHT_STEPS = 1.01
-"""How far, in steps, 8-bit weights may be from the float ones they stand for."""
-_INT32_ROOM = 2.0**30
-"""Largest bias in steps; a factor of two is left for the sum it is added to."""
 
 
 def to_qdq(onnx_fp32: bytes, model: "openvino.Model") -> bytes:
@@ -43,81 +32,16 @@ def to_qdq(onnx_fp32: bytes, model: "openvino.Model") -> bytes:
     """
     import onnx
 
-    graph = _Graph(onnx.load_from_string(onnx_fp32), tensor_names(model))
+    graph = OnnxGraph(onnx.load_from_string(onnx_fp32), tensor_names(model))
     everything = edges(model)
     quantized = [edge for edge in everything if edge.steps is not None]
     moved = _reroute(graph, quantized)
     _check_rest(graph, [edge for edge in everything if edge.steps is None], quantized, moved)
     for layer in layers_of(model):
-        _carry_layer(graph, layer)
+        carry_layer(graph, layer)
     graph.finish()
     encoded: bytes = graph.model.SerializeToString(deterministic=True)
     return encoded
-
-
-class _Graph:
-    """An ONNX graph with what has to be looked up in it, and the nodes that are added."""
-
-    def __init__(self, model: "onnx.ModelProto", known: frozenset[str]) -> None:
-        self.model = model
-        self.known = known
-        self.nodes = list(model.graph.node)
-        self.by_name = {node.name: node for node in self.nodes}
-        self.makers = {value: node for node in self.nodes for value in node.output}
-        self.initializers = {value.name: value for value in model.graph.initializer}
-        self.steps: dict[str, Steps] = {}
-        """Steps of the values that DequantizeLinear nodes of ours put out."""
-        self._behind: dict[str, list[onnx.NodeProto]] = {}
-        self._first: list[onnx.NodeProto] = []
-
-    def consumers(self, name: str) -> list["onnx.NodeProto"]:
-        return [node for node in self.nodes if name in node.input]
-
-    def region(self, end: str) -> list["onnx.NodeProto"]:
-        """The nodes that make a value from values that the OpenVINO graph has, too.
-
-        OpenVINO fuses some (sigmoid and product to one Swish), and the values between them vanish.
-        """
-        found: list[onnx.NodeProto] = []
-        waiting = [end]
-        while waiting:
-            maker = self.makers.get(waiting.pop())
-            if maker is None or any(maker is node for node in found):
-                continue
-            found.append(maker)
-            waiting += [value for value in maker.input if value not in self.known]
-        return found
-
-    def add(self, name: str, array: NDArray[np.generic]) -> str:
-        from onnx import numpy_helper
-
-        if name not in self.initializers:
-            self.initializers[name] = numpy_helper.from_array(array, name)
-        return name
-
-    def node(self, kind: str, inputs: list[str], output: str, *, after: str | None, axis: int | None) -> str:
-        """Add a node behind the one that makes `after`, or before all others."""
-        from onnx import helper
-
-        attributes = {} if axis is None else {"axis": axis}
-        made = helper.make_node(kind, inputs, [output], name=output, **attributes)
-        (self._first if after is None else self._behind.setdefault(after, [])).append(made)
-        return output
-
-    def finish(self) -> None:
-        """Put the new nodes in their places and drop what nothing uses any more."""
-        graph = self.model.graph
-        ordered = list(self._first)
-        for name in [value.name for value in graph.input]:
-            ordered += self._behind.get(name, [])
-        for node in self.nodes:
-            ordered.append(node)
-            for value in node.output:
-                ordered += self._behind.get(value, [])
-        used = {value for node in ordered for value in node.input}
-        del graph.node[:], graph.initializer[:]
-        graph.node.extend(ordered)
-        graph.initializer.extend(v for name, v in self.initializers.items() if name in used)
 
 
 @dataclass(frozen=True)
@@ -128,7 +52,7 @@ class _Move:
     value: str
 
 
-def _reroute(graph: _Graph, quantized: list[Edge]) -> set[_Move]:
+def _reroute(graph: OnnxGraph, quantized: list[Edge]) -> set[_Move]:
     """Send every quantized tensor through QuantizeLinear and DequantizeLinear to its consumers."""
     moved: set[_Move] = set()
     plans: list[tuple[str, Steps, list[onnx.NodeProto]]] = []
@@ -140,13 +64,13 @@ def _reroute(graph: _Graph, quantized: list[Edge]) -> set[_Move]:
             takers = [node for node in graph.consumers(name) if any(node is other for other in nodes)]
             moves = {_Move(node.output[0], name) for node in takers}
             if moves & moved:
-                raise _no_place(f"{name} is quantized in two ways for one operation")
+                raise no_place(f"{name} is quantized in two ways for one operation")
             moved |= moves
             if takers:
                 plans.append((name, edge.steps, takers))
                 placed = True
         if not placed:
-            raise _no_place(f"nothing in model.onnx takes the quantized tensor {', '.join(edge.names)}")
+            raise no_place(f"nothing in model.onnx takes the quantized tensor {', '.join(edge.names)}")
     for number, (name, steps, takers) in enumerate(plans):
         quantizer = _insert(graph, name, steps, number)
         for node in takers:
@@ -156,7 +80,7 @@ def _reroute(graph: _Graph, quantized: list[Edge]) -> set[_Move]:
     return moved
 
 
-def _insert(graph: _Graph, value: str, steps: Steps, number: int) -> str:
+def _insert(graph: OnnxGraph, value: str, steps: Steps, number: int) -> str:
     scale = graph.add(f"{value}/scale_{number}", steps.scale)
     zero = graph.add(f"{value}/zero_point_{number}", steps.zero_point)
     axis = 1 if steps.scale.ndim else None
@@ -168,7 +92,7 @@ def _insert(graph: _Graph, value: str, steps: Steps, number: int) -> str:
     return output
 
 
-def _check_rest(graph: _Graph, direct: list[Edge], quantized: list[Edge], moved: set[_Move]) -> None:
+def _check_rest(graph: OnnxGraph, direct: list[Edge], quantized: list[Edge], moved: set[_Move]) -> None:
     """Check that consumers of quantized tensors which still take the float do so in OpenVINO, too."""
     touched = frozenset(name for edge in quantized for name in edge.names)
     inner = [node.output[0] for edge in quantized for node in _inner(graph, edge)]
@@ -181,140 +105,21 @@ def _check_rest(graph: _Graph, direct: list[Edge], quantized: list[Edge], moved:
             floats |= {_Move(node.output[0], name) for name in names}
     if both := moved & floats:
         clash = sorted(both, key=lambda move: move.value)[0]
-        raise _no_place(f"{clash.value} is quantized for one input of {clash.node} and not for another")
+        raise no_place(f"{clash.value} is quantized for one input of {clash.node} and not for another")
     for name in touched:
         for node in graph.consumers(name):
             if _Move(node.output[0], name) not in floats and node.output[0] not in inner:
-                raise _no_place(f"{node.name} takes {name}, and OpenVINO's graph does not say in how many bits")
+                raise no_place(
+                    f"{node.name} takes {name}, and OpenVINO's graph does not say in how many bits"
+                )
 
 
-def _region(graph: _Graph, edge: Edge) -> list["onnx.NodeProto"]:
+def _region(graph: OnnxGraph, edge: Edge) -> list["onnx.NodeProto"]:
     return [node for end in sorted(edge.ends) for node in graph.region(end)]
 
 
-def _inner(graph: _Graph, edge: Edge) -> list["onnx.NodeProto"]:
+def _inner(graph: OnnxGraph, edge: Edge) -> list["onnx.NodeProto"]:
     """The nodes between two names of one tensor: reshapes that OpenVINO took for doing nothing."""
-    return [node for name in edge.names for node in graph.region(name) if not edge.names.isdisjoint(node.input)]
-
-
-def _carry_layer(graph: _Graph, layer: Layer) -> None:
-    node = graph.by_name.get(layer.name)
-    if node is None or node.op_type not in _LAYERS:
-        raise _no_place(f"model.onnx has no layer {layer.name}")
-    _match_bias(graph, node, layer)
-    if layer.weights is None or layer.scale is None:
-        if layer.bias is not None:
-            node.input[2] = graph.add(f"{layer.name}/bias", layer.bias)
-        return
-    weights, scale, axis = _as_in_onnx(graph, node, layer.weights, layer.scale)
-    steps = _input_steps(graph, node)
-    if steps is not None and steps.scale.ndim:
-        # NNCF gives the input of a depthwise convolution a range a channel. ONNX Runtime would take this for
-        # an integer convolution, which has one range, and fail; with float weights it computes in float.
-        _carry_float(graph, node, layer, weights, scale)
-        return
-    whole = layer.bias is not None and steps is not None and steps.scale.ndim == 0 and scale.ndim == 1
-    if whole:
-        weights, scale = _make_room(weights, scale, axis, layer.bias, float(steps.scale))
-    node.input[1] = _dequantized(graph, f"{layer.name}/weights", weights, scale, axis)
-    if whole:
-        scale_O = steps.scale * scale
-        bias_O = np.rint(layer.bias / scale_O.astype(np.float64)).astype(np.int32)
-        node.input[2] = _dequantized(graph, f"{layer.name}/bias", bias_O, scale_O, 0)
-    elif layer.bias is not None:
-        node.input[2] = graph.add(f"{layer.name}/bias", layer.bias)
-
-
-def _carry_float(
-    graph: _Graph, node: "onnx.NodeProto", layer: Layer, weights: NDArray[np.int8], scale_O: NDArray[np.float32]
-) -> None:
-    """Give a convolution the values that its 8-bit weights stand for, in floating point."""
-    values = weights * scale_O.reshape(-1, *[1] * (weights.ndim - 1))
-    node.input[1] = graph.add(f"{layer.name}/weights", values.astype(np.float32))
-    if layer.bias is not None:
-        node.input[2] = graph.add(f"{layer.name}/bias", layer.bias)
-
-
-def _match_bias(graph: _Graph, node: "onnx.NodeProto", layer: Layer) -> None:
-    from onnx import numpy_helper
-
-    has_bias = len(node.input) > 2 and bool(node.input[2])
-    if has_bias and layer.bias is None:
-        stored = graph.initializers.get(node.input[2])
-        if stored is not None and not numpy_helper.to_array(stored).any():
-            del node.input[2:]
-            return
-    if has_bias != (layer.bias is not None):
-        raise _no_place(f"layer {layer.name} has a bias in one graph only")
-
-
-def _as_in_onnx(
-    graph: _Graph, node: "onnx.NodeProto", weights: NDArray[np.int8], scale: NDArray[np.float32]
-) -> tuple[NDArray[np.int8], NDArray[np.float32], int]:
-    """Weights in ONNX's layout, their scale () or (O,), and the axis of the output channels."""
-    from onnx import numpy_helper
-
-    stored = graph.initializers.get(node.input[1])
-    if stored is None:
-        raise _no_place(f"layer {node.name} takes its weights from another operation")
-    float_weights = numpy_helper.to_array(stored)
-    every_scale = np.broadcast_to(scale, weights.shape)
-    if weights.ndim == float_weights.ndim + 1:
-        weights, every_scale = (array.reshape(-1, *array.shape[2:]) for array in (weights, every_scale))
-    elif weights.shape != float_weights.shape and weights.ndim == 2:
-        weights, every_scale = weights.T, every_scale.T
-    # Steps of the range's ends may be cut off, so half a step of rounding is not all.
-    fits = weights.shape == float_weights.shape and np.all(
-        np.abs(weights * every_scale - float_weights) <= every_scale * _WEIGHT_STEPS
-    )
-    if not fits:
-        raise _no_place(f"the 8-bit weights of {node.name} are not those of model.onnx")
-    axis = 0 if weights.ndim != 2 or np.ptp(every_scale, axis=1).max() == 0 else 1
-    scale_O = np.moveaxis(every_scale, axis, 0).reshape(weights.shape[axis], -1)
-    if np.ptp(scale_O, axis=1).max() > 0:
-        raise _no_place(f"the weights of {node.name} have several scales in one output channel")
-    return np.ascontiguousarray(weights), np.ascontiguousarray(scale_O[:, 0]), axis
-
-
-def _make_room(
-    weights: NDArray[np.int8],
-    scale_O: NDArray[np.float32],
-    axis: int,
-    bias_O: NDArray[np.float32],
-    input_scale: float,
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Coarsen the weights of channels whose bias would not fit into 32 bits of their steps.
-
-    Such a channel hardly looks at its input: its bias is a million times what its weights can add.
-    """
-    least_O = np.abs(bias_O).astype(np.float64) / (input_scale * _INT32_ROOM)
-    wider_O = np.maximum(scale_O.astype(np.float64), least_O).astype(np.float32)
-    shape = [1] * weights.ndim
-    shape[axis] = -1
-    ratio = (scale_O.astype(np.float64) / wider_O).reshape(shape)
-    return np.rint(weights * ratio).astype(np.int8), wider_O
-
-
-def _dequantized(
-    graph: _Graph, name: str, steps: NDArray[np.generic], scale: NDArray[np.float32], axis: int
-) -> str:
-    inputs = [
-        graph.add(name, steps),
-        graph.add(f"{name}/scale", scale),
-        graph.add(f"{name}/zero_point", np.zeros(scale.shape, steps.dtype)),
+    return [
+        node for name in edge.names for node in graph.region(name) if not edge.names.isdisjoint(node.input)
     ]
-    return graph.node("DequantizeLinear", inputs, f"{name}/dequantized", after=None, axis=axis)
-
-
-def _input_steps(graph: _Graph, node: "onnx.NodeProto") -> Steps | None:
-    """The steps of a layer's input, as far as only reshapes stand between."""
-    value = node.input[0]
-    while value not in graph.steps and value in graph.makers and graph.makers[value].op_type in _SHAPE_ONLY:
-        value = graph.makers[value].input[0]
-    return graph.steps.get(value)
-
-
-def _no_place(reason: str) -> BundleError:
-    return BundleError(
-        f"the quantized graph has no equal in ONNX ({reason}); export the FP32 bundle again with this xopt"
-    )

@@ -118,21 +118,22 @@ def _ends(node: Any) -> set[str]:
 
 
 def _steps(quantizer: Any) -> Steps:
+    name = quantizer.get_friendly_name()
     low, high, low_out, high_out = (_constant(quantizer, port) for port in range(1, 5))
-    same = low is not None and high is not None and np.array_equal(low, low_out) and np.array_equal(high, high_out)
-    if low is None or high is None or not same or quantizer.get_attributes()["levels"] != _STEPS + 1:
+    if low is None or high is None or low_out is None or high_out is None:
+        raise BundleError(f"the range of the quantizer {name} is computed; quantize again with this xopt")
+    alike = np.array_equal(low, low_out) and np.array_equal(high, high_out)
+    if not alike or quantizer.get_attributes()["levels"] != _STEPS + 1:
         raise BundleError(
-            f"the quantizer {quantizer.get_friendly_name()} is not one of 256 equal steps; "
-            "quantize again with this xopt"
+            f"the quantizer {name} is not one of 256 equal steps; quantize again with this xopt"
         )
     low, high = np.broadcast_arrays(low.astype(np.float64), high.astype(np.float64))
     scale = (high - low) / _STEPS
     exact = -low / scale
     zero_point = np.rint(exact)
-    if np.abs(exact - zero_point).max() > _ZERO_POINT_SLACK or zero_point.min() < 0 or zero_point.max() > _STEPS:
-        raise BundleError(
-            f"the quantizer {quantizer.get_friendly_name()} has no step for zero; quantize again with this xopt"
-        )
+    inside = zero_point.min() >= 0 and zero_point.max() <= _STEPS
+    if not inside or np.abs(exact - zero_point).max() > _ZERO_POINT_SLACK:
+        raise BundleError(f"the quantizer {name} has no step for zero; quantize again with this xopt")
     shape = () if scale.size == 1 else (scale.size,)
     return Steps(
         scale=scale.astype(np.float32).reshape(shape), zero_point=zero_point.astype(np.uint8).reshape(shape)
