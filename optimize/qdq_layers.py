@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import onnx
 
 _LAYERS = ("Conv", "Gemm", "MatMul")
-_SHAPE_ONLY = ("Reshape", "Flatten", "Identity", "Squeeze", "Unsqueeze")
+_STEPS_KEPT = ("MaxPool", "Reshape", "Flatten", "Identity", "Squeeze", "Unsqueeze")
 _WEIGHT_STEPS = 1.01
 """How far, in steps, 8-bit weights may be from the float ones they stand for."""
 _INT32_ROOM = 2.0**30
@@ -141,9 +141,9 @@ def _dequantized(
 
 
 def _input_steps(graph: OnnxGraph, node: "onnx.NodeProto") -> Steps | None:
-    """The steps of a layer's input, as far as only reshapes stand between."""
+    """The steps of a layer's input, as far as only operations that choose or move values stand between."""
     value = node.input[0]
-    while value not in graph.steps and value in graph.makers and graph.makers[value].op_type in _SHAPE_ONLY:
+    while value not in graph.steps and value in graph.makers and graph.makers[value].op_type in _STEPS_KEPT:
         value = graph.makers[value].input[0]
     return graph.steps.get(value)
 
