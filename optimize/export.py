@@ -7,6 +7,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .. import __version__
 from ..datasets import Dataset
 from ..datasets.phantoms import draw
@@ -130,10 +133,13 @@ def export_checkpoint(
 
 def golden_images(backend: Backend, size: int) -> bytes:
     """The bytes of golden.npz: phantoms, so that no patient's image ships, with what the backend answers."""
-    import numpy as np
-
-    images_NHW = draw(GOLDEN_IMAGES, seed=_GOLDEN_SEED, size=size).images_NHW
+    images_NHW = golden_pictures(size)
     return encode_golden(images_NHW, np.stack([backend.infer(image) for image in images_NHW]))
+
+
+def golden_pictures(size: int) -> NDArray[np.uint8]:
+    """The phantoms that every bundle carries, uint8 (GOLDEN_IMAGES, size, size)."""
+    return draw(GOLDEN_IMAGES, seed=_GOLDEN_SEED, size=size).images_NHW
 
 
 def bundle_name(out: Path) -> str:

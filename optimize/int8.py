@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..datasets import Dataset, Split, load_images
 from ..runtime.backend import Backend
-from ..runtime.bundle import GOLDEN, MODEL, WEIGHTS, Bundle, write_bundle
+from ..runtime.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
 from ..runtime.console import progress
 from ..runtime.errors import BundleError, DataError, GateError, UsageError
 from ..runtime.files import check_free
@@ -21,10 +21,11 @@ from ..runtime.manifest import Manifest
 from ..runtime.openvino_backend import PRECISION_HINT, OpenVINOBackend
 from ..runtime.preprocessing import Preprocessing
 from .calibration import TRAIN, CalibrationSet, draw_calibration
-from .export import GOLDEN_IMAGES, bundle_name, golden_images, versions
+from .export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures, versions
 from .gate import GateResult, GateSettings, check_gate_split, run_gate
 from .libraries import need_quantize
 from .memory import peak_memory_mb
+from .onnx_form import OnnxForm, make_onnx_form
 from .quantize import QuantizeSettings
 
 GOLDEN_TOLERANCE = 0.02
@@ -40,6 +41,8 @@ class Quantized:
     """The INT8 bundle, at OUT, or at OUT.rejected where it did not pass."""
     gate: GateResult
     calibration: CalibrationSet
+    onnx: OnnxForm
+    """The bundle's model.onnx, or why it has none."""
     seconds: dict[str, float]
     """Seconds per phase: calibration images, quantize, gate."""
     peak_memory_mb: float | None
@@ -107,7 +110,10 @@ def quantize_bundle(
     reference = OpenVINOBackend(parent.read(MODEL), parent.read(WEIGHTS))
     result = _measure(dataset, split, preprocessing, parent.manifest.classes, reference, candidate, margin)
     clock.lap("gate")
-    provenance = _provenance(parent, calibration, how, result, clock.seconds, peak)
+    pictures_NHW = golden_pictures(preprocessing.size)
+    onnx = make_onnx_form(parent, xml, weights, candidate, pictures_NHW, tolerance=GOLDEN_TOLERANCE)
+    clock.lap("onnx")
+    provenance = _provenance(parent, calibration, how, result, onnx, clock.seconds, peak)
     manifest = replace(
         parent.manifest,
         name=bundle_name(out),
@@ -116,11 +122,14 @@ def quantize_bundle(
         provenance=provenance,
     )
     files = {MODEL: xml, WEIGHTS: weights, GOLDEN: golden_images(candidate, preprocessing.size)}
+    if onnx.content is not None:
+        files[ONNX] = onnx.content
     passed = result.verdict.passed
     made = Quantized(
         bundle=write_bundle(out if passed else rejected, manifest, files, force=force),
         gate=result,
         calibration=calibration,
+        onnx=onnx,
         seconds=clock.seconds,
         peak_memory_mb=peak,
     )
@@ -191,6 +200,7 @@ def _provenance(
     calibration: CalibrationSet,
     settings: QuantizeSettings,
     gate: GateResult,
+    onnx: OnnxForm,
     seconds: dict[str, float],
     peak: float | None,
 ) -> dict[str, Any]:
@@ -210,8 +220,9 @@ def _provenance(
             "images": list(calibration.images.images),
         },
         "gate": gate.to_json(),
+        "onnx": onnx.to_json(),
         "inference_precision": PRECISION_HINT,
         "seconds": seconds,
         "peak_memory_mb": None if peak is None else round(peak),
-        "versions": versions("openvino", "nncf", "numpy"),
+        "versions": versions("openvino", "nncf", "onnx", "onnxruntime", "numpy"),
     }

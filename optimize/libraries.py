@@ -18,4 +18,4 @@ def need_quantize() -> None:
     Raises:
         DependencyError: one is not installed.
     """
-    need("nncf", "sklearn", "scipy", extra="optimize")
+    need("nncf", "onnx", "onnxruntime", "sklearn", "scipy", extra="optimize")

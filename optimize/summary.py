@@ -6,6 +6,7 @@ from typing import Any
 from ..runtime.bundle import Bundle
 from .export import Exported
 from .int8 import Quantized
+from .onnx_form import OnnxForm
 
 
 def describe_export(made: Exported) -> str:
@@ -69,6 +70,7 @@ def describe_quantized(made: Quantized, parent: Bundle) -> str:
         f"mean AUC {gate.reference_auc:.4f} -> {gate.candidate_auc:.4f}",
         f"         drop {drop.drop:+.4f}, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}; upper bound "
         f"{drop.upper_one_sided:+.4f}, allowed {gate.settings.max_auc_drop:.4f}",
+        f"onnx     {_onnx(made.onnx)}",
         f"time     {_times(made.seconds)}{peak}",
         f"digest   {made.bundle.digest}",
     ]
@@ -88,9 +90,19 @@ def quantized_facts(made: Quantized, parent: Bundle) -> dict[str, Any]:
         "calibration": {key: value for key, value in provenance["calibration"].items() if key != "images"},
         "settings": provenance["settings"],
         "gate": provenance["gate"],
+        "onnx": provenance["onnx"],
         "seconds": made.seconds,
         "peak_memory_mb": provenance["peak_memory_mb"],
     }
+
+
+def _onnx(form: OnnxForm) -> str:
+    if form.content is None:
+        return f"none, the engine openvino alone runs this bundle: {form.reason}"
+    return (
+        f"the same for ONNX Runtime, {len(form.content) / 1e6:.1f} MB; probabilities differ by at most "
+        f"{form.max_difference:.2g} on the golden images"
+    )
 
 
 def size_mb(bundle: Bundle) -> float:

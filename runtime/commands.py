@@ -11,6 +11,13 @@ from .files import check_free, make_folder, write_file
 
 app = typer.Typer()
 
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="openvino, or onnxruntime for a bundle with a model.onnx.")
+]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="CPU, GPU, NPU or AUTO; ONNX Runtime has the CPU only.")
+]
+
 
 @app.command()
 def predict(
@@ -29,6 +36,8 @@ def predict(
             metavar="DIR",
         ),
     ] = None,
+    engine: EngineOption = "openvino",
+    device: DeviceOption = "CPU",
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Threads; all cores by default.")
     ] = None,
@@ -49,7 +58,7 @@ def predict(
         make_folder(heatmaps)
     # A single image gains nothing from streams of one thread each.
     mode: Literal["latency", "throughput"] = "throughput" if len(pictures) > 1 else "latency"
-    with Classifier.load(bundle, threads=threads, mode=mode) as classifier:
+    with Classifier.load(bundle, engine=engine, device=device, threads=threads, mode=mode) as classifier:
         answered = predict_all(classifier, pictures)
         if heatmaps is not None:
             answered = write_heatmaps(answered, heatmaps, force=force)
@@ -60,6 +69,7 @@ def predict(
         write_file(out, table, force=force)
     facts = {
         "bundle": digest,
+        "engine": engine,
         "precision": manifest.precision,
         "crops": manifest.preprocessing.crops,
         "trace": trace.to_json(),
@@ -86,12 +96,14 @@ def verify(
         Path | None,
         typer.Option("--key", metavar="PUBLIC.pem", help="Insist on a signature by this Ed25519 key."),
     ] = None,
+    engine: EngineOption = "openvino",
+    device: DeviceOption = "CPU",
     json_target: JsonOption = None,
 ) -> None:
     """Check a bundle: every digest, the schema, and its golden images on this machine."""
     from .verification import verify as check
 
-    verified = check(bundle, public_key=key)
+    verified = check(bundle, public_key=key, engine=engine, device=device)
     manifest, parity = verified.bundle.manifest, verified.parity
     size_mb = sum(f.size for f in manifest.files.values()) / 1e6
     text = (

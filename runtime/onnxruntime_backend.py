@@ -17,12 +17,15 @@ _PROVIDER = "CPUExecutionProvider"
 _BATCH = "batch"
 """What xopt's exports name the open dimension."""
 _ERRORS_ONLY = 3
+_NOWHERE = "/dev/null/nowhere"
+"""A folder that cannot be: tensors outside of the verified bytes would be looked up there."""
 
 
 class OnnxRuntimeBackend:
     """A bundle's ONNX graph on the CPU provider.
 
-    Thread-safe: ONNX Runtime's `run` is. Bit-identical over runs, on one machine and number of threads.
+    Thread-safe: ONNX Runtime's `run` is. Bit-identical over runs and thread counts
+    on one machine.
 
     Args:
         onnx: the bytes of the graph, weights included.
@@ -123,6 +126,7 @@ def _options(runtime: Any, threads: int) -> Any:
     options.log_severity_level = _ERRORS_ONLY
     # Idle threads that spin would take the cores from the device's other work.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NOWHERE)
     options.add_free_dimension_override_by_name(_BATCH, 1)
     return options
 

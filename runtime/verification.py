@@ -17,6 +17,8 @@ class Verified:
 
     bundle: Bundle
     parity: Parity
+    engine: str
+    """What answered for the golden images."""
     key: str | None
     """Fingerprint of the public key that its signature was checked with, if one was given."""
 
@@ -32,6 +34,7 @@ class Verified:
         manifest = self.bundle.manifest
         return {
             "bundle": str(self.bundle.path),
+            "engine": self.engine,
             "digest": self.bundle.digest,
             "name": manifest.name,
             "precision": manifest.precision,
@@ -47,20 +50,32 @@ class Verified:
         }
 
 
-def verify(path: Path, *, public_key: KeySource | None = None) -> Verified:
+def verify(
+    path: Path, *, public_key: KeySource | None = None, engine: str = "openvino", device: str = "CPU"
+) -> Verified:
     """Check a bundle completely; with a public key, its signature as well.
+
+    Args:
+        path: the bundle's folder.
+        public_key: whose signature it has to bear, if any.
+        engine: openvino or onnxruntime; the golden images run there.
+        device: as for `open_backend`.
 
     Raises:
         BundleError: a file is missing, added, changed or a link, the manifest does not fit, the signature is
             missing or wrong, or the golden images get other answers on this machine.
         KeyFileError: `public_key` is no Ed25519 public key.
+        UsageError: an engine or device that there is not.
+        DeviceError: this machine has no such device.
+        DependencyError: the engine is not installed.
     """
     verifier = None if public_key is None else Verifier(public_key)
     bundle = Bundle.open(path, verifier=verifier)
-    backend = open_backend(bundle)
+    backend = open_backend(bundle, engine=engine, device=device)
     check_shapes(bundle, backend)
     return Verified(
         bundle=bundle,
         parity=check_parity(bundle, backend),
+        engine=engine,
         key=None if verifier is None else verifier.fingerprint,
     )

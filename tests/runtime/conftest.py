@@ -11,11 +11,13 @@ from xopt.runtime.manifest import Manifest, Port
 from xopt.runtime.openvino_backend import OpenVINOBackend, import_openvino
 from xopt.runtime.preprocessing import Preprocessing
 
+from .small_onnx import onnx_graph, small_weights
+
 SIZE = 32
 CLASSES = ("Bright", "Left", "Top")
 
 
-def small_ir(folder: Path) -> tuple[bytes, bytes]:
+def small_ir(folder: Path, *, last: str = "sigmoid") -> tuple[bytes, bytes]:
     """An IR that answers with three probabilities: how bright, how far to the left, how far to the top."""
     ov = import_openvino()
     from openvino import opset13 as op
@@ -26,7 +28,7 @@ def small_ir(folder: Path) -> tuple[bytes, bytes]:
     weights = np.stack([np.ones((SIZE, SIZE)), np.tile(ramp, (SIZE, 1)), np.tile(ramp[:, None], (1, SIZE))])
     flat = op.reshape(grey, np.array([1, SIZE * SIZE], np.int64), special_zero=False)
     scores = op.matmul(flat, op.constant(weights.reshape(3, -1).T.astype(np.float32) / SIZE), False, False)
-    answer = op.sigmoid(scores)
+    answer = getattr(op, last)(scores)
     answer.output(0).set_names({"probabilities"})
     image.output(0).set_names({"image"})
     ov.save_model(ov.Model([answer], [image], "small"), folder / "small.xml", compress_to_fp16=False)
@@ -69,3 +71,10 @@ def bundle(tmp_path: Path, files: dict[str, bytes]) -> Path:
     path = tmp_path / "small.xopt"
     write_bundle(path, small_manifest(), files)
     return path
+
+
+@pytest.fixture(scope="session")
+def both_files(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The small bundle's files with the same graph in ONNX beside."""
+    pytest.importorskip("onnx")
+    return {**files, "model.onnx": onnx_graph((SIZE, SIZE), small_weights(SIZE))}
