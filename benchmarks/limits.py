@@ -23,7 +23,7 @@ from ..runtime.backend import usable_cores
 from ..runtime.bundle import MODEL, WEIGHTS, Bundle
 from ..runtime.classifier import Classifier
 from ..runtime.image import SUFFIXES, load
-from ..runtime.openvino_backend import PRECISION_HINT, drop_maps, import_openvino
+from ..runtime.openvino_backend import PRECISION_HINT, compile_graph, drop_maps, import_openvino
 
 ROUNDS = 7
 CALLS = 20
@@ -37,7 +37,8 @@ def bare_requests(bundle: Bundle, settings: dict[str, Any]) -> Any:
     core = ov.Core()
     model = core.read_model(bundle.read(MODEL), ov.Tensor(weights))
     drop_maps(model)
-    return core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": PRECISION_HINT, **settings}), weights
+    settings = {"INFERENCE_PRECISION_HINT": PRECISION_HINT, **settings}
+    return compile_graph(core, model, "CPU", settings), weights
 
 
 def overhead(path: Path, images: Sequence[NDArray[np.uint8]]) -> list[str]:

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from xopt.runtime import Bundle, DeviceError, UsageError
+from xopt.runtime import Bundle, DeviceError, UsageError, openvino_backend
 from xopt.runtime.backend import open_backend
-from xopt.runtime.openvino_backend import check_device, choose_device
+from xopt.runtime.openvino_backend import OpenVINOBackend, check_device, choose_device
 
 from .backend_contract import BackendContract
 from .conftest import SIZE, small_ir
@@ -76,3 +76,11 @@ def test_the_precision_is_pinned_on_whatever_device(bundle):
     backend = open_backend(Bundle.open(bundle), device="AUTO")
     assert backend._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
     assert backend.input_shape == (1, SIZE, SIZE)
+
+
+def test_an_openvino_that_lost_the_setting_compiles_as_by_default(ir, monkeypatch):
+    monkeypatch.setattr(openvino_backend, "FAST_START", {"NO_SUCH_SETTING": "1"})
+    image = np.full((SIZE, SIZE), 9, np.uint8)
+    other = OpenVINOBackend(*ir).infer(image)
+    monkeypatch.undo()
+    np.testing.assert_allclose(OpenVINOBackend(*ir).infer(image), other, atol=1e-6)
