@@ -41,6 +41,8 @@ def test_a_real_network_is_exported_exactly_and_quantized_within_the_default_mar
     for path in (tmp_path / "fp32.xopt", tmp_path / "int8.xopt"):
         with Classifier.load(path, verify="full") as classifier:
             aucs.append(mean_auc(split.labels_NC, np.stack([classifier.infer(image) for image in images])))
+    Classifier.load(tmp_path / "int8.xopt", engine="onnxruntime", verify="full").close()
+    assert made.onnx.max_difference <= 0.01
     assert aucs[0] == pytest.approx(0.7365, abs=0.002)
     assert aucs[0] - aucs[1] <= 0.005
     for path in (tmp_path / "fp32.xopt", tmp_path / "int8.xopt"):
