@@ -89,6 +89,54 @@ def test_a_stream_keeps_order_and_reads_ahead_no_further_than_its_window(bundle,
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("latency", {}),
+        ("throughput", {}),
+        ("throughput", {"workers": 1, "window": 1}),
+        ("throughput", {"workers": 5, "window": 2}),
+    ],
+)
+def test_a_stream_answers_with_the_same_bits_in_either_mode(bundle, images, mode, options):
+    with Classifier.load(bundle) as alone, Classifier.load(bundle, mode=mode) as classifier:
+        expected = [alone.predict(image).probabilities for image in images]
+        assert [answer.probabilities for answer in classifier.stream(images, **options)] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [({"workers": 0}, "workers and window must be at least 1"), ({"window": 0}, "at least 1")],
+)
+def test_a_stream_without_workers_or_window_is_refused(bundle, images, words, match):
+    with Classifier.load(bundle) as classifier, pytest.raises(ValueError, match=match):
+        next(classifier.stream(images, **words))
+
+
+def test_an_unknown_mode_is_refused(bundle):
+    with pytest.raises(ValueError, match="mode must be 'latency' or 'throughput', got 'fast'"):
+        Classifier.load(bundle, mode="fast")
+
+
+def test_every_result_says_where_it_is_from(bundle, images, tmp_path):
+    (tmp_path / "x.png").write_bytes(png(images[0]))
+    with Classifier.load(bundle) as classifier:
+        result = classifier.predict(tmp_path / "x.png")
+        assert result.trace == classifier.trace
+    facts = result.trace.to_json()
+    assert facts == {
+        "bundle": "small",
+        "digest": classifier.digest,
+        "precision": "FP32",
+        "crops": "center",
+        "engine": "openvino",
+        "device": "CPU",
+        "versions": facts["versions"],
+    }
+    assert set(facts["versions"]) == {"xopt", "openvino", "numpy", "pillow"}
+    assert result.notes["format"] == "PNG"
+
+
 def test_a_bad_image_stops_stream_and_is_a_failure_in_stream_all(bundle, images):
     mixed = [images[0], b"broken", images[1]]
     with Classifier.load(bundle) as classifier:
