@@ -15,7 +15,7 @@ from .lazy import resolver
 if TYPE_CHECKING:
     from .bundle import Bundle
     from .classifier import Classifier
-    from .decoded import Decoded
+    from .decoding.decoded import Decoded
     from .errors import (
         BundleError,
         CheckpointError,
@@ -66,7 +66,7 @@ __all__ = [
 _HOMES = {
     "bundle": ("Bundle",),
     "classifier": ("Classifier",),
-    "decoded": ("Decoded",),
+    "decoding.decoded": ("Decoded",),
     "errors": (
         "BundleError",
         "CheckpointError",

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoded import MAX_FILE_BYTES, MAX_PIXELS, Decoded, Prepared, look_up
+from .decoding.decoded import MAX_FILE_BYTES, MAX_PIXELS, Decoded, Prepared, look_up
+from .decoding.exif import upright
+from .decoding.jpeg import SIGNATURE as JPEG
+from .decoding.jpeg import CheckedJPEG, check_jpeg
+from .decoding.png import SIGNATURE as PNG
+from .decoding.png import CheckedPNG, check_png
 from .errors import InputError
-from .exif import upright
 from .files import read_regular
-from .jpeg import SIGNATURE as JPEG
-from .jpeg import CheckedJPEG, check_jpeg
-from .png import SIGNATURE as PNG
-from .png import CheckedPNG, check_png
 from .preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _picture(source: Path | str | bytes) -> "tuple[Image.Image, dict[str, str]]"
     if content[128:132] == b"DICM":
         from PIL import Image
 
-        from .dicom import decode_dicom
+        from .decoding.dicom import decode_dicom
 
         decoded = decode_dicom(content, name)
         return Image.fromarray(decoded.image_HW), decoded.notes

@@ -20,8 +20,8 @@ from .backend import (
     usable_cores,
 )
 from .errors import BundleError, DeviceError, UsageError
-from .ir_check import check_graph, check_inferred, check_ports, graph_ports
-from .ir_text import Graph
+from .ir.check import check_graph, check_inferred, check_ports, graph_ports
+from .ir.text import Graph
 from .manifest import Manifest
 from .model_cache import ModelCache
 from .ports import MAPS

@@ -8,8 +8,8 @@ from PIL import Image
 from xopt.runtime import InputError, Preprocessing
 from xopt.runtime.image import decode, decode_with_notes, load, prepare, resize
 
-from .malformed_png import chunk, header
-from .malformed_png import png as made
+from .decoding.malformed_png import chunk, header
+from .decoding.malformed_png import png as made
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 

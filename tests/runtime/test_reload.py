@@ -30,7 +30,7 @@ def other(tmp_path, files):
 
 def _largest(files) -> int:
     """Where the weights of the linear layer begin."""
-    from xopt.runtime.ir_check import check_graph
+    from xopt.runtime.ir.check import check_graph
 
     graph = check_graph(files["model.xml"], files["model.bin"])
     constants = [layer for layer in graph.layers if layer.type == "Const"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NoReturn
 
-from .errors import InputError
+from ..errors import InputError
 
 _SOC, _SIZ, _COD, _COC = 0xFF4F, 0xFF51, 0xFF52, 0xFF53
 _POC, _SOT, _SOD, _EOC = 0xFF5F, 0xFF90, 0xFF93, 0xFFD9

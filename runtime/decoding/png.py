@@ -4,8 +4,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..errors import InputError
 from .decoded import MAX_PIXELS
-from .errors import InputError
 from .exif import orientation
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -9,8 +9,8 @@ import zlib
 from dataclasses import dataclass
 from typing import NoReturn
 
+from ..errors import InputError
 from .decoded import MAX_FILE_BYTES
-from .errors import InputError
 
 PIXEL_DATA = 0x7FE00010
 TRANSFER_SYNTAX = 0x00020010

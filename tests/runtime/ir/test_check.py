@@ -12,13 +12,13 @@ import pytest
 from xopt.runtime import BundleError, Classifier
 from xopt.runtime.bundle import write_bundle
 from xopt.runtime.golden import encode_golden
-from xopt.runtime.ir_check import check_graph, check_ports, graph_ports
-from xopt.runtime.ir_rules import RULES
+from xopt.runtime.ir.check import check_graph, check_ports, graph_ports
+from xopt.runtime.ir.rules import RULES
 from xopt.runtime.manifest import Port
 from xopt.runtime.openvino_backend import OpenVINOBackend
 
-from .conftest import SIZE, small_manifest
-from .ir_kinds import KINDS, sound, written
+from ..conftest import SIZE, small_manifest
+from .kinds import KINDS, sound, written
 
 MOST_SECONDS, MOST_MB = 10, 1000
 
@@ -42,7 +42,7 @@ def network(graph, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def tried(network, tmp_path_factory) -> dict[str, dict]:
     """What became of each kind in one process that tried them all."""
-    program = Path(__file__).with_name("ir_kinds.py")
+    program = Path(__file__).with_name("kinds.py")
     done = subprocess.run(
         [sys.executable, program, network, tmp_path_factory.mktemp("kinds")],
         capture_output=True,

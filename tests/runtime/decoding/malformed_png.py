@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from xopt.runtime.decoded import MAX_FILE_BYTES
+from xopt.runtime.decoding.decoded import MAX_FILE_BYTES
 
 from .malformed_images import GREY, SIDE, Made, kind, tiff, zeros
 

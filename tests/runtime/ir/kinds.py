@@ -1,7 +1,7 @@
 """A corpus of malformed graphs: each function takes a sound IR and returns one kind of unsound IR.
 
-Run as a program, it tries them all in one process (see test_ir_check.py):
-    python ir_kinds.py BUNDLE FOLDER
+Run as a program, it tries them all in one process (see test_check.py):
+    python kinds.py BUNDLE FOLDER
 """
 
 import re

@@ -10,7 +10,7 @@ import re
 from math import prod
 from typing import NamedTuple
 
-from .errors import BundleError
+from ..errors import BundleError
 
 MAX_XML_BYTES = 32 * 1024 * 1024
 """DenseNet-121 in INT8 has 1 MB."""

@@ -8,11 +8,11 @@ once OpenVINO has read the graph and before it compiles it, `check_inferred`.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import BundleError
-from .ir_flow import check_flow
-from .ir_rules import ELEMENT_BYTES, NUMPY_TYPES, PORT_TYPES, RULES, Rule, tensor_bytes
-from .ir_text import Graph, Layer, Tensor, malformed, named, read_graph
-from .manifest import Port
+from ..errors import BundleError
+from ..manifest import Port
+from .flow import check_flow
+from .rules import ELEMENT_BYTES, NUMPY_TYPES, PORT_TYPES, RULES, Rule, tensor_bytes
+from .text import Graph, Layer, Tensor, malformed, named, read_graph
 
 if TYPE_CHECKING:
     import openvino

@@ -8,7 +8,7 @@ operations whose shapes depend on values, and anything from an extension.
 import re
 from dataclasses import dataclass, field
 
-from .ir_text import Tensor
+from .text import Tensor
 
 ELEMENT_BYTES = {"f32": 4, "f16": 2, "i64": 8, "i32": 4, "i8": 1, "u8": 1, "boolean": 1}
 """Element types of tensors, as `element_type` spells them, and the bytes of one element."""

@@ -10,9 +10,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from .dicom_elements import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, Elements
 from .dicom_header import Header
-from .errors import InputError
 from .jpeg import check_jpeg
 from .jpeg2000 import check_codestream
 

@@ -18,7 +18,7 @@ from .malformed_images import KINDS
 from .malformed_jpeg import jpeg
 from .malformed_png import chunk, header, png, rows
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FLIPS = 5000
 LONGEST_S = 2.0
 MOST_MB = 512
@@ -29,7 +29,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (24, 20), dtype=np.uint8)
 def measured() -> dict[str, dict[str, float | str]]:
     """Every kind, decoded in a child of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.runtime.measure_malformed"],
+        [sys.executable, "-m", "tests.runtime.decoding.measure_malformed"],
         cwd=ROOT,
         capture_output=True,
         text=True,

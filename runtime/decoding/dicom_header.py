@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..errors import InputError
 from .decoded import MAX_PIXELS
 from .dicom_elements import Elements
 from .dicom_grey import LINEAR, Lut, Rescale, Window
-from .errors import InputError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

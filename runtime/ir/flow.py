@@ -5,8 +5,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .ir_rules import NUMPY_TYPES, RULES, tensor_bytes
-from .ir_text import Graph, Layer, malformed, named
+from .rules import NUMPY_TYPES, RULES, tensor_bytes
+from .text import Graph, Layer, malformed, named
 
 MAX_CHAIN = 100
 """Elementwise layers in a row. OpenVINO fuses such a chain in time that grows faster than its square: 1.2 s

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..errors import InputError
 from .decoded import MAX_PIXELS
-from .errors import InputError
 from .exif import orientation
 
 SIGNATURE = b"\xff\xd8\xff"

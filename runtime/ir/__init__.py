@@ -1,0 +1,1 @@
+"""The check that a bundle's graph passes before OpenVINO reads it: text, operations, data flow, shapes."""
