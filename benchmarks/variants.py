@@ -135,20 +135,21 @@ def check_classes(name: str, found: tuple[str, ...], wanted: tuple[str, ...]) ->
 
 
 def check_calibration(bundles: Sequence[Bundle], split: Split) -> None:
-    """Check that no image to be scored has calibrated one of the bundles.
+    """Check that no image to be scored has calibrated or aligned one of the bundles.
 
     Raises:
-        DataError: one has: INT8 ranges were fitted to it, and its score would flatter the bundle.
+        DataError: one has: ranges or a head were fitted to it, and its score would flatter the bundle.
     """
     names = set(split.images)
     for bundle in bundles:
-        calibration = bundle.manifest.provenance.get("calibration") or {}
-        used = [image for image in calibration.get("images", ()) if image in names]
-        if used:
-            raise DataError(
-                f"{len(used)} of the images to score calibrated {bundle.path} ({used[0]} is one); "
-                f"bench on a split that did not calibrate it, not on {split.name}"
-            )
+        for role, done in (("calibration", "calibrated"), ("alignment", "aligned")):
+            facts = bundle.manifest.provenance.get(role) or {}
+            used = [image for image in facts.get("images", ()) if image in names]
+            if used:
+                raise DataError(
+                    f"{len(used)} of the images to score {done} {bundle.path} ({used[0]} is one); "
+                    f"bench on a split that was not used for it, not on {split.name}"
+                )
 
 
 def _torch_rows(

@@ -46,9 +46,16 @@ def export(
     data: Annotated[
         Path | None,
         typer.Option(
-            "--data", help="Measure parity on these images; on phantoms by default.", metavar="SOURCE"
+            "--data",
+            help="Measure parity on these images, and align a ten-shared head on their train split; "
+            "phantoms and no alignment by default.",
+            metavar="SOURCE",
         ),
     ] = None,
+    alignment_size: Annotated[
+        int,
+        typer.Option("--alignment-size", min=0, help="Training images that align a ten-shared head."),
+    ] = 300,
     format: FormatOption = None,
     name: Annotated[
         str | None, typer.Option("--name", help="The bundle's name; its folder's by default.")
@@ -69,7 +76,12 @@ def export(
 
     # Before the checkpoint is read, which would name the extra for training.
     need_export()
-    settings = ExportSettings(crops=crops, name=name, intended_use=intended_use or INTENDED_USE)
+    settings = ExportSettings(
+        crops=crops,
+        name=name,
+        intended_use=intended_use or INTENDED_USE,
+        alignment_size=alignment_size,
+    )
     check_free(out, force=force)
     dataset = open_source(data, format) if data is not None else None
     loaded = load_checkpoint(

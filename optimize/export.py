@@ -25,6 +25,7 @@ from ..runtime.ports import INPUT, MAPS, OUTPUT
 from ..runtime.preprocessing import Preprocessing
 from ..train.anatomy import take_apart
 from ..train.checkpoints import Checkpoint
+from .alignment import Alignment, align_head
 from .libraries import need_export
 from .parity import MAX_DIFFERENCE, ExportParity, measure_export, parity_images
 
@@ -46,10 +47,14 @@ class ExportSettings:
     """The bundle's name; by default that of its folder."""
     intended_use: str = INTENDED_USE
     """What the bundle is for, and what not."""
+    alignment_size: int = 300
+    """Training images on which the head is aligned to the shared plan; 0 leaves it as it was trained."""
 
     def __post_init__(self) -> None:
         if self.crops not in CROP_PLANS:
             raise UsageError(f"crops must be one of {', '.join(CROP_PLANS)}, got {self.crops!r}")
+        if self.alignment_size < 0:
+            raise UsageError(f"the head is aligned on 0 images or more, got {self.alignment_size}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,8 @@ class Exported:
 
     bundle: Bundle
     parity: ExportParity
+    alignment: Alignment | None
+    """Of the head to the shared plan, where there were training images."""
     seconds: dict[str, float]
     """Seconds per phase."""
 
@@ -98,17 +105,20 @@ def export_checkpoint(
     preprocessing = replace(checkpoint.preprocessing, crops=chosen.crops)
     name = chosen.name or bundle_name(out)
     started = time.perf_counter()
-    # Parity is measured against the network as it was trained, so folding has to prove itself, too.
-    network, planes = fold_grey_planes(checkpoint.network, preprocessing)
-    anatomy = take_apart(checkpoint.architecture, network)
-    graph = InferenceGraph(network, anatomy, planes, checkpoint.task).eval()
+    alignment = align_head(checkpoint, preprocessing, dataset, chosen.alignment_size)
+    source = checkpoint if alignment is None else alignment.checkpoint
+    aligned = time.perf_counter()
+    # Parity is measured against the network before folding, so folding has to prove itself, too.
+    network, planes = fold_grey_planes(source.network, preprocessing)
+    anatomy = take_apart(source.architecture, network)
+    graph = InferenceGraph(network, anatomy, planes, source.task).eval()
     onnx = to_onnx(graph, size=preprocessing.size)
     exported = time.perf_counter()
     xml, weights = encode_ir(from_onnx(onnx, size=preprocessing.size, name=name))
     backend = OpenVINOBackend(xml, weights, maps=True)
     converted = time.perf_counter()
     images = parity_images(dataset, preprocessing)
-    parity = measure_export(checkpoint, preprocessing, backend, images)
+    parity = measure_export(source, preprocessing, backend, images, trained=checkpoint)
     measured = time.perf_counter()
     if not parity.max_difference <= MAX_DIFFERENCE:
         raise OutputError(
@@ -117,13 +127,15 @@ def export_checkpoint(
         )
     golden = golden_images(backend, preprocessing.size)
     maps = backend.activation_maps(images.images_NHW[0])
-    manifest = _manifest(checkpoint, preprocessing, chosen, name, parity, maps.shape)
+    manifest = _manifest(checkpoint, preprocessing, chosen, name, parity, alignment, maps.shape)
     files = {MODEL: xml, WEIGHTS: weights, ONNX: onnx, GOLDEN: golden}
     return Exported(
         bundle=write_bundle(out, manifest, files, force=force),
         parity=parity,
+        alignment=alignment,
         seconds={
-            "onnx": exported - started,
+            **({} if alignment is None else {"alignment": aligned - started}),
+            "onnx": exported - aligned,
             "openvino": converted - exported,
             "parity": measured - converted,
             "total": time.perf_counter() - started,
@@ -158,6 +170,7 @@ def _manifest(
     settings: ExportSettings,
     name: str,
     parity: ExportParity,
+    alignment: Alignment | None,
     maps_shape: tuple[int, ...],
 ) -> Manifest:
     size = preprocessing.size
@@ -169,6 +182,7 @@ def _manifest(
             "notes": checkpoint.notes,
         },
         "parity": parity.to_json(),
+        "alignment": None if alignment is None else alignment.to_json(),
         "inference_precision": PRECISION_HINT,
         "versions": versions("openvino", "torch", "torchvision", "onnx", "onnxscript", "numpy"),
     }

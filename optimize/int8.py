@@ -207,6 +207,7 @@ def _provenance(
     return {
         "parent": {"name": parent.manifest.name, "digest": parent.digest},
         "checkpoint": parent.manifest.provenance.get("checkpoint"),
+        "alignment": parent.manifest.provenance.get("alignment"),
         "settings": settings.to_json(),
         "calibration": {
             "data": calibration.dataset,

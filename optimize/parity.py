@@ -4,7 +4,7 @@ Shape suffixes: N images, K crops, C classes, H x W pixels.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 from ..datasets import Dataset, load_images
 from ..datasets.phantoms import draw
 from ..runtime.backend import Backend
-from ..runtime.crops import exact_plan, take
+from ..runtime.crops import exact_plan
 from ..runtime.preprocessing import Preprocessing
-from ..train.anatomy import STRIDE, take_apart
 from ..train.checkpoints import Checkpoint
-
-if TYPE_CHECKING:
-    import torch
+from .torch_plans import torch_probabilities
 
 MAX_DIFFERENCE = 1e-4
 """Largest difference of a probability with which an export is still the network that was trained."""
@@ -99,76 +96,33 @@ def parity_images(dataset: Dataset | None, preprocessing: Preprocessing) -> Pari
 
 
 def measure_export(
-    checkpoint: Checkpoint, preprocessing: Preprocessing, backend: Backend, images: ParityImages
+    checkpoint: Checkpoint,
+    preprocessing: Preprocessing,
+    backend: Backend,
+    images: ParityImages,
+    *,
+    trained: Checkpoint,
 ) -> ExportParity:
-    """Compare a backend with the checkpoint's network in PyTorch, image by image."""
+    """Compare a backend with a network in PyTorch, image by image.
+
+    Args:
+        checkpoint: what was exported.
+        preprocessing: with the plan that was exported.
+        backend: the exported graph.
+        images: to compare on.
+        trained: what the exact plan would run: the checkpoint before its head was aligned.
+    """
     # One after the other: threads of the one library spin while those of the other want to work.
     wanted_NC = np.stack([torch_probabilities(checkpoint, preprocessing, i) for i in images.images_NHW])
-    exact = _agreement(checkpoint, preprocessing, wanted_NC, images)
+    exact = _agreement(trained, preprocessing, wanted_NC, images)
     answers_NC = np.stack([backend.infer(image) for image in images.images_NHW])
     return ExportParity(
         max_difference=float(np.abs(answers_NC - wanted_NC).max()), images=images, exact=exact
     )
 
 
-def torch_probabilities(
-    checkpoint: Checkpoint, preprocessing: Preprocessing, image_HW: NDArray[np.uint8]
-) -> NDArray[np.float32]:
-    """Probabilities float32 (C,) of one resized image, by the network in PyTorch eager.
-
-    The preprocessing is written here a second time, on arrays and from its definition, so that a mistake
-    in the exported one shows.
-    """
-    import torch
-
-    side = preprocessing.view_size
-    views_VHW = np.stack([take(image_HW, view, side) for view in preprocessing.views()])
-    planes = [
-        (views_VHW / 255 - mean) / std
-        for mean, std in zip(preprocessing.mean, preprocessing.std, strict=True)
-    ]
-    input_VPHW = torch.from_numpy(np.stack(planes, axis=1).astype(np.float32))
-    with torch.inference_mode():
-        if preprocessing.crops == exact_plan(preprocessing.crops):
-            logits_KC = checkpoint.network(input_VPHW)
-        else:
-            logits_KC = _shared_logits(checkpoint, preprocessing, input_VPHW)
-        probabilities_KC = logits_KC.softmax(1) if checkpoint.task == "multi-class" else logits_KC.sigmoid()
-        answer: NDArray[np.float32] = probabilities_KC.mean(0).numpy()
-    return answer
-
-
-def _shared_logits(
-    checkpoint: Checkpoint, preprocessing: Preprocessing, views_VPHW: "torch.Tensor"
-) -> "torch.Tensor":
-    """Logits (K, C) of all windows, their features interpolated one window at a time."""
-    import torch
-
-    parts = take_apart(checkpoint.architecture, checkpoint.network)
-    whole_VFHW = parts.trunk(views_VPHW)
-    cells = parts.trunk(views_VPHW[:1, :, : preprocessing.crop, : preprocessing.crop]).shape[-1]
-    unmirrored = [window for window in preprocessing.windows() if not window.mirrored]
-    pooled = []
-    for view_FHW in whole_VFHW:
-        for window in unmirrored:
-            rows, columns = (
-                _mean_interpolation(start / STRIDE + np.arange(cells), view_FHW.shape[-1])
-                for start in (window.top, window.left)
-            )
-            pooled.append(torch.einsum("fhw,h,w->f", view_FHW, rows, columns))
-    return parts.head(torch.stack(pooled))
-
-
-def _mean_interpolation(places: NDArray[np.floating], cells: int) -> "torch.Tensor":
-    """The weight of each cell in the mean of a line's values at these places."""
-    import torch
-
-    weights = [np.interp(places, np.arange(cells), one).mean() for one in np.eye(cells)]
-    return torch.tensor(weights, dtype=torch.float32)
-
-
 def _agreement(
-    checkpoint: Checkpoint,
+    trained: Checkpoint,
     preprocessing: Preprocessing,
     answers_NC: NDArray[np.float32],
     images: ParityImages,
@@ -177,7 +131,7 @@ def _agreement(
     if plan == preprocessing.crops:
         return None
     exact = replace(preprocessing, crops=plan)
-    wanted_NC = np.stack([torch_probabilities(checkpoint, exact, image) for image in images.images_NHW])
+    wanted_NC = np.stack([torch_probabilities(trained, exact, image) for image in images.images_NHW])
     difference_NC = np.abs(answers_NC - wanted_NC)
     return Agreement(
         plan=plan, max_difference=float(difference_NC.max()), mean_difference=float(difference_NC.mean())

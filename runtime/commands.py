@@ -80,6 +80,8 @@ def predict(
         "failures": answers.failures,
     }
     show(table.rstrip("\n") if out is None else f"{out}: {len(answers.results)} images", facts, json_target)
+    if heatmaps is not None:
+        note(f"overlays in {heatmaps}")
     if not answers.failures:
         return
     for reason in answers.failures.values():

@@ -13,7 +13,7 @@ from xopt.datasets import load_images, open_source  # noqa: E402
 from xopt.datasets.phantoms import draw  # noqa: E402
 from xopt.optimize import export, parity  # noqa: E402
 from xopt.optimize.export import ExportSettings, bundle_name, export_checkpoint  # noqa: E402
-from xopt.optimize.parity import torch_probabilities  # noqa: E402
+from xopt.optimize.torch_plans import torch_probabilities  # noqa: E402
 from xopt.runtime import Bundle, Classifier, Preprocessing  # noqa: E402
 from xopt.runtime.errors import OutputError, UsageError  # noqa: E402
 from xopt.train.checkpoints import Checkpoint, load_checkpoint  # noqa: E402
