@@ -21,12 +21,12 @@ from ..runtime.console import progress
 from ..runtime.crops import SHARED, exact_plan
 from ..runtime.preprocessing import Preprocessing
 from ..train.checkpoints import Checkpoint
+from .calibration import TRAIN, patients_apart
 from .torch_plans import last_layer, window_features, window_logits
 
 if TYPE_CHECKING:
     from torch import nn
 
-TRAIN = "train"
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Candidates for the ridge penalty, in units of the features' mean variance."""
 FOLDS = 4
@@ -71,7 +71,7 @@ def align_head(
     Args:
         checkpoint: as trained; left as it is.
         preprocessing: with the plan to export.
-        dataset: its train split is drawn from.
+        dataset: its train split is drawn from, but for patients who stand in another split, too.
         count: images, spread over the split.
 
     Returns:
@@ -84,7 +84,9 @@ def align_head(
     usable = dataset is not None and TRAIN in dataset.splits and count >= FOLDS
     if preprocessing.crops != SHARED or dataset is None or not usable:
         return None
-    split = dataset.split(TRAIN)
+    split = patients_apart(dataset)
+    if not len(split):
+        return None
     chosen = split.select(np.unique(np.linspace(0, len(split) - 1, min(count, len(split)), dtype=np.intp)))
     if len(chosen) < FOLDS:
         return None

@@ -57,10 +57,9 @@ def draw_calibration(dataset: Dataset, count: int, *, seed: int = 0) -> Calibrat
             f"add a {TRAIN} split, since the images that gate or test must not calibrate"
         )
     train = dataset.split(TRAIN)
-    elsewhere = {p for split in dataset.splits.values() if split.name != TRAIN for p in split.patients}
-    first_of = {image: index for index, image in reversed(list(enumerate(train.images)))}
-    free = [i for i, patient in enumerate(train.patients) if patient not in elsewhere]
-    candidates = train.select([i for i in free if first_of[train.images[i]] == i])
+    apart = patients_apart(dataset)
+    first_of = {image: index for index, image in reversed(list(enumerate(apart.images)))}
+    candidates = apart.select([i for i, image in enumerate(apart.images) if first_of[image] == i])
     if not len(candidates):
         raise DataError(
             f"the {TRAIN} split of {dataset.name} has {len(train)} images, all of patients who stand in "
@@ -71,8 +70,19 @@ def draw_calibration(dataset: Dataset, count: int, *, seed: int = 0) -> Calibrat
         images=candidates.select(chosen),
         dataset=dataset.name,
         asked=count,
-        excluded=len(train) - len(free),
+        excluded=len(train) - len(apart),
     )
+
+
+def patients_apart(dataset: Dataset) -> Split:
+    """The images of the training split whose patients stand in no other split.
+
+    Raises:
+        DataError: there is no training split.
+    """
+    train = dataset.split(TRAIN)
+    elsewhere = {p for split in dataset.splits.values() if split.name != TRAIN for p in split.patients}
+    return train.select([i for i, patient in enumerate(train.patients) if patient not in elsewhere])
 
 
 def stratified_sample(labels_NC: NDArray[np.uint8], count: int, *, seed: int) -> NDArray[np.intp]:
