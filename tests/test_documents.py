@@ -85,8 +85,8 @@ def test_every_command_and_program_of_the_readme_runs(place):
 def test_every_command_in_the_docs_is_one_that_there_is(xopt):
     for document in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for kind, text in examples(document):
-            words = shlex.split(text)
-            if kind == "python" or words[0] != "xopt":
+            words = shlex.split(text) if kind == "console" else ["python"]
+            if words[0] != "xopt":
                 continue
             name = words[1:3] if words[1] in ("data", "nas") else words[1:2]
             if name[0].startswith("-"):
