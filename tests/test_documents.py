@@ -78,7 +78,7 @@ def test_every_command_and_program_of_the_readme_runs(place):
         else:
             assert words[0] == "xopt", text
             run([sys.executable, "-m", *words], place)
-    for result in ("demo/report.html", "int8.xopt/manifest.json", "predictions.csv", "report.html"):
+    for result in ("demo/report.html", "shared-int8.xopt/manifest.json", "predictions.csv", "report.html"):
         assert (place / result).is_file()
 
 
