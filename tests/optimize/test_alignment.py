@@ -15,6 +15,8 @@ from xopt.optimize.torch_plans import torch_probabilities, window_features, wind
 from xopt.runtime import Bundle, DataError  # noqa: E402
 from xopt.train.checkpoints import load_checkpoint  # noqa: E402
 
+COUNT = 20
+
 
 @pytest.fixture(scope="module")
 def checkpoint(small):
@@ -33,7 +35,7 @@ def plan(checkpoint):
 
 @pytest.fixture(scope="module")
 def aligned(checkpoint, dataset, plan):
-    return align_head(checkpoint, plan, dataset, 40)
+    return align_head(checkpoint, plan, dataset, COUNT)
 
 
 def test_an_aligned_head_is_nearer_to_the_exact_plan_on_images_it_never_saw(
@@ -72,7 +74,7 @@ def test_the_last_layer_s_input_gives_the_windows_logits(checkpoint, plan):
 
 
 def test_the_same_images_give_the_same_head(checkpoint, dataset, plan, aligned):
-    again = align_head(checkpoint, plan, dataset, 40)
+    again = align_head(checkpoint, plan, dataset, COUNT)
     assert torch.equal(again.checkpoint.network.fc.weight, aligned.checkpoint.network.fc.weight)
 
 
@@ -81,11 +83,11 @@ def test_where_there_is_nothing_to_align_nothing_changes(checkpoint, dataset, pl
     without = replace(dataset, splits={"test": dataset.splits["test"]})
     few = replace(dataset, splits={"train": dataset.splits["train"].select(np.arange(3))})
     asked = {
-        "exact plan": (replace(plan, crops="ten"), dataset, 40),
-        "no data": (plan, None, 40),
-        "no train split": (plan, without, 40),
+        "exact plan": (replace(plan, crops="ten"), dataset, COUNT),
+        "no data": (plan, None, COUNT),
+        "no train split": (plan, without, COUNT),
         "asked not to": (plan, dataset, 0),
-        "too few": (plan, few, 40),
+        "too few": (plan, few, COUNT),
     }[why]
     assert align_head(checkpoint, *asked) is None
 
@@ -110,7 +112,8 @@ def test_images_that_aligned_are_not_scored(small, tmp_path, xopt, dataset):
     from xopt.benchmarks.variants import check_calibration
 
     out = tmp_path / "s.xopt"
-    xopt("export", small.run, "--out", out, "--crops", "ten-shared", "--data", small.data)
+    words = ("--crops", "ten-shared", "--data", small.data, "--alignment-size", "4")
+    assert xopt("export", small.run, "--out", out, *words).code == 0
     bundle = Bundle.open(out)
     check_calibration([bundle], dataset.split("test"))
     with pytest.raises(DataError, match="of the images to score aligned"):
