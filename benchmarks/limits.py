@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.backend import usable_cores
-from ..runtime.bundle import MODEL, WEIGHTS, Bundle
+from ..runtime.bundle import Bundle
 from ..runtime.classifier import Classifier
 from ..runtime.image import SUFFIXES, load
-from ..runtime.openvino_backend import PRECISION_HINT, compile_graph, drop_maps, import_openvino
+from ..runtime.openvino_backend import PRECISION_HINT, compile_graph, import_openvino
+from .openvino_engine import prediction_graph
 
 ROUNDS = 7
 CALLS = 20
@@ -32,13 +33,9 @@ CALLS = 20
 
 def bare_requests(bundle: Bundle, settings: dict[str, Any]) -> Any:
     """A bundle's graph compiled by OpenVINO alone, as the runtime compiles it."""
-    ov = import_openvino()
-    weights = np.frombuffer(bundle.read(WEIGHTS), dtype=np.uint8)
-    core = ov.Core()
-    model = core.read_model(bundle.read(MODEL), ov.Tensor(weights))
-    drop_maps(model)
+    model, weights = prediction_graph(bundle)
     settings = {"INFERENCE_PRECISION_HINT": PRECISION_HINT, **settings}
-    return compile_graph(core, model, "CPU", settings), weights
+    return compile_graph(import_openvino().Core(), model, "CPU", settings), weights
 
 
 def overhead(path: Path, images: Sequence[NDArray[np.uint8]]) -> list[str]:

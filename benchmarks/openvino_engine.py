@@ -71,12 +71,17 @@ class OpenVINOEngine(Engine):
 
 def bundle_macs(bundle: Bundle) -> int:
     """Multiply-accumulates of one image in a bundle's graph: convolutions and matrix products."""
+    model, _kept = prediction_graph(bundle)
+    return sum(_operation_macs(operation) for operation in model.get_ops())
+
+
+def prediction_graph(bundle: Bundle) -> tuple[Any, NDArray[np.uint8]]:
+    """The model that predictions run, without activation maps, and the memory its weights borrow."""
     ov = import_openvino()
     weights = np.frombuffer(bundle.read(WEIGHTS), dtype=np.uint8)
     model = ov.Core().read_model(bundle.read(MODEL), ov.Tensor(weights))
-    # Predictions run without activation maps.
     drop_maps(model)
-    return sum(_operation_macs(operation) for operation in model.get_ops())
+    return model, weights
 
 
 def _operation_macs(operation: Any) -> int:

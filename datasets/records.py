@@ -93,6 +93,10 @@ class Split:
             patients=tuple(self.patients[i] for i in chosen),
         )
 
+    def spread(self, count: int) -> "Split":
+        """At most `count` images, spread over the list, whose neighbours are often images of one patient."""
+        return self.select(np.unique(np.linspace(0, len(self) - 1, min(count, len(self)), dtype=np.intp)))
+
     @cached_property
     def digest(self) -> str:
         """SHA-256, in hex, over names and labels: what `sha256sum` says of a list file with single spaces."""

@@ -10,6 +10,7 @@ Shape suffixes: N images, M = N * windows, F features before the last layer, C c
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -81,13 +82,9 @@ def align_head(
     Raises:
         DataError, InputError: an image is absent or cannot be decoded.
     """
-    usable = dataset is not None and TRAIN in dataset.splits and count >= FOLDS
-    if preprocessing.crops != SHARED or dataset is None or not usable:
+    if preprocessing.crops != SHARED or dataset is None or TRAIN not in dataset.splits:
         return None
-    split = patients_apart(dataset)
-    if not len(split):
-        return None
-    chosen = split.select(np.unique(np.linspace(0, len(split) - 1, min(count, len(split)), dtype=np.intp)))
+    chosen = patients_apart(dataset).spread(count)
     if len(chosen) < FOLDS:
         return None
     images_NHW = load_images(chosen, preprocessing)
@@ -100,9 +97,9 @@ def align_head(
     last = last_layer(checkpoint.network)
     weight_CF, bias_C = (part.detach().double().numpy() for part in (last.weight, last.bias))
     missing_NWC = wanted_NWC - (features_NWF @ weight_CF.T + bias_C)
-    errors = {penalty: _held_out(features_NWF, missing_NWC, penalty) for penalty in PENALTIES}
+    errors = _held_out(features_NWF, missing_NWC)
     penalty = min(errors, key=lambda candidate: errors[candidate])
-    change_CF, shift_C = _ridge(features_NWF, missing_NWC, penalty)
+    ((change_CF, shift_C),) = _ridge(features_NWF, missing_NWC, (penalty,))
     return Alignment(
         checkpoint=replace(
             checkpoint, network=_with_head(checkpoint.network, weight_CF + change_CF, bias_C + shift_C)
@@ -115,33 +112,32 @@ def align_head(
     )
 
 
-def _held_out(features_NWF: NDArray[np.float64], missing_NWC: NDArray[np.float64], penalty: float) -> float:
-    """Root mean square of what is still missing, each image predicted from the other folds."""
+def _held_out(features_NWF: NDArray[np.float64], missing_NWC: NDArray[np.float64]) -> dict[float, float]:
+    """For each penalty, the root mean square still missing, each image seen from the other folds."""
     fold_N = np.arange(len(features_NWF)) % FOLDS
-    rest = np.empty_like(missing_NWC)
+    rest = {penalty: np.empty_like(missing_NWC) for penalty in PENALTIES}
     for fold in range(FOLDS):
         out = fold_N == fold
-        change_CF, shift_C = _ridge(features_NWF[~out], missing_NWC[~out], penalty)
-        rest[out] = missing_NWC[out] - (features_NWF[out] @ change_CF.T + shift_C)
-    return float(np.sqrt((rest**2).mean()))
+        found = _ridge(features_NWF[~out], missing_NWC[~out], PENALTIES)
+        for penalty, (change_CF, shift_C) in zip(PENALTIES, found, strict=True):
+            rest[penalty][out] = missing_NWC[out] - (features_NWF[out] @ change_CF.T + shift_C)
+    return {penalty: float(np.sqrt((values**2).mean())) for penalty, values in rest.items()}
 
 
 def _ridge(
-    features_NWF: NDArray[np.float64], missing_NWC: NDArray[np.float64], penalty: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The change (C, F) and shift (C,) of a layer that make up best for what is missing."""
+    features_NWF: NDArray[np.float64], missing_NWC: NDArray[np.float64], penalties: Sequence[float]
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """For each penalty, the change (C, F) and shift (C,) of a layer that make up best for what is missing."""
     features_MF = features_NWF.reshape(-1, features_NWF.shape[-1])
     missing_MC = missing_NWC.reshape(-1, missing_NWC.shape[-1])
     mean_F, mean_C = features_MF.mean(0), missing_MC.mean(0)
     centred_MF = features_MF - mean_F
     covariance_FF = centred_MF.T @ centred_MF / len(centred_MF)
+    covariance_FC = centred_MF.T @ (missing_MC - mean_C) / len(centred_MF)
     # A channel that never varies says nothing; the tiny constant keeps a network of such channels solvable.
-    strength = penalty * max(float(np.trace(covariance_FF)) / len(covariance_FF), 1e-12)
-    change_FC = np.linalg.solve(
-        covariance_FF + strength * np.eye(len(covariance_FF)),
-        centred_MF.T @ (missing_MC - mean_C) / len(centred_MF),
-    )
-    return change_FC.T, mean_C - mean_F @ change_FC
+    unit_FF = max(float(np.trace(covariance_FF)) / len(covariance_FF), 1e-12) * np.eye(len(covariance_FF))
+    changes_FC = [np.linalg.solve(covariance_FF + penalty * unit_FF, covariance_FC) for penalty in penalties]
+    return [(change_FC.T, mean_C - mean_F @ change_FC) for change_FC in changes_FC]
 
 
 def _with_head(

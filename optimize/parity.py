@@ -88,8 +88,7 @@ def parity_images(dataset: Dataset | None, preprocessing: Preprocessing) -> Pari
         return ParityImages(images_NHW=phantoms.images_NHW, source="phantoms", split=None, digest=None)
     name = next(name for name in (*_SPLITS, *dataset.splits) if name in dataset.splits)
     split = dataset.split(name)
-    # Spread over the list, whose neighbours are often images of one patient.
-    chosen = split.select(np.unique(np.linspace(0, len(split) - 1, min(IMAGES, len(split)), dtype=np.intp)))
+    chosen = split.spread(IMAGES)
     return ParityImages(
         images_NHW=load_images(chosen, preprocessing), source=dataset.name, split=name, digest=chosen.digest
     )

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache as once
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -228,8 +229,12 @@ def _explainer(
     # A copy: an image that needed no resizing is still the caller's.
     kept_HW = resized_HW.copy()
 
+    @once
+    def all_maps() -> NDArray[np.float32]:
+        return loaded.maps(kept_HW)
+
     def explain(name: str) -> NDArray[np.float32]:
-        maps_VHW = loaded.maps(kept_HW)[:, manifest.classes.index(name)]
+        maps_VHW = all_maps()[:, manifest.classes.index(name)]
         return to_image(assemble(maps_VHW, manifest.preprocessing), *shape)
 
     return explain

@@ -36,8 +36,8 @@ PRECISION_HINT = "f32"
 _FAILURES = (RuntimeError, ValueError, IndexError, MemoryError)
 """What OpenVINO's C++ exceptions become in Python."""
 
-
 FAST_START = {"SNIPPETS_MODE": "DISABLE"}
+"""Leaves out the fusions that take half of the time to compile (docs/decisions/0051)."""
 
 
 class OpenVINOBackend:

@@ -67,8 +67,8 @@ class Result:
     def heatmap(self, name: str) -> NDArray[np.float32]:
         """Where in the image the evidence for a class is: float32 (H, W) in 0..1, in the image's own pixels.
 
-        Computed when it is asked for, by one more inference on the bundle that answered. 0 is the least and 1
-        the most evidence within this image: a heatmap says where, not how much.
+        Computed when the first one is asked for, by one more inference on the bundle that answered.
+        0 is the least and 1 the most evidence within this image: a heatmap says where, not how much.
 
         Raises:
             InputError: the bundle has no such class, or this result is a copy from another process.

@@ -8,8 +8,8 @@ from xopt.datasets.records import patient_of
 from xopt.runtime.errors import DataError
 
 
-def make_split(folder=Path("nowhere"), images=("00000001_000.png", "00000001_001.png", "b.png")):
-    labels = np.array([[0, 1], [1, 1], [0, 0]], dtype=np.uint8)
+def make_split(folder=Path("nowhere"), images=("00000001_000.png", "00000001_001.png", "b.png"), labels=None):
+    labels = np.array([[0, 1], [1, 1], [0, 0]], dtype=np.uint8) if labels is None else labels
     patients = tuple(map(patient_of, images))
     return Split(
         name="val", images=images, labels_NC=labels, patients=patients, folders=(folder / "images", folder)
@@ -89,3 +89,11 @@ def test_labels_that_do_not_fit_the_images_are_a_programming_error(labels):
 def test_classes_that_do_not_fit_the_labels_are_a_programming_error():
     with pytest.raises(ValueError, match="2 label columns for 1 classes"):
         Dataset(name="d", root=Path("d"), classes=("A",), splits={"val": make_split()})
+
+
+@pytest.mark.parametrize(
+    ("count", "positions"), [(1, [0]), (2, [0, 9]), (4, [0, 3, 6, 9]), (99, list(range(10)))]
+)
+def test_a_choice_is_spread_over_the_list_in_its_order(count, positions):
+    split = make_split(images=tuple(f"{i}.png" for i in range(10)), labels=np.zeros((10, 2), dtype=np.uint8))
+    assert split.spread(count).images == tuple(f"{i}.png" for i in positions)

@@ -18,7 +18,7 @@ from xopt.runtime import Bundle, BundleError, Classifier, InputError
 from xopt.runtime.bundle import write_bundle
 from xopt.runtime.heatmap import assemble
 from xopt.runtime.loading import LoadSettings, load_bundle
-from xopt.runtime.openvino_backend import drop_maps
+from xopt.runtime.openvino_backend import OpenVINOBackend, drop_maps
 from xopt.train.checkpoints import load_checkpoint
 
 
@@ -101,6 +101,19 @@ def test_asking_for_a_heatmap_changes_no_answer(small, image):
         first = classifier.predict(image)
         first.heatmap(classifier.manifest.classes[0])
         assert classifier.predict(image) == first
+
+
+def test_all_heatmaps_of_a_result_cost_one_inference(small, image, monkeypatch):
+    with Classifier.load(small.bundle) as classifier:
+        result = classifier.predict(image)
+        runs = []
+        run = OpenVINOBackend.activation_maps
+        monkeypatch.setattr(
+            OpenVINOBackend, "activation_maps", lambda self, picture: runs.append(1) or run(self, picture)
+        )
+        maps = [result.heatmap(name) for name in classifier.manifest.classes]
+    assert len(runs) == 1
+    assert not np.array_equal(maps[0], maps[1])
 
 
 def test_a_change_of_the_caller_s_image_does_not_reach_the_heatmap(small):
