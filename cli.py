@@ -12,6 +12,7 @@ import typer
 from . import __version__
 from .benchmarks import commands as benchmarks
 from .datasets import commands as datasets
+from .nas import commands as nas
 from .optimize import commands as optimize
 from .runtime import commands as runtime
 from .runtime.errors import XoptError
@@ -53,6 +54,7 @@ optimize.reference_loader = benchmarks.reference_loader
 for commands in (optimize, runtime, benchmarks, train):
     app.add_typer(commands.app)
 app.add_typer(datasets.app, name="data")
+app.add_typer(nas.app, name="nas")
 
 
 def normalise(arguments: Sequence[str]) -> tuple[list[str], bool]:

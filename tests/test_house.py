@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-FLOORS = {"runtime", "datasets", "benchmarks", "train", "optimize"}
+FLOORS = {"runtime", "datasets", "benchmarks", "train", "optimize", "nas"}
 
 
 def tracked() -> list[str]:

@@ -1,0 +1,69 @@
+"""What a search space is: networks by code, their canonical form, and what they cost in closed form.
+
+Shape suffixes: N networks, F features.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a network costs, known before it is built."""
+
+    parameters: int
+    """Trainable weights."""
+    macs: int
+    """Multiply-accumulates of one image's inference."""
+
+    @property
+    def memory_mb(self) -> float:
+        """Megabytes (1e6 bytes) of the weights in float32."""
+        return self.parameters * 4 / 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a network may cost at most; None leaves a cost free."""
+
+    parameters: int | None = None
+    macs: int | None = None
+
+    def allow(self, cost: Cost) -> bool:
+        """Whether `cost` is within every limit."""
+        return (self.parameters is None or cost.parameters <= self.parameters) and (
+            self.macs is None or cost.macs <= self.macs
+        )
+
+
+class Space(Protocol):
+    """A set of networks, each written as a string of digits: the operation of each layer."""
+
+    name: str
+    """What `--space` calls it."""
+    choices: tuple[int, ...]
+    """How many operations each layer chooses from, in the order of a code's digits."""
+
+    def canonical(self, code: str) -> str:
+        """The code that stands for all codes of the same network.
+
+        Raises:
+            UsageError: not a code of this space; the message says what a code looks like.
+        """
+        ...
+
+    def cost(self, code: str) -> Cost:
+        """What a network costs, in closed form: nothing is built."""
+        ...
+
+    def features(self, codes: Sequence[str]) -> NDArray[np.float64]:
+        """What a surrogate learns from, float64 (N, F): the same for all codes of one network."""
+        ...
+
+    def architecture(self, code: str) -> str:
+        """The name by which `train.models.build` builds the network."""
+        ...
