@@ -36,7 +36,7 @@ def awake(architecture, classes, channels):
 @pytest.mark.slow
 def test_a_macro_network_becomes_an_int8_bundle_that_answers_alike(tmp_path):
     architecture = "macro-1202-stem8-depths2.2-widths16.24-head48"
-    phantoms.write(tmp_path / "data", count=150, seed=5, size=40)
+    phantoms.write(tmp_path / "data", count=400, seed=5, size=40)
     dataset = open_source(tmp_path / "data")
     (tmp_path / "run").mkdir()
     save_checkpoint(
