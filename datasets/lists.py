@@ -9,6 +9,7 @@ splits of ChestX-ray14.
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
@@ -68,15 +69,21 @@ def _list_files(path: Path) -> dict[str, Path]:
         for file in sorted(candidates)
         if file.is_file() and file.name.endswith(_ENDING) and file.name != _ENDING
     }
-    usual = {name: found[name] for name in _USUAL_ORDER if name in found}
-    return usual | found
+    return {name: found[name] for name in usual_order(found)}
 
 
-def _read_classes(folder: Path) -> tuple[tuple[str, ...], str]:
-    """The class names, and where they come from, in words."""
-    file = folder / "classes.txt"
-    if not file.exists():
-        return FINDINGS, f"the 14 findings of ChestX-ray14, as there is no {file.name}"
+def usual_order(names: Iterable[str]) -> list[str]:
+    """Names of splits: train, val and test first, the others behind them as they come."""
+    given = list(names)
+    return [name for name in _USUAL_ORDER if name in given] + [n for n in given if n not in _USUAL_ORDER]
+
+
+def read_class_names(file: Path) -> tuple[str, ...]:
+    """The class names of a file, one a line.
+
+    Raises:
+        DataError: a name stands twice, there is none, or the file cannot be read.
+    """
     names: dict[str, int] = {}
     for number, line in _lines(file):
         name = line.strip()
@@ -85,7 +92,15 @@ def _read_classes(folder: Path) -> tuple[tuple[str, ...], str]:
         names[name] = number
     if not names:
         raise DataError(f"{file} is empty; wanted one class name a line")
-    return tuple(names), f"the classes of {file.name}"
+    return tuple(names)
+
+
+def _read_classes(folder: Path) -> tuple[tuple[str, ...], str]:
+    """The class names, and where they come from, in words."""
+    file = folder / "classes.txt"
+    if not file.exists():
+        return FINDINGS, f"the 14 findings of ChestX-ray14, as there is no {file.name}"
+    return read_class_names(file), f"the classes of {file.name}"
 
 
 def _read_list(file: Path, name: str, classes: tuple[str, ...], origin: str) -> Split:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime.errors import DataError
-from . import lists
+from . import lists, npz
 from .records import Dataset
 
 
@@ -29,6 +29,12 @@ FORMATS = (
         looks_like="a folder with <split>_list.txt files, or one such file",
         recognises=lists.recognises,
         read=lists.read,
+    ),
+    Format(
+        name="npz",
+        looks_like="a MedMNIST-style .npz file with train_images and train_labels",
+        recognises=npz.recognises,
+        read=npz.read,
     ),
 )
 """Every format there is, in the order in which they are tried."""

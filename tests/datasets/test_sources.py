@@ -23,9 +23,9 @@ def test_an_unrecognised_folder_says_what_was_looked_for_and_what_was_found(tmp_
 def test_an_empty_folder_and_a_foreign_file_are_called_so(tmp_path):
     with pytest.raises(DataError, match="found an empty folder"):
         open_source(tmp_path)
-    (tmp_path / "data.npz").touch()
+    (tmp_path / "data.bin").touch()
     with pytest.raises(DataError, match="found a file"):
-        open_source(tmp_path / "data.npz")
+        open_source(tmp_path / "data.bin")
 
 
 def test_an_unknown_format_is_refused_with_those_there_are(tmp_path):
