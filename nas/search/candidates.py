@@ -30,6 +30,8 @@ class Job:
     """In canonical form."""
     architecture: str
     """The name by which `train.models.build` builds the network."""
+    input_size: int
+    """Side in pixels of what it is trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)

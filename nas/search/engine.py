@@ -162,8 +162,15 @@ class Engine:
 
     def _submit(self, row: Candidate) -> None:
         self._running[row.code] = row
-        architecture = self.problem.space.architecture(row.code)
-        self.pool.submit(Job(number=row.number, code=row.code, architecture=architecture))
+        space = self.problem.space
+        self.pool.submit(
+            Job(
+                number=row.number,
+                code=row.code,
+                architecture=space.architecture(row.code),
+                input_size=space.input_size(row.code),
+            )
+        )
 
     def _take(self, ended: Ended) -> None:
         row = self._running.pop(ended.job.code)

@@ -6,9 +6,10 @@ network disk to which each appends.
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from ...runtime.errors import DataError, DependencyError, UsageError
 from ...runtime.requires import need
@@ -110,7 +111,10 @@ def _open(url: str) -> "BaseStorage":
         _check_journal(path)
         return JournalStorage(JournalFileBackend(str(path), lock_obj=_mending_lock(path)))
     try:
-        sqlite = make_url(url).get_backend_name() == "sqlite"
+        place = make_url(url)
+        sqlite = place.get_backend_name() == "sqlite"
+        if sqlite and place.database:
+            _make_sqlite(Path(place.database))
         # Readers such as a dashboard hold SQLite's file for moments; without patience that is an error.
         options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}} if sqlite else {"pool_pre_ping": True}
         return get_storage(RDBStorage(url, engine_kwargs=options))
@@ -123,6 +127,24 @@ def _open(url: str) -> "BaseStorage":
             f"the driver of {without_password(url)} is not installed ({error.__cause__ or error}); "
             "for PostgreSQL: pip install psycopg2-binary"
         ) from error
+
+
+def _make_sqlite(path: Path) -> None:
+    """Lay an SQLite file out beside its place, so that a crash leaves none with half of its tables."""
+    from optuna.storages import RDBStorage
+
+    if path.exists():
+        return
+    if not path.parent.is_dir():
+        raise DataError(f"no folder {path.parent} for the storage {path.name}; make it first")
+    stage = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    try:
+        RDBStorage(f"sqlite:///{stage}").engine.dispose()
+        # Two searches may be starting at the same time; the first one's file stays.
+        with suppress(FileExistsError):
+            path.hardlink_to(stage)
+    finally:
+        stage.unlink(missing_ok=True)
 
 
 def _mending_lock(path: Path) -> Any:

@@ -48,6 +48,9 @@ class Digits:
     def architecture(self, code):
         return f"digits-{code}"
 
+    def input_size(self, code):
+        return 32
+
 
 def worth(code):
     """Between 0 and 1, the more the larger the digits."""
