@@ -2,9 +2,16 @@
 
 import typer
 
+from .finals.commands import finish
+from .hardware.commands import latency
+
 app = typer.Typer(no_args_is_help=True, help="Architecture search on measured quality and latency.")
 
 
 @app.callback()
 def _nas() -> None:
     """Architecture search on measured quality and latency."""
+
+
+app.command()(latency)
+app.command()(finish)

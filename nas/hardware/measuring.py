@@ -7,6 +7,8 @@ import numpy as np
 
 from ...runtime.console import progress
 from ...runtime.openvino_backend import OpenVINOBackend
+from ...runtime.errors import UsageError
+from ..macro import MacroSpace
 from ..space import Space
 from .blocks import PlacedBlock, placed_blocks
 from .clock import time_networks
@@ -35,6 +37,17 @@ class TableSettings:
             raise ValueError(f"a table needs at least {MIN_NETWORKS} networks, got {self.networks}.")
         if self.rounds < 2:
             raise ValueError(f"rounds must be at least 2, got {self.rounds}.")
+
+
+def space_named(name: str, size: int) -> Space:
+    """A space whose networks take images of this size.
+
+    Raises:
+        UsageError: there is no such space.
+    """
+    if name == "macro":
+        return MacroSpace(size=size, channels=CHANNELS)
+    raise UsageError(f"no space {name!r}; there is: macro")
 
 
 def measure_table(

@@ -1,0 +1,86 @@
+"""From a search's folder to its bundle and its report."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ...datasets import open_source
+from ...runtime.errors import UsageError
+from ...runtime.files import check_free, write_file
+from ..hardware.table import LatencyTable, load_table
+from ..search.found import read_search
+from ..search.spaces import open_space
+from .finished import Finished
+from .finishing import finish
+from .settings import FinalsSettings
+
+
+def finish_search(
+    search: Path,
+    out: Path,
+    *,
+    data: Path | None = None,
+    data_format: str | None = None,
+    storage: str | None = None,
+    settings: FinalsSettings | None = None,
+    table: Path | None = None,
+    any_machine: bool = False,
+    report: Path | None = None,
+    force: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> Finished:
+    """Finish a search that lies in a folder.
+
+    Args:
+        search: the folder of `xopt nas search`.
+        out: the bundle's folder.
+        data: where the images are now; None takes the search's own source.
+        data_format: of `data`.
+        storage: the storage's URL with its password, where the folder's has been written without.
+        settings: of the finals.
+        table: a latency table of this machine.
+        any_machine: take a table of another machine, too.
+        report: an HTML file to write.
+        force: replace what is at `out` and `report`.
+        say: called with a line after each step.
+
+    Raises:
+        XoptError: see `finish`, `read_search` and `load_table`.
+    """
+    found = read_search(search, storage=storage)
+    if found.searching:
+        raise UsageError(f"a search is at work in {search}; wait for it, then finish it")
+    if report is not None:
+        check_free(report, force=force)
+    how = settings or FinalsSettings()
+    blocks = None if table is None else _fitting(load_table(table, any_machine=any_machine), how, table)
+    dataset = open_source(data or found.settings.data, data_format or found.settings.data_format)
+    recipe = found.settings.recipe
+    finished = finish(
+        found.rows,
+        search=search,
+        space=open_space(found.settings.space, recipe=recipe, classes=len(dataset.classes)),
+        dataset=dataset,
+        recipe=recipe,
+        out=out,
+        settings=how,
+        table=blocks,
+        force=force,
+        say=say,
+    )
+    if report is not None:
+        from ..report import render
+
+        write_file(report, render(finished), force=force)
+    return finished
+
+
+def _fitting(table: LatencyTable, settings: FinalsSettings, path: Path) -> LatencyTable:
+    found = (table.settings.precision, table.settings.threads)
+    wanted = (settings.precision, settings.threads)
+    if found != wanted:
+        raise UsageError(
+            f"latency table {path} is of {found[0]} on {found[1]} threads, the bundle is to be {wanted[0]} on "
+            f"{wanted[1]}; measure one: xopt nas latency --out TABLE.json"
+            f"{' --int8' if wanted[0] == 'INT8' else ''} --threads {wanted[1]}"
+        )
+    return table
