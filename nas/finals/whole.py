@@ -1,6 +1,7 @@
 """From a search's folder to its bundle and its report."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ...datasets import open_source
@@ -8,7 +9,7 @@ from ...runtime.errors import UsageError
 from ...runtime.files import check_free, write_file
 from ..hardware.table import LatencyTable, load_table
 from ..search.found import read_search
-from ..search.spaces import open_space
+from ..search.making import make_space
 from .finished import Finished
 from .finishing import finish
 from .settings import FinalsSettings
@@ -52,13 +53,15 @@ def finish_search(
     if report is not None:
         check_free(report, force=force)
     how = settings or FinalsSettings()
+    if how.max_latency_ms is None:
+        how = replace(how, max_latency_ms=found.settings.max_latency_ms)
     blocks = None if table is None else _fitting(load_table(table, any_machine=any_machine), how, table)
     dataset = open_source(data or found.settings.data, data_format or found.settings.data_format)
     recipe = found.settings.recipe
     finished = finish(
         found.rows,
         search=search,
-        space=open_space(found.settings.space, recipe=recipe, classes=len(dataset.classes)),
+        space=make_space(found.settings, dataset),
         dataset=dataset,
         recipe=recipe,
         out=out,
