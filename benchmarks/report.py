@@ -8,8 +8,8 @@ from .. import __version__
 from . import plots, summary
 from .bootstrap import ClassDrop
 from .comparison import Comparison, Row
-from .latency import in_words
 from .figures import to_svg
+from .latency import in_words
 from .metrics import average_precision, roc_auc
 from .report_style import STYLE
 

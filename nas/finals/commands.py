@@ -14,7 +14,8 @@ def finish(
     search: Annotated[Path, typer.Argument(help="The folder of a search.", metavar="SEARCH")],
     out: Annotated[Path, typer.Option("--out", help="The bundle to write.", metavar="BUNDLE")],
     data: Annotated[
-        Path | None, typer.Option("--data", help="Labelled images; the search's by default.", metavar="SOURCE")
+        Path | None,
+        typer.Option("--data", help="Labelled images; the search's by default.", metavar="SOURCE"),
     ] = None,
     data_format: Annotated[
         str | None, typer.Option("--format", help="The data's format; recognised if not given.")

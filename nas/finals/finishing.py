@@ -154,9 +154,7 @@ class _Finals:
             resamples=self.how.resamples,
         )
         by_code = {finalist.row.code: finalist for finalist in taking_part}
-        ranked = [
-            replace(by_code[s.code], standing=s, run=_best_run(s, trained[s.code])) for s in standings
-        ]
+        ranked = [replace(by_code[s.code], standing=s, run=_best_run(s, trained[s.code])) for s in standings]
         return ranked + [finalist for finalist in finalists if finalist.dropped]
 
     def crown(self, finalists: list[Finalist]) -> tuple[Bundle, list[Finalist]]:

@@ -14,7 +14,8 @@ def latency(
     size: Annotated[int, typer.Option("--size", min=8, help="Side of the network's input, in pixels.")] = 32,
     int8: Annotated[bool, typer.Option("--int8", help="Measure quantized networks.")] = False,
     threads: Annotated[
-        int, typer.Option("--threads", min=1, help="Of one inference; 1 counts CPU time, more the wall clock.")
+        int,
+        typer.Option("--threads", min=1, help="Of one inference; 1 counts CPU time, more the wall clock."),
     ] = 1,
     networks: Annotated[int, typer.Option("--networks", min=8, help="Networks to export and measure.")] = 36,
     rounds: Annotated[int, typer.Option("--rounds", min=2, help="How often each is measured.")] = 100,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...runtime.console import progress
-from ...runtime.openvino_backend import OpenVINOBackend
 from ...runtime.errors import UsageError
+from ...runtime.openvino_backend import OpenVINOBackend
 from ..macro import MacroSpace
 from ..space import Space
 from .blocks import PlacedBlock, placed_blocks
@@ -50,9 +50,7 @@ def space_named(name: str, size: int) -> Space:
     raise UsageError(f"no space {name!r}; there is: macro")
 
 
-def measure_table(
-    space: Space, graphs: GraphSettings, settings: TableSettings | None = None
-) -> LatencyTable:
+def measure_table(space: Space, graphs: GraphSettings, settings: TableSettings | None = None) -> LatencyTable:
     """Measure a table on this machine.
 
     Args:
@@ -124,9 +122,7 @@ def draw_networks(space: Space, count: int, *, seed: int = 0) -> list[str]:
     return [pool[i] for i in chosen]
 
 
-def export_networks(
-    space: Space, codes: Sequence[str], settings: GraphSettings
-) -> list[OpenVINOBackend]:
+def export_networks(space: Space, codes: Sequence[str], settings: GraphSettings) -> list[OpenVINOBackend]:
     """Untrained networks, ready to be timed.
 
     Raises:

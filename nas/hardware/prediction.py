@@ -61,7 +61,9 @@ def fit(
     from scipy.optimize import nnls
 
     if len(networks) != len(latency_ms_N) or len(networks) < 2:
-        raise ValueError(f"two or more networks and their latencies, got {len(networks)}, {len(latency_ms_N)}.")
+        raise ValueError(
+            f"two or more networks and their latencies, got {len(networks)}, {len(latency_ms_N)}."
+        )
     keys = sorted({block.key for blocks in networks for block in blocks})
     work_NW = np.array([np.sum([block.work() for block in blocks], axis=0) for blocks in networks])
     counts = [Counter(block.key for block in blocks) for blocks in networks]
