@@ -82,8 +82,8 @@ def _fitting(table: LatencyTable, settings: FinalsSettings, path: Path) -> Laten
     wanted = (settings.precision, settings.threads)
     if found != wanted:
         raise UsageError(
-            f"latency table {path} is of {found[0]} on {found[1]} threads, the bundle is to be {wanted[0]} on "
-            f"{wanted[1]}; measure one: xopt nas latency --out TABLE.json"
+            f"latency table {path} is of {found[0]} on {found[1]} threads, the bundle is to be {wanted[0]} "
+            f"on {wanted[1]}; measure one: xopt nas latency --out TABLE.json"
             f"{' --int8' if wanted[0] == 'INT8' else ''} --threads {wanted[1]}"
         )
     return table

@@ -66,7 +66,8 @@ def placed_blocks(architecture: str, *, size: int, channels: int) -> tuple[Place
     network = plan(architecture, channels=channels)
     if network is None:
         raise UsageError(
-            f"{architecture!r} is no searched network, so its blocks are not known; give one like macro-12122122"
+            f"{architecture!r} is no searched network, so its blocks are not known; give one like "
+            "macro-12122122"
         )
     placed = []
     for block in network.blocks:

@@ -95,8 +95,8 @@ def held_out_ms(
     count = len(networks)
     predicted = np.empty(count)
     for fold in range(min(folds, count)):
-        out = np.arange(fold, count, folds)
-        kept = np.setdiff1d(np.arange(count), out)
+        out = list(range(fold, count, folds))
+        kept = [index for index in range(count) if index not in out]
         fitted = fit([networks[i] for i in kept], latency_ms_N[kept], ridge=ridge)
         predicted[out] = [fitted.network_ms(networks[i]) for i in out]
     return predicted

@@ -84,7 +84,8 @@ def _row(boxes: list[_Box], size: int, *, first: bool) -> str:
         if place or not first:
             start = centre - _STEP + _BOX / 2 if place else 0
             parts.append(
-                f'<line x1="{start:g}" y1="{middle:g}" x2="{centre - _BOX / 2:g}" y2="{middle:g}" stroke="#888"/>'
+                f'<line x1="{start:g}" y1="{middle:g}" x2="{centre - _BOX / 2:g}" y2="{middle:g}" '
+                'stroke="#888"/>'
             )
         if box.shortcut:
             left, right, up = centre - _STEP / 2 + 3, centre + _STEP / 2 - 3, _TOP - 12

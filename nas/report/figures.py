@@ -28,6 +28,8 @@ def progress(finished: Finished) -> "Figure":
     rows = valued(finished.rows)
     numbers, values = [row.number for row in rows], [row.value or 0.0 for row in rows]
     with sheet(6.4, 3.4) as figure:
+        from matplotlib.ticker import MaxNLocator
+
         axes = figure.subplots()
         best = np.maximum.accumulate(values)
         axes.step(numbers, best, where="post", color=REFERENCE_COLOUR, linewidth=1.4, label="best so far")
@@ -35,7 +37,7 @@ def progress(finished: Finished) -> "Figure":
         axes.set_title("Progress of the search")
         axes.set_xlabel("candidate, in the order of asking")
         axes.set_ylabel("val mean AUC")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(visible=True)
         axes.legend(loc="lower right", fontsize=9)
     return figure
@@ -126,9 +128,8 @@ def _dots(axes: "Axes", rows: Sequence[Candidate], at: Sequence[float], finished
     for label, colour, area, plays in roles:
         points = [(x, row.value or 0.0) for x, row in zip(at, rows, strict=True) if plays(row.code)]
         if points:
-            axes.scatter(
-                *zip(*points, strict=True), s=area, color=colour, edgecolor="white", zorder=3, label=label
-            )
+            xs, ys = zip(*points, strict=True)
+            axes.scatter(xs, ys, s=area, color=colour, edgecolor="white", zorder=3, label=label)
 
 
 def _bar(axes: "Axes", level: int, finalist: Finalist) -> None:

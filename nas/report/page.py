@@ -135,8 +135,8 @@ def _finalists(finished: Finished) -> str:
     )
     return (
         f"<h2>Finalists</h2>\n{_table(_FINALISTS, rows)}\n{figure}\n"
-        f"<p class='note'>AUC: mean over {finished.settings.seeds} trainings on split val. Intervals are 95 %, "
-        "over patients and trainings; those of “behind” are paired. "
+        f"<p class='note'>AUC: mean over {finished.settings.seeds} trainings on split val. Intervals are 95 "
+        "%, over patients and trainings; those of “behind” are paired. "
         f"{clean}</p>"
     )
 
@@ -207,8 +207,8 @@ def _search(finished: Finished) -> str:
     hours = sum(row.seconds for row in finished.rows) / 3600
     return (
         f"<h2>The search</h2>\n<div class='pair'>{progress}{front}</div>\n{_table(_CANDIDATES, rows)}\n"
-        f"<p class='note'>AUC: the best epoch's mean AUC on split val. MB: parameters in float32. Hours on the "
-        f"device, {hours:.2f} in all. Latency as predicted from blocks, where it was.</p>"
+        f"<p class='note'>AUC: the best epoch's mean AUC on split val. MB: parameters in float32. Hours on "
+        f"the device, {hours:.2f} in all. Latency as predicted from blocks, where it was.</p>"
     )
 
 
@@ -257,10 +257,7 @@ def _origin(finished: Finished) -> str:
         ("System", f"{machine['system']}, Python {machine['python']}"),
         ("Libraries", libraries),
         ("xopt", __version__),
-        (
-            "Recipe",
-            ", ".join(line for line in finished.recipe.to_toml().splitlines() if "architecture" not in line),
-        ),
+        ("Recipe", _recipe(finished)),
         ("Bundle", f"{manifest.name}, {manifest.precision}"),
         ("Bundle digest", finished.bundle.digest),
         ("Intended use", manifest.intended_use or "not stated"),
@@ -271,6 +268,11 @@ def _origin(finished: Finished) -> str:
     ]
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in facts)
     return f"<h2>Machine, data and bundle</h2>\n<dl>{rows}</dl>"
+
+
+def _recipe(finished: Finished) -> str:
+    lines = finished.recipe.to_toml().splitlines()
+    return ", ".join(line for line in lines if not line.startswith("architecture"))
 
 
 def _trained_again(finished: Finished) -> int:
