@@ -44,7 +44,7 @@ class SimulationSettings:
     noisy: bool = False
     """Whether the search sees the accuracy of one run instead of the mean; it is judged on the mean."""
     durations: str = "flops"
-    """How long a training takes: in proportion to its FLOPs (with a tenth of noise), or lognormal at random."""
+    """How long a training takes: in proportion to its FLOPs, give or take a tenth, or lognormal."""
     upgrades_help: bool = True
     """See SurrogateSettings."""
     limits: Limits = Limits()  # noqa: RUF009  frozen
@@ -122,7 +122,7 @@ class Simulated:
                 f"{self.settings.proposer}, {self.settings.budget} trainings, {self.settings.seeds} seeds"
                 f"{workers}{', one noisy run each' if self.settings.noisy else ''}",
                 f"best found   {facts['best_mean']:.3f} on average",
-                f"its rank     {rank['median']:g} (median), {rank['p10']:g} to {rank['p90']:g} (80 % of seeds)",
+                f"its rank     median {rank['median']:g}, 80 % of seeds {rank['p10']:g} to {rank['p90']:g}",
                 f"duplicates   {facts['duplicates']}",
                 f"infeasible   {facts['infeasible']}",
             ]

@@ -93,13 +93,16 @@ class Table:
         Raises:
             UsageError: not a string of digits within the table's.
         """
+        # Asked for thousands of times in a simulation.
+        if isinstance(code, str) and code in self._canonical:
+            return self._canonical[code]
         known = isinstance(code, str) and len(code) == len(self.choices) and code.isascii() and code.isdigit()
         if not known or any(int(d) >= count for d, count in zip(code, self.choices, strict=True)):
             raise UsageError(
                 f"a code of {self.name} has {len(self.choices)} digits, each below "
                 f"{', '.join(map(str, self.choices))}, got {str(code)[:80]!r}"
             )
-        return self._canonical.get(code, code)
+        return code
 
     def holds(self, code: str) -> bool:
         """Whether the table has a record of a string."""
@@ -117,7 +120,7 @@ class Table:
         return Cost(parameters=record.parameters or 0, macs=record.macs or 0)
 
     def features(self, codes: Sequence[str]) -> NDArray[np.float64]:
-        """For each digit of the canonical string, whether it is at least 1, at least 2, ...: float64 (N, F)."""
+        """For each digit of the canonical string, whether it is at least 1, 2, ...: float64 (N, F)."""
         return thermometer([self.canonical(code) for code in codes], self.choices)
 
     def architecture(self, code: str) -> str:

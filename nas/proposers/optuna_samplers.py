@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SAMPLERS = ("tpe", "gp", "nsga2")
 _ASKS = {"tpe": 20, "gp": 3, "nsga2": 20}
-"""Asks for each network wanted: they repeat themselves, since many codes are one network. gp takes seconds."""
+"""Asks for each network wanted: they repeat themselves, and gp takes a second for each."""
 _POPULATION = 10
 
 
