@@ -67,3 +67,24 @@ def simulate(
         ),
     )
     show(simulated.to_text(), simulated.to_json(), json_target)
+
+
+@app.command()
+def describe(
+    code: Annotated[
+        str, typer.Argument(help="A network's digits, or its architecture name.", metavar="CODE")
+    ],
+    space: Annotated[str, typer.Option("--space", help="macro or xray.")] = "macro",
+    classes: Annotated[int, typer.Option("--classes", min=1, help="Outputs.")] = 5,
+    channels: Annotated[int, typer.Option("--channels", help="Input planes, 1 or 3.")] = 3,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", min=1, help="Side of the input in pixels; 32 for macro, xray's codes say it."),
+    ] = None,
+    json_target: JsonOption = None,
+) -> None:
+    """Say what a network costs and which other codes it is, without building it."""
+    from .describe import describe as run
+
+    described = run(code, space=space, classes=classes, channels=channels, size=size)
+    show(described.to_text(), described.to_json(), json_target)
