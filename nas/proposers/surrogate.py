@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 Score = Callable[[Array], Array]
 
 # Of a space too large to list: how much of it is looked at for each network asked for.
-_DRAWN, _CLIMBERS, _ROUNDS = 400, 12, 12
+_DRAWN, _CLIMBERS, _ROUNDS = 200, 8, 12
 
 
 @dataclass(frozen=True, kw_only=True)
