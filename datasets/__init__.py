@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
+    from .executors import Workers, open_executor, run_all
     from .lists import FINDINGS
     from .loading import load_images
     from .records import Dataset, Split
@@ -23,13 +24,17 @@ __all__ = [
     "Format",
     "Split",
     "Statistics",
+    "Workers",
     "find_overlaps",
     "gather_statistics",
     "load_images",
+    "open_executor",
     "open_source",
+    "run_all",
 ]
 
 _HOMES = {
+    "executors": ("Workers", "open_executor", "run_all"),
     "lists": ("FINDINGS",),
     "loading": ("load_images",),
     "records": ("Dataset", "Split"),
