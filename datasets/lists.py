@@ -10,12 +10,14 @@ splits of ChestX-ray14.
 
 import re
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import numpy as np
 
 from ..runtime.errors import DataError
+from .options import DEFAULTS, ReadOptions
 from .records import Dataset, Split, patient_of
+from .text import check_name, read_lines
 
 FINDINGS = (
     "Atelectasis",
@@ -47,7 +49,7 @@ def recognises(path: Path) -> bool:
     return bool(_list_files(path))
 
 
-def read(path: Path) -> Dataset:
+def read(path: Path, _options: ReadOptions = DEFAULTS) -> Dataset:
     """Read every list of a folder, or one list file.
 
     Raises:
@@ -85,7 +87,7 @@ def read_class_names(file: Path) -> tuple[str, ...]:
         DataError: a name stands twice, there is none, or the file cannot be read.
     """
     names: dict[str, int] = {}
-    for number, line in _lines(file):
+    for number, line in read_lines(file):
         name = line.strip()
         if name in names:
             raise DataError(f"{file}, line {number}: class {name!r} stands on line {names[name]} already")
@@ -106,10 +108,10 @@ def _read_classes(folder: Path) -> tuple[tuple[str, ...], str]:
 def _read_list(file: Path, name: str, classes: tuple[str, ...], origin: str) -> Split:
     first_seen: dict[str, int] = {}
     rows: list[list[int]] = []
-    for number, line in _lines(file):
+    for number, line in read_lines(file):
         image, *labels = _SEPARATOR.split(line.strip())
         place = f"{file}, line {number}"
-        _check_name(image, place)
+        check_name(image, place)
         if image in first_seen:
             raise DataError(f"{place}: image {image} stands on line {first_seen[image]} already")
         if len(labels) != len(classes):
@@ -129,33 +131,3 @@ def _read_list(file: Path, name: str, classes: tuple[str, ...], origin: str) -> 
         patients=tuple(map(patient_of, images)),
         folders=(file.parent / name, file.parent / "images", file.parent),
     )
-
-
-def _check_name(image: str, place: str) -> None:
-    # A list from elsewhere must not make xopt read files outside its folder, on any system's path rules.
-    for path in (PurePosixPath(image), PureWindowsPath(image)):
-        if path.anchor or ".." in path.parts:
-            raise DataError(
-                f"{place}: an image name must stay inside the folder (no / first, no ..), found {image!r}"
-            )
-    if not image or not image.isprintable():
-        raise DataError(f"{place}: an image name must be printable text, found {image!r}")
-
-
-def _lines(file: Path) -> list[tuple[int, str]]:
-    """The lines that hold something, with their numbers from 1."""
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {file}: {error.strerror or error}") from error
-    lines = []
-    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
-        try:
-            line = raw.decode()
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{file}, line {number}: not UTF-8 text, found byte 0x{raw[error.start]:02x}"
-            ) from error
-        if line.strip():
-            lines.append((number, line))
-    return lines
