@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .executors import Workers, open_executor, run_all
     from .lists import FINDINGS
     from .loading import load_images
+    from .preparing import Prepared, prepare
     from .records import Dataset, Split
     from .sources import FORMATS, Format, open_source
     from .statistics import Statistics, find_overlaps, gather_statistics
@@ -22,6 +23,7 @@ __all__ = [
     "FORMATS",
     "Dataset",
     "Format",
+    "Prepared",
     "Split",
     "Statistics",
     "Workers",
@@ -30,10 +32,12 @@ __all__ = [
     "load_images",
     "open_executor",
     "open_source",
+    "prepare",
     "run_all",
 ]
 
 _HOMES = {
+    "preparing": ("Prepared", "prepare"),
     "executors": ("Workers", "open_executor", "run_all"),
     "lists": ("FINDINGS",),
     "loading": ("load_images",),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime.errors import DataError
-from . import csv_columns, lists, nih, npz, tree
+from . import cache, csv_columns, lists, nih, npz, tree
 from .options import ReadOptions
 from .records import Dataset
 
@@ -25,6 +25,12 @@ class Format:
 
 
 FORMATS = (
+    Format(
+        name="cache",
+        looks_like=f"a folder with {cache.MARKER}, made by xopt data prepare",
+        recognises=cache.recognises,
+        read=cache.read,
+    ),
     # The release has files that end in _list.txt, too, without labels.
     Format(
         name="nih",
