@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .preparing import Prepared, prepare
     from .records import Dataset, Split
     from .sources import FORMATS, Format, open_source
+    from .splitting import SplitSettings, divide
     from .statistics import Statistics, find_overlaps, gather_statistics
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "Format",
     "Prepared",
     "Split",
+    "SplitSettings",
     "Statistics",
     "Workers",
+    "divide",
     "find_overlaps",
     "gather_statistics",
     "load_images",
@@ -41,6 +44,7 @@ _HOMES = {
     "executors": ("Workers", "open_executor", "run_all"),
     "lists": ("FINDINGS",),
     "loading": ("load_images",),
+    "splitting": ("SplitSettings", "divide"),
     "records": ("Dataset", "Split"),
     "sources": ("FORMATS", "Format", "open_source"),
     "statistics": ("Statistics", "find_overlaps", "gather_statistics"),

@@ -40,6 +40,52 @@ def stats(
 
 
 @app.command()
+def split(
+    source: SourceArgument,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write list files in.", metavar="DIR")],
+    val: Annotated[float, typer.Option("--val", help="Share of the images that go to val.")] = 0.1,
+    test: Annotated[float, typer.Option("--test", help="Share of the images that go to test.")] = 0.2,
+    patients: Annotated[
+        str | None,
+        typer.Option(
+            "--patients",
+            help="How an image's name tells the patient: a regular expression with one group, such as "
+            "'(person[0-9]+)_'. What the source says by default.",
+            metavar="PATTERN",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides between equals.")] = 0,
+    data_format: FormatOption = None,
+    uncertain: UncertainOption = "ignore",
+    findings: FindingsOption = "competition",
+    force: ForceOption = False,
+    json_target: JsonOption = None,
+) -> None:
+    """Divide a source anew into train, val and test, so that no patient stands in two of them.
+
+    Each split gets about the same share of every label. Its own splits are forgotten; images are linked.
+    """
+    from ..runtime.files import check_free
+    from .list_writing import write_lists
+    from .lists import PATIENTS
+    from .sources import open_source
+    from .splitting import SplitSettings, divide
+    from .statistics import gather_statistics
+
+    settings = SplitSettings(val=val, test=test, seed=seed, patients=patients)
+    check_free(out, force=force, marker=PATIENTS)
+    dataset = open_source(source, data_format, uncertain=uncertain, findings=findings)
+    divided = divide(dataset, settings)
+    if not write_lists(divided, dataset, out, force=force):
+        note(f"warning: the images were not found; put them in {out / 'images'}")
+    if not any(part.patients_known for part in divided.splits.values()):
+        note("warning: patients are not known, so each image stands for its own; tell them by --patients")
+    statistics = gather_statistics(open_source(out))
+    facts = {"path": str(out), "seed": seed, **statistics.to_json()}
+    show(f"{statistics.to_text()}\n\nlists in {out}; next: xopt train --data {out}", facts, json_target)
+
+
+@app.command()
 def prepare(
     source: SourceArgument,
     out: Annotated[Path, typer.Option("--out", help="The cache's folder.", metavar="CACHE")],

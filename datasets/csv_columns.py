@@ -165,16 +165,14 @@ def _dataset(
 
 
 def _split(name: str, part: _Part, options: ReadOptions, folders: tuple[Path, ...]) -> Split:
-    values_NC = np.array(part.labels, dtype=np.int8)
-    unsure_NC = values_NC < 0
-    labels_NC = np.where(unsure_NC, options.uncertain == "ones", values_NC).astype(np.uint8)
+    labels_NC, mask_NC = options.settle(np.array(part.labels, dtype=np.int8))
     return Split(
         name=name,
         images=tuple(part.images),
         labels_NC=labels_NC,
         patients=tuple(part.images.values()),
         folders=folders,
-        mask_NC=~unsure_NC if options.uncertain == "ignore" and unsure_NC.any() else None,
+        mask_NC=mask_NC,
     )
 
 
