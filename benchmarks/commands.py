@@ -160,8 +160,7 @@ def bench(
 
         write_file(report, render(comparison), force=force)
     if plot is not None:
-        from .figures import to_svg
-        from .plots import latency_auc
+        from .plots import latency_auc, to_svg
 
         write_file(plot, to_svg(latency_auc(comparison)), force=force)
     show(describe(comparison), comparison.to_json(), json_target)

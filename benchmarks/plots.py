@@ -1,15 +1,19 @@
 """The figures of a benchmark, as SVG: speed against accuracy, curves per finding, latency distributions.
 
-One colour per variant and one marker per engine, the same in every figure.
+One colour per variant and one marker per engine, the same in every figure. The same numbers give the same
+bytes: no date, no random ids.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..runtime.requires import need
 from .comparison import Comparison, Row
-from .figures import COLOURS, REFERENCE_COLOUR, sheet, unit_square
 from .latency import in_words
 from .metrics import Curve, precision_recall_curve, roc_curve
 
@@ -20,11 +24,32 @@ if TYPE_CHECKING:
 
     DrawFinding = Callable[[Comparison, int], Figure]
 
+# Okabe and Ito's palette, which colour-blind readers can tell apart; the reference is grey.
+REFERENCE_COLOUR = "#444444"
+COLOURS = ("#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 # Of the curves: the reference's is the broader, so that it shows on both sides of the variant's.
 _WIDTHS = (2.2, 1.2)
 # Characters of a legend entry that fit twice beside each other.
 _HALF_WIDTH = 37
 MARKERS = {"torch": "s", "onnxruntime": "^", "openvino": "o"}
+
+# Typed as Any: matplotlib names all its settings in its own type.
+_STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": "#888888",
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "legend.frameon": False,
+    "svg.hashsalt": "xopt",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+}
 
 
 def colours(comparison: Comparison) -> dict[str, str]:
@@ -48,7 +73,7 @@ def latency_auc(comparison: Comparison) -> "Figure":
         f"{row.name}: {in_words(row.latency.p50)} ms, {row.speedup.ratio:.3g} ×" for row in comparison.rows
     ]
     columns = 2 if max(map(len, labels)) <= _HALF_WIDTH else 1
-    with sheet(6.4, 5.9 + 0.21 * -(-len(labels) // columns)) as figure:
+    with new_figure(6.4, 5.9 + 0.21 * -(-len(labels) // columns)) as figure:
         absolute, change = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         tint = colours(comparison)
         for row in comparison.rows:
@@ -74,7 +99,7 @@ def latency_auc(comparison: Comparison) -> "Figure":
 def distributions(comparison: Comparison) -> "Figure":
     """How latencies spread around each variant's own median: one hill a variant, and its percentiles."""
     rows = tuple(reversed(comparison.rows))
-    with sheet(6.4, 1.1 + 0.75 * len(rows)) as figure:
+    with new_figure(6.4, 1.1 + 0.75 * len(rows)) as figure:
         axes = figure.subplots()
         tint = colours(comparison)
         far = max(float(np.percentile(row.measured.latency_ms, 99)) / row.latency.p50 for row in rows)
@@ -94,27 +119,68 @@ def distributions(comparison: Comparison) -> "Figure":
 
 def roc(comparison: Comparison, finding: int) -> "Figure":
     """The ROC curves of one finding: the reference's and the most compressed variant's."""
-    with sheet(1.8, 1.8) as figure:
+    with new_figure(1.8, 1.8) as figure:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="#cccccc", linewidth=0.8)
         for row, width in zip(pair(comparison), _WIDTHS, strict=False):
             curve = roc_curve(*_column(comparison, row, finding))
             _draw(axes, curve, colours(comparison)[row.name], width)
-        unit_square(axes, "false positive rate", "sensitivity")
+        _unit_square(axes, "false positive rate", "sensitivity")
     return figure
 
 
 def precision_recall(comparison: Comparison, finding: int) -> "Figure":
     """The precision-recall curves of one finding, as `roc`; the level line is the share of positives."""
-    with sheet(1.8, 1.8) as figure:
+    with new_figure(1.8, 1.8) as figure:
         axes = figure.subplots()
         labels_N = comparison.split.marked_labels[:, finding]
         axes.axhline(float(labels_N[labels_N >= 0].mean()), color="#cccccc", linewidth=0.8)
         for row, width in zip(pair(comparison), _WIDTHS, strict=False):
             curve = precision_recall_curve(*_column(comparison, row, finding))
             _draw(axes, curve, colours(comparison)[row.name], width)
-        unit_square(axes, "sensitivity (recall)", "precision")
+        _unit_square(axes, "sensitivity (recall)", "precision")
     return figure
+
+
+def to_svg(figure: "Figure", *, prefix: str = "", inline: bool = False) -> str:
+    """A figure as SVG text.
+
+    Args:
+        figure: drawn by a function of this file.
+        prefix: put before every id, so that several figures can stand in one page.
+        inline: leave out what only a file of its own needs: the XML head and the namespaces.
+    """
+    import matplotlib as mpl
+
+    text = StringIO()
+    with mpl.rc_context(_STYLE):
+        figure.savefig(
+            text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        )
+    svg = re.sub(r"<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}", svg)
+    if not inline:
+        return svg
+    svg = svg[svg.index("<svg") :].replace("xlink:href", "href")
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
+    # The page decides how wide it is.
+    return re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
+
+
+@contextmanager
+def new_figure(width_in: float, height_in: float) -> "Iterator[Figure]":
+    """A figure in the look that all of xopt's have, for `to_svg`.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+    """
+    need("matplotlib", extra="report")
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    # Figure itself, not pyplot: nothing global is left behind, and no display is looked for.
+    with mpl.rc_context(_STYLE):
+        yield Figure(figsize=(width_in, height_in), layout="constrained")
 
 
 def _auc_point(axes: "Axes", row: Row, colour: str) -> None:
@@ -176,6 +242,15 @@ def _column(comparison: Comparison, row: Row, finding: int) -> tuple[Any, Any]:
 def _draw(axes: "Axes", curve: Curve | None, colour: str, width: float) -> None:
     if curve is not None:
         axes.plot(curve.x, curve.y, color=colour, linewidth=width, solid_joinstyle="round")
+
+
+def _unit_square(axes: "Axes", x_label: str, y_label: str) -> None:
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+    axes.set_xticklabels(("0", "0.5", "1"))
+    axes.set_yticklabels(("0", "0.5", "1"))
+    axes.tick_params(labelsize=8, length=2)
+    axes.set_xlabel(x_label, fontsize=8, labelpad=1)
+    axes.set_ylabel(y_label, fontsize=8, labelpad=1)
 
 
 def _latency_axis(axes: "Axes", rows: Sequence[Row]) -> None:

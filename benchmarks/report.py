@@ -8,7 +8,6 @@ from .. import __version__
 from . import plots, summary
 from .bootstrap import ClassDrop
 from .comparison import Comparison, Row
-from .figures import to_svg
 from .latency import in_words
 from .metrics import average_precision, roc_auc
 from .report_style import STYLE
@@ -197,7 +196,7 @@ def _curves(
         values = [value(labels_N, row.measured.probabilities[:, c]) for row in pair]
         if None in values:
             continue
-        figure = to_svg(draw(comparison, c), prefix=f"{unit}{c}-", inline=True)
+        figure = plots.to_svg(draw(comparison, c), prefix=f"{unit}{c}-", inline=True)
         caption = f"{escape(finding)}<small>{unit} {' → '.join(f'{v:.3f}' for v in values)}</small>"
         panels.append(f"<figure><figcaption>{caption}</figcaption>{figure}</figure>")
     return f"<h2>{title}</h2>\n<p class='note'>{key}</p>\n<div class='grid'>{''.join(panels)}</div>"
@@ -255,7 +254,7 @@ def _origin(comparison: Comparison) -> str:
 
 
 def _figure(figure: "Figure", prefix: str, caption: str) -> str:
-    svg = to_svg(figure, prefix=prefix, inline=True)
+    svg = plots.to_svg(figure, prefix=prefix, inline=True)
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
 
 

@@ -148,7 +148,7 @@ class _Finals:
         trained = {finalist.row.code: self._trainings(finalist.row.code) for finalist in taking_part}
         val = self.dataset.split("val")
         standings = compare_finalists(
-            val.labels_NC,
+            val.marked_labels,
             {code: [run.val_NC for run in runs] for code, runs in trained.items()},
             val.patients,
             resamples=self.how.resamples,

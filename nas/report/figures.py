@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...benchmarks.figures import COLOURS, REFERENCE_COLOUR, sheet, unit_square
 from ...benchmarks.metrics import precision_recall_curve, roc_curve
+from ...benchmarks.plots import COLOURS, REFERENCE_COLOUR, new_figure
 from ..finals.finished import Finalist, Finished
 from ..hardware.pareto import pareto_front
 from ..search.candidates import Candidate
@@ -27,7 +27,7 @@ def progress(finished: Finished) -> "Figure":
     """The value of each candidate in the order of asking, and the best so far."""
     rows = valued(finished.rows)
     numbers, values = [row.number for row in rows], [row.value or 0.0 for row in rows]
-    with sheet(6.4, 3.4) as figure:
+    with new_figure(6.4, 3.4) as figure:
         from matplotlib.ticker import MaxNLocator
 
         axes = figure.subplots()
@@ -39,7 +39,7 @@ def progress(finished: Finished) -> "Figure":
         axes.set_ylabel("val mean AUC")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(visible=True)
-        axes.legend(loc="lower right", fontsize=9)
+        _legend(figure)
     return figure
 
 
@@ -49,7 +49,7 @@ def front(finished: Finished) -> "Figure":
     timed = all(row.latency_ms is not None for row in rows)
     costs = [float(row.latency_ms or 0) if timed else row.parameters / 1e6 for row in rows]
     values = [row.value or 0.0 for row in rows]
-    with sheet(6.4, 3.4) as figure:
+    with new_figure(6.4, 3.4) as figure:
         axes = figure.subplots()
         best = pareto_front(list(zip(values, costs, strict=True)))
         axes.step(
@@ -69,14 +69,14 @@ def front(finished: Finished) -> "Figure":
         axes.set_xlabel("predicted latency of one image, ms" if timed else "parameters, millions")
         axes.set_ylabel("val mean AUC")
         axes.grid(visible=True)
-        axes.legend(loc="lower right", fontsize=9)
+        _legend(figure)
     return figure
 
 
 def finalists(finished: Finished) -> "Figure":
     """Each finalist's trainings as dots, their mean with its interval as a bar."""
     ranked = [f for f in reversed(finished.finalists) if f.standing is not None]
-    with sheet(6.4, 1.3 + 0.5 * len(ranked)) as figure:
+    with new_figure(6.4, 1.3 + 0.5 * len(ranked)) as figure:
         axes = figure.subplots()
         for level, finalist in enumerate(ranked):
             _bar(axes, level, finalist)
@@ -90,25 +90,25 @@ def finalists(finished: Finished) -> "Figure":
 
 def roc(labels_N: "NDArray[np.uint8]", scores_N: "NDArray[np.float64]") -> "Figure":
     """The ROC curve of one class."""
-    with sheet(1.8, 1.8) as figure:
+    with new_figure(2.6, 2.6) as figure:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="#cccccc", linewidth=0.8)
         curve = roc_curve(labels_N, scores_N)
         if curve is not None:
             axes.plot(curve.x, curve.y, color=WINNER, linewidth=1.6)
-        unit_square(axes, "false positive rate", "sensitivity")
+        _unit_square(axes, "false positive rate", "sensitivity")
     return figure
 
 
 def precision_recall(labels_N: "NDArray[np.uint8]", scores_N: "NDArray[np.float64]") -> "Figure":
     """The precision-recall curve of one class; the level line is the share of positives."""
-    with sheet(1.8, 1.8) as figure:
+    with new_figure(2.6, 2.6) as figure:
         axes = figure.subplots()
-        axes.axhline(float(labels_N.mean()), color="#cccccc", linewidth=0.8)
+        axes.axhline(float(labels_N[labels_N >= 0].mean()), color="#cccccc", linewidth=0.8)
         curve = precision_recall_curve(labels_N, scores_N)
         if curve is not None:
             axes.plot(curve.x, curve.y, color=WINNER, linewidth=1.6)
-        unit_square(axes, "sensitivity (recall)", "precision")
+        _unit_square(axes, "sensitivity (recall)", "precision")
     return figure
 
 
@@ -147,3 +147,14 @@ def _bar(axes: "Axes", level: int, finalist: Finalist) -> None:
     )
     axes.scatter([standing.auc], [level], s=60, marker="|", color=colour, linewidth=2, zorder=4)
     axes.scatter(standing.aucs, [level] * len(standing.aucs), s=20, color=colour, edgecolor="white", zorder=3)
+
+
+def _legend(figure: "Figure") -> None:
+    figure.legend(loc="outside lower center", ncols=5, fontsize=9, handletextpad=0.3, columnspacing=1)
+
+
+def _unit_square(axes: "Axes", x_label: str, y_label: str) -> None:
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+    axes.tick_params(labelsize=8, length=2)
+    axes.set_xlabel(x_label, fontsize=8, labelpad=1)
+    axes.set_ylabel(y_label, fontsize=8, labelpad=1)

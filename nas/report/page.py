@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import __version__
-from ...benchmarks.figures import to_svg
 from ...benchmarks.latency import in_words
 from ...benchmarks.metrics import average_precision, roc_auc
+from ...benchmarks.plots import to_svg
 from ...benchmarks.report_style import STYLE
 from ..finals.finished import Finalist, Finished
 from ..hardware.summary import sentences
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _OWN_STYLE = """
 .code { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, monospace; }
 tr.winner td { background: #e3f0f8; font-weight: 600; }
+.curves { grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
 td:last-child, th:last-child { text-align: left; }
 .wide > svg { min-width: 44rem; max-width: none; }
 @media print { .wide > svg { min-width: 0; } tr.winner td { print-color-adjust: exact; } }
@@ -188,7 +189,7 @@ def _grid(
         return ""
     panels = []
     for c, name in enumerate(finished.dataset.classes):
-        labels_N, scores_N = tested.scores.split.labels_NC[:, c], tested.probabilities_NC[:, c]
+        labels_N, scores_N = tested.scores.split.marked_labels[:, c], tested.probabilities_NC[:, c]
         found = value(labels_N, scores_N)
         if found is None:
             continue
@@ -197,7 +198,7 @@ def _grid(
         panels.append(f"<figure><figcaption>{caption}</figcaption>{svg}</figure>")
     if not panels:
         return f"<section><h3>{title}</h3><p class='note'>No class has both labels here.</p></section>"
-    return f"<section><h3>{title}</h3><div class='grid'>{''.join(panels)}</div></section>"
+    return f"<section><h3>{title}</h3><div class='grid curves'>{''.join(panels)}</div></section>"
 
 
 def _search(finished: Finished) -> str:
