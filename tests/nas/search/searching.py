@@ -159,7 +159,7 @@ def log_of(path):
 
 
 def main():
-    """searching.py FOLDER BUDGET SECONDS WORKERS [URL [OWNER]]"""
+    """Search with the words FOLDER BUDGET SECONDS WORKERS [URL [OWNER]]."""
     folder, budget, seconds, workers = Path(sys.argv[1]), *sys.argv[2:5]
     url, owner = [*sys.argv[5:], None, None][:2]
     objective = Formula(folder / "log", seconds=float(seconds))
@@ -174,7 +174,3 @@ def main():
         )
         why = engine.run(interrupts)
     print(why)
-
-
-if __name__ == "__main__":
-    main()

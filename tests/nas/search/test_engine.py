@@ -10,7 +10,7 @@ from xopt.nas.search.stopping import Budget
 from xopt.runtime.errors import DataError, XoptError
 
 SERIAL_HOURS = 190.2
-CANDIDATES = 20
+CANDIDATES = 40
 
 
 def hours_like_reference(seed, codes):
@@ -27,10 +27,12 @@ def virtual(searching, folder, hours, **changes):
     return searching.make_engine(folder, None, pool=pool, clock=lambda: pool.now_s, **changes)
 
 
-def test_two_devices_without_a_barrier_are_nearly_twice_as_fast_as_one(searching, tmp_path):
+def test_two_devices_without_a_barrier_are_nearly_twice_as_fast_as_one(searching, tmp_path, monkeypatch):
+    # A disk takes its time for each of the two thousand rows.
+    monkeypatch.setattr("os.fsync", lambda handle: None)
     codes = searching.InOrder().codes
     speedups = {False: [], True: []}
-    for seed in range(6):
+    for seed in range(2):
         hours = hours_like_reference(seed, codes)
         for barrier, found in speedups.items():
             engine = virtual(
