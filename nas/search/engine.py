@@ -221,7 +221,12 @@ class Engine:
         """However the run ends, what trains is stopped and waits for the next one."""
         self.pool.close()
         for row in self._running.values():
-            self.ledger.put_back(row)
+            outcome = self.results.find(row.code)
+            if outcome is None:
+                self.ledger.put_back(row)
+                continue
+            # It ended, and nobody had asked yet.
+            self.ledger.finish(self._as_known(row), outcome)
         self.ledger.beat(hours=self.hours)
 
 

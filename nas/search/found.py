@@ -97,19 +97,18 @@ class Found:
         return f"{said}; best: {best[0].code}, {OBJECTIVE} {best[0].value:.4f}"
 
 
-def read_search(folder: Path, *, storage: str | None = None, ended: str = "") -> Found:
+def read_search(folder: Path, *, storage: str | None = None) -> Found:
     """Read a search's folder, whether or not a process works for it.
 
     Args:
         folder: as given to `xopt nas search --out`.
         storage: the URL with its password, where the folder's has been written without.
-        ended: why it ended, where the caller knows.
 
     Raises:
         DataError: no search is there, or its storage cannot be read.
         UsageError: its storage needs a password.
     """
-    settings, _facts = read_settings(folder)
+    settings, facts = read_settings(folder)
     place = SearchFolder(path=folder)
     url = storage_url(place, settings, storage)
     study = open_study(url, settings.study or folder.resolve().name, create=False)
@@ -118,7 +117,7 @@ def read_search(folder: Path, *, storage: str | None = None, ended: str = "") ->
         settings=settings,
         rows=tuple(read_candidates(study, url)),
         searching=place.is_searching,
-        ended=ended,
+        ended=study.user_attrs.get(f"ended {facts['id']}", ""),
     )
 
 

@@ -139,6 +139,11 @@ class Ledger:
             self._study.set_user_attr(f"heard {self.owner}", time.time())
             self._study.set_user_attr(f"hours {self.owner}", hours)
 
+    def close(self, why: str) -> None:
+        """Keep why the search ended, in words, for whoever looks at it later."""
+        with reading(self.url):
+            self._study.set_user_attr(f"ended {self.owner}", why)
+
     @property
     def hours(self) -> float:
         """Wall time of this folder's search up to its last beat."""

@@ -15,6 +15,7 @@ from .stopping import Budget
 MARKER = "search.json"
 RECIPE = "recipe.toml"
 _FORMAT = 1
+_PATHS = ("data", "cache", "llm_replay")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,8 @@ class SearchSettings:
     """None recognises it."""
     recipe: Recipe
     """Of every candidate; its architecture is not used."""
+    train_images: int | None = None
+    """Train candidates on so many images, spread over the split; None takes all."""
     space: str = "macro"
     proposer: str = "surrogate"
     seed: int = 0
@@ -48,12 +51,20 @@ class SearchSettings:
     """The search's name in the storage; None is its folder's name."""
     cache: Path | None = None
     """A folder of outcomes that many searches share."""
+    llm_url: str | None = None
+    """Of the proposer `llm`: base address of an OpenAI-compatible server."""
+    llm_model: str | None = None
+    """Of the proposer `llm`: what that server calls the model."""
+    llm_replay: Path | None = None
+    """Of the proposer `llm`: a log to take the replies from, in place of a server."""
 
     def __post_init__(self) -> None:
         if self.keep < 1:
             raise ValueError(f"keep must be at least 1, got {self.keep}.")
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers must be at least 1, got {self.workers}.")
+        if self.train_images is not None and self.train_images < 1:
+            raise ValueError(f"train_images must be at least 1, got {self.train_images}.")
         if self.max_latency_ms is not None and not self.max_latency_ms > 0:
             raise ValueError(f"max_latency_ms must be above 0, got {self.max_latency_ms}.")
 
@@ -61,7 +72,8 @@ class SearchSettings:
         """Digest of what a candidate's outcome depends on beside its code."""
         recipe = {name: value for name, value in asdict(self.recipe).items() if name != "architecture"}
         example = space.architecture(space.canonical("0" * len(space.choices)))
-        return digest_of({"space": [space.name, example], "recipe": recipe, "data": data_digest})
+        data = [data_digest, self.train_images]
+        return digest_of({"space": [space.name, example], "recipe": recipe, "data": data})
 
     def write(self, folder: Path, *, owner: str, storage: str, context: str) -> None:
         """Write search.json and recipe.toml.
@@ -76,9 +88,9 @@ class SearchSettings:
             OutputError: the disk refused.
         """
         facts = {name: value for name, value in asdict(self).items() if name != "recipe"}
-        facts |= {"format": _FORMAT, "id": owner, "storage": storage, "context": context}
-        facts |= {"study": self.study, "data": str(self.data.resolve())}
-        facts["cache"] = None if self.cache is None else str(self.cache.resolve())
+        facts |= {"format": _FORMAT, "id": owner, "context": context}
+        facts |= {name: str(facts[name].resolve()) for name in _PATHS if facts[name] is not None}
+        facts["storage"] = None if self.storage is None else storage
         write_file(folder / RECIPE, self.recipe.to_toml(), force=True)
         write_file(folder / MARKER, json.dumps(facts, indent=2) + "\n", force=True)
 
@@ -106,8 +118,7 @@ def read_settings(folder: Path) -> tuple[SearchSettings, dict[str, Any]]:
                 "recipe": load_recipe(folder / RECIPE),
                 "budget": Budget(**facts["budget"]),
                 "limits": Limits(**facts["limits"]),
-                "data": Path(facts["data"]),
-                "cache": None if facts["cache"] is None else Path(facts["cache"]),
+                **{name: Path(facts[name]) for name in _PATHS if facts[name] is not None},
             }
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -121,7 +132,8 @@ def check_same(before: SearchSettings, now: SearchSettings) -> SearchSettings:
     Raises:
         UsageError: something did that must not.
     """
-    changed = [name for name in ("space", "limits", "recipe") if getattr(before, name) != getattr(now, name)]
+    kept = ("space", "limits", "recipe", "train_images")
+    changed = [name for name in kept if getattr(before, name) != getattr(now, name)]
     if before.data.resolve() != now.data.resolve():
         changed.append("data")
     if changed:

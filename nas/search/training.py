@@ -22,6 +22,8 @@ class Training:
     data: Path
     data_format: str | None = None
     """None recognises it."""
+    train_images: int | None = None
+    """How many images of the split train are used; None is all."""
     curves: Curves
     runs: Path
     """The folder for run folders, one a candidate."""
@@ -34,7 +36,11 @@ class Training:
         Raises:
             DataError: the data cannot be read.
         """
-        return Trainer(self, open_source(self.data, self.data_format))
+        dataset = open_source(self.data, self.data_format)
+        if self.train_images is not None:
+            part = dataset.split("train").spread(self.train_images)
+            dataset = replace(dataset, splits={**dataset.splits, "train": part})
+        return Trainer(self, dataset)
 
 
 @dataclass(frozen=True)

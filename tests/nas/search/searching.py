@@ -3,7 +3,6 @@
 Tests put this folder on sys.path, so that workers find the module by the name it has here.
 """
 
-import json
 import os
 import sys
 import time
@@ -17,14 +16,15 @@ from xopt.nas.problem import Problem
 from xopt.nas.search.candidates import Outcome
 from xopt.nas.search.devices import Device
 from xopt.nas.search.engine import Engine
-from xopt.nas.search.halving import Curves
 from xopt.nas.search.interrupts import Interrupts
 from xopt.nas.search.ledger import Ledger
 from xopt.nas.search.local import LocalPool
+from xopt.nas.search.pool import Ended
 from xopt.nas.search.recording import Recorded
 from xopt.nas.search.results import Results
 from xopt.nas.search.stopping import Budget
 from xopt.nas.space import Cost
+from xopt.runtime.errors import DataError
 
 LAYERS = 5
 
@@ -64,7 +64,7 @@ class Formula:
     log: Path
     seconds: float = 0.0
     ends: str = ""
-    """code=deed,...: kill, raise"""
+    """code=deed,...: kill, once (kill the first time), raise, data, slow (ten times as long)"""
 
     def open(self):
         return self
@@ -76,9 +76,11 @@ class Formula:
 
     def evaluate(self, job):
         self.say("start", job.code)
-        time.sleep(self.seconds)
         deed = dict(pair.split("=") for pair in self.ends.split(",") if pair).get(job.code)
-        if deed == "kill":
+        time.sleep(self.seconds * (10 if deed == "slow" else 1))
+        if deed == "data":
+            raise DataError("no data at x")
+        if deed == "kill" or (deed == "once" and log_of(self.log)[0].count(job.code) == 1):
             os.kill(os.getpid(), 9)
         if deed == "raise":
             raise RuntimeError("nothing to learn\nhere")
@@ -104,7 +106,7 @@ def make_engine(folder, objective, *, workers=2, pool=None, url=None, owner="min
     space = Digits()
     results = Results(folder=folder / "results", context="formula", shared=changes.pop("shared", None))
     ledger = Ledger.open(
-        url or f"sqlite:///{folder / 'search.db'}",
+        url or f"journal:{folder / 'search.journal'}",
         name,
         owner=owner,
         context="formula",
@@ -122,6 +124,33 @@ def make_engine(folder, objective, *, workers=2, pool=None, url=None, owner="min
     return Engine(ledger=ledger, results=results, pool=pool or LocalPool(recorded, devices), **settings)
 
 
+@dataclass
+class VirtualPool:
+    """Devices on a clock of their own: no time passes, and no process is started."""
+
+    hours: dict
+    """How long each code takes."""
+    size: int = 2
+    barrier: bool = False
+    """Whether nothing is handed back before all devices are free."""
+    now_s: float = 0.0
+    running: list = field(default_factory=list)
+
+    def submit(self, job):
+        assert len(self.running) < self.size
+        self.running.append((self.now_s + 3600 * self.hours[job.code], job))
+
+    def wait(self, timeout_s):
+        self.running.sort(key=lambda pair: pair[0])
+        ended = self.running if self.barrier else self.running[:1]
+        self.running = self.running[len(ended) :]
+        self.now_s = ended[-1][0]
+        return [Ended(job=job, outcome=Outcome(value=worth(job.code), curve=(0.1,))) for _end, job in ended]
+
+    def close(self):
+        self.running = []
+
+
 def log_of(path):
     """How often each code was started, and ended."""
     lines = path.read_text().splitlines() if path.exists() else []
@@ -130,7 +159,7 @@ def log_of(path):
 
 
 def main():
-    """searching.py FOLDER BUDGET SECONDS WORKERS [URL [OWNER]]"""
+    """Search with the words FOLDER BUDGET SECONDS WORKERS [URL [OWNER]]."""
     folder, budget, seconds, workers = Path(sys.argv[1]), *sys.argv[2:5]
     url, owner = [*sys.argv[5:], None, None][:2]
     objective = Formula(folder / "log", seconds=float(seconds))
@@ -144,8 +173,4 @@ def main():
             budget=Budget(candidates=int(budget)),
         )
         why = engine.run(interrupts)
-    print(json.dumps({"why": why, "curves": Curves(folder=folder).read("x")}))
-
-
-if __name__ == "__main__":
-    main()
+    print(why)
