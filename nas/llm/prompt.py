@@ -1,6 +1,6 @@
 """What the model is told: the space, what is allowed, all that is known, and what to answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..problem import Problem, Trial
@@ -117,11 +117,10 @@ def _chosen(done: Sequence[Trial], most: int) -> tuple[list[Trial], int]:
     def by_value(trial: Trial) -> float:
         return -trial.value if trial.value is not None else 0.0
 
-    best = sorted(done, key=by_value)
-    kept: Mapping[str, Trial] = {
-        trial.code: trial for trial in [*best[: max(1, 2 * most // 3)], *reversed(done)][: len(done)]
-    }
-    shown = sorted(list(kept.values())[:most], key=by_value)
+    best = sorted(done, key=by_value)[: max(1, 2 * most // 3)]
+    known = {trial.code for trial in best}
+    recent = [trial for trial in reversed(done) if trial.code not in known]
+    shown = sorted([*best, *recent[: most - len(best)]], key=by_value)
     return shown, len(done) - len(shown)
 
 
