@@ -8,13 +8,15 @@ from pathlib import Path
 
 from ...runtime.errors import DataError, UsageError
 from ..problem import Problem, Trial
+from ..proposers.history import Known
+from ..proposers.surrogate import Surrogate
 from ..space import Limits
 from . import prompt
 from .client import Asker, Client
 from .log import Log, Replay, read_log
 from .memory import Made, Memory
 from .parser import parse
-from .ranking import Surrogate, choose
+from .ranking import Ranker, choose
 from .settings import LlmSettings
 from .transport import OpenAiTransport
 
@@ -30,7 +32,7 @@ class LlmProposer:
         settings: LlmSettings,
         *,
         asker: Asker,
-        surrogate: Surrogate,
+        surrogate: Ranker,
         limits: Limits,
         memory: Memory | None = None,
     ) -> None:
@@ -52,8 +54,14 @@ class LlmProposer:
         taken = {trial.code for trial in history}
         answered, offers = (None, []) if self.memory.rest else self._ask(history, k, taken)
         pool = [code for code in self.memory.pool if code not in taken and code not in offers]
+        known = Known.of(history, self._problem)
         picks = choose(
-            self._surrogate, history, k, offers=[*offers, *pool], picks=self.memory.picks
+            self._surrogate,
+            history,
+            k,
+            offers=[*offers, *pool],
+            picks=self.memory.picks,
+            targets=dict(zip(known.done, known.targets_N.tolist(), strict=True)),
         )
         made = Made(answered=answered, offers=offers, picks=picks)
         if self._journal is not None:
@@ -104,7 +112,7 @@ def make_llm_proposer(
     settings: LlmSettings,
     *,
     limits: Limits | None = None,
-    surrogate: Surrogate | None = None,
+    surrogate: Ranker | None = None,
 ) -> LlmProposer:
     """The proposer of a search.
 
@@ -122,13 +130,11 @@ def make_llm_proposer(
         DependencyError: the `openai` library is absent.
         UsageError: log and replay are one file, or the key cannot be sent.
     """
-    from ..proposers.surrogate import SurrogateProposer
-
     return LlmProposer(
         problem,
         settings,
         asker=_asker(settings),
-        surrogate=surrogate or SurrogateProposer(problem),
+        surrogate=surrogate or Surrogate(problem),
         limits=limits or Limits(),
         memory=_memory(settings.log),
     )

@@ -34,7 +34,7 @@ Array = NDArray[np.float64]
 _LEAST_SPREAD = 1e-9
 
 
-class Surrogate(Protocol):
+class Ranker(Protocol):
     """What ranks: a proposer that can say what it expects."""
 
     def propose(self, history: Sequence[Trial], k: int) -> list[str]:
@@ -43,10 +43,6 @@ class Surrogate(Protocol):
 
     def expect(self, history: Sequence[Trial], codes: Sequence[str]) -> tuple[Array, Array, float]:
         """Means float64 (N,) and standard deviations (N,) of networks' targets, and that of the noise."""
-        ...
-
-    def target(self, value: float) -> float:
-        """A trial's value in the units of `expect`."""
         ...
 
 
@@ -75,12 +71,13 @@ def bonus(picks: Mapping[str, Pick], targets: Mapping[str, float], *, prior: flo
 
 
 def choose(
-    surrogate: Surrogate,
+    surrogate: Ranker,
     history: Sequence[Trial],
     k: int,
     *,
     offers: Sequence[str],
     picks: Mapping[str, Pick],
+    targets: Mapping[str, float],
 ) -> list[Pick]:
     """Up to `k` networks, the surrogate's and the model's, by the two rules.
 
@@ -90,6 +87,7 @@ def choose(
         k: networks wanted.
         offers: the model's candidates: canonical, allowed, distinct, not in `history`.
         picks: what was proposed before, by code.
+        targets: what the trained networks came to, by code, in the units of `Ranker.expect`.
     """
     own = surrogate.propose(history, k)
     # What both name is the surrogate's: it costs nothing to follow the model there.
@@ -100,7 +98,6 @@ def choose(
     mean_N, spread_N, noise = surrogate.expect(history, codes)
     spread_N = np.maximum(spread_N, _LEAST_SPREAD)
     score_N = mean_N + spread_N
-    targets = {t.code: surrogate.target(t.value) for t in history if t.value is not None}
     by_model = sum(pick.by_model for pick in picks.values())
     total = len(picks)
 

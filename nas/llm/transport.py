@@ -6,9 +6,11 @@ is kept beside them: the call runs in an event loop of its own, in a thread that
 
 import asyncio
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from functools import cache
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
@@ -55,7 +57,7 @@ class OpenAiTransport:
         import openai
 
         http_client = openai.DefaultAsyncHttpxClient(
-            follow_redirects=False, event_hooks={"response": [_judge]}
+            verify=_tls(), follow_redirects=False, event_hooks={"response": [_judge]}
         )
         client = openai.AsyncOpenAI(
             base_url=self._url,
@@ -84,12 +86,20 @@ def _said(error: BaseException) -> str:
     return excerpt(str(error)) or type(error).__name__
 
 
-def _transport_errors() -> tuple[type[Exception], ...]:
-    """What reading a body raises: openai stands on httpx2, and before its version 3 on httpx."""
-    import sys
+def _http_libraries() -> list[Any]:
+    """What openai stands on: httpx2, and before its version 3 httpx."""
+    return [sys.modules[name] for name in ("httpx2", "httpx") if name in sys.modules]
 
-    modules = [sys.modules[name] for name in ("httpx2", "httpx") if name in sys.modules]
-    return tuple(error for m in modules for error in (m.HTTPError, m.StreamError, m.InvalidURL))
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """What reading a body raises."""
+    return tuple(error for m in _http_libraries() for error in (m.HTTPError, m.StreamError, m.InvalidURL))
+
+
+@cache
+def _tls() -> Any:
+    """The library's own TLS settings, made once: reading the certificates takes longer than a local call."""
+    return _http_libraries()[0].create_ssl_context()
 
 
 async def _judge(response: Any) -> None:

@@ -1,6 +1,7 @@
 """A space small enough to look through: five layers of three operations in two stages."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from xopt.runtime.errors import UsageError
 _STAGES = ((0, 2), (2, 5))
 
 
+@dataclass(frozen=True)
 class SmallSpace:
     """Operation 0 is nothing: within a stage it counts only how many there are."""
 
