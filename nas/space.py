@@ -41,7 +41,10 @@ class Limits:
 
 
 class Space(Protocol):
-    """A set of networks, each written as a string of digits: the operation of each layer."""
+    """A set of networks, each written as a string of digits: the operation of each layer.
+
+    Frozen and hashable: what is worked out for a space is kept for all that are equal to it.
+    """
 
     name: str
     """What `--space` calls it."""
