@@ -83,7 +83,7 @@ class Guarded:
 
 
 def make_proposer(name: str, problem: Problem, *, upgrades_help: bool = True) -> Guarded:
-    """A proposer by name, with the guarantee around it and the surrogate behind it.
+    """A proposer by name, with the guarantee around it; what is missing is drawn at random.
 
     Args:
         name: one of PROPOSERS.
@@ -95,8 +95,7 @@ def make_proposer(name: str, problem: Problem, *, upgrades_help: bool = True) ->
         DependencyError: optuna is not installed.
     """
     pool = Pool(problem)
-    surrogate = Surrogate(problem, SurrogateSettings(upgrades_help=upgrades_help), pool=pool)
-    return Guarded(problem, _make(name, problem, pool, surrogate), fallback=surrogate, pool=pool)
+    return Guarded(problem, _make(name, problem, pool, upgrades_help), pool=pool)
 
 
 def check_proposer(name: str) -> None:
@@ -109,13 +108,12 @@ def check_proposer(name: str) -> None:
         raise UsageError(f"unknown proposer {name!r}; known are {', '.join(PROPOSERS)}")
 
 
-def _make(name: str, problem: Problem, pool: Pool, surrogate: Surrogate) -> Proposer:
+def _make(name: str, problem: Problem, pool: Pool, upgrades_help: bool) -> Proposer:
     check_proposer(name)
-    if name == "surrogate":
-        return surrogate
-    if name == "thompson":
-        thompson = SurrogateSettings(choice="thompson", upgrades_help=surrogate.settings.upgrades_help)
-        return Surrogate(problem, thompson, pool=pool)
+    if name in ("surrogate", "thompson"):
+        choice = "ucb" if name == "surrogate" else "thompson"
+        settings = SurrogateSettings(choice=choice, upgrades_help=upgrades_help)
+        return Surrogate(problem, settings, pool=pool)
     if name == "random":
         return Random(problem, pool=pool)
     if name == "evolution":

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from .problem import Problem
 from .space import Space
 
+Whole = tuple[list[str], dict[str, int], NDArray[np.float64]]
+
 ENUMERABLE = 50_000
 """Codes up to which a space is listed whole."""
 _TRIES = 50
@@ -26,7 +28,7 @@ class Pool:
     def __init__(self, problem: Problem) -> None:
         self.space, self._allowed = problem.space, problem.allowed
         self._verdicts: dict[str, bool] = {}
-        self._whole: tuple[list[str], NDArray[np.float64]] | None = None
+        self._whole: Whole | None = None
 
     @property
     def enumerable(self) -> bool:
@@ -39,13 +41,14 @@ class Pool:
             self._verdicts[code] = self._allowed(code)
         return self._verdicts[code]
 
-    def whole(self) -> tuple[list[str], NDArray[np.float64]]:
-        """All networks of an enumerable space, sorted, with their features float64 (N, F)."""
+    def whole(self) -> Whole:
+        """All networks of an enumerable space, sorted; the place of each; their features float64 (N, F)."""
         if self._whole is None:
             # mypy takes no protocol for hashable; a space is frozen.
             codes, features_NF = _networks(self.space)  # type: ignore[arg-type]
             kept = [index for index, code in enumerate(codes) if self.allows(code)]
-            self._whole = [codes[index] for index in kept], features_NF[kept]
+            own = [codes[index] for index in kept]
+            self._whole = own, {code: place for place, code in enumerate(own)}, features_NF[kept]
         return self._whole
 
     def draw(self, random: np.random.Generator, count: int, *, without: Iterable[str] = ()) -> list[str]:

@@ -46,10 +46,15 @@ class Space(Protocol):
     Frozen and hashable: what is worked out for a space is kept for all that are equal to it.
     """
 
-    name: str
-    """What `--space` calls it."""
-    choices: tuple[int, ...]
-    """How many operations each layer chooses from, in the order of a code's digits."""
+    @property
+    def name(self) -> str:
+        """What `--space` calls it."""
+        ...
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """How many operations each layer chooses from, in the order of a code's digits; at most 10."""
+        ...
 
     def canonical(self, code: str) -> str:
         """The code that stands for all codes of the same network.

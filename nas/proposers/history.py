@@ -28,16 +28,16 @@ class Known:
     @classmethod
     def of(cls, history: Sequence[Trial], problem: Problem) -> "Known":
         """Read a history; a value that is not finite counts as a failure."""
-        canonical = problem.space.canonical
-        done = [(canonical(t.code), t.value) for t in history if not t.failed and t.value is not None]
-        finite = [(code, value) for code, value in done if isfinite(value)]
-        values = tuple(value for _, value in finite)
+        codes = [problem.space.canonical(trial.code) for trial in history]
+        alive = [(code, trial.value) for code, trial in zip(codes, history, strict=True) if not trial.failed]
+        done = [(code, value) for code, value in alive if value is not None and isfinite(value)]
+        values = tuple(value for _, value in done)
         return cls(
-            done=tuple(code for code, _ in finite),
+            done=tuple(code for code, _ in done),
             values=values,
             targets_N=_targets(values, problem.ceiling),
-            running=tuple(canonical(t.code) for t in history if t.value is None and not t.failed),
-            taken=frozenset(canonical(t.code) for t in history),
+            running=tuple(code for code, value in alive if value is None),
+            taken=frozenset(codes),
         )
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import optuna
 
 SAMPLERS = ("tpe", "gp", "nsga2")
-_ASKS = 20
-"""Asks for each network wanted: TPE repeats itself, since many codes are one network."""
+_ASKS = {"tpe": 20, "gp": 3, "nsga2": 20}
+"""Asks for each network wanted: they repeat themselves, and gp takes a second for each."""
 _POPULATION = 10
 
 
@@ -32,6 +32,7 @@ class OptunaSampler:
             need("torch", "scipy", extra="nas")
         self.problem = problem
         self._two = sampler == "nsga2"
+        self._asks = _ASKS[sampler]
         self._layers: dict[str, optuna.distributions.BaseDistribution] = {
             f"layer{place}": optuna.distributions.IntDistribution(0, 0)
             if count == 1
@@ -54,7 +55,7 @@ class OptunaSampler:
                 self._tell(canonical(trial.code), trial)
             values = {canonical(t.code): t for t in history}
             chosen: list[str] = []
-            for _ in range(_ASKS * k):
+            for _ in range(self._asks * k):
                 if len(chosen) == k:
                     break
                 asked = self._study.ask(self._layers)

@@ -141,11 +141,13 @@ class Surrogate:
         """The network with the highest score that is not taken."""
         if not self.pool.enumerable:
             return self._climb(score, known, taken, random)
-        codes, features_NF = self.pool.whole()
-        # Shuffled first, so that ties are broken at random and not by the code.
-        order = random.permutation(len(codes))
-        ranked = order[np.argsort(-score(features_NF)[order], kind="stable")].tolist()
-        return next((codes[index] for index in ranked if codes[index] not in taken), None)
+        codes, places, features_NF = self.pool.whole()
+        scores_N = score(features_NF)
+        scores_N[[places[code] for code in taken if code in places]] = -np.inf
+        if not len(scores_N) or scores_N.max() == -np.inf:
+            return None
+        # Ties are broken at random and not by the code.
+        return codes[int(random.choice(np.flatnonzero(scores_N == scores_N.max())))]
 
     def _climb(self, score: Score, known: Known, taken: set[str], random: np.random.Generator) -> str | None:
         """Random draws and the neighbours of the best, climbed until no neighbour scores higher."""
