@@ -88,6 +88,21 @@ class Surrogate:
         mean_N, deviation_N = posterior.predict(self.problem.space.features(codes))
         return mean_N + self.settings.exploration * deviation_N
 
+    def expect(self, history: Sequence[Trial], codes: Sequence[str]) -> tuple[Array, Array, float]:
+        """What the model believes of networks that somebody else names, in units of -log(ceiling - value).
+
+        Returns:
+            The means, float64 (N,), and standard deviations (N,) of their targets without noise, and the
+            standard deviation of the noise.
+
+        Raises:
+            UsageError: one is no code of the space.
+        """
+        known = Known.of(history, self.problem)
+        scales = self._scales(known)
+        mean_N, deviation_N = self._posterior(scales, known, known.running).predict(self._features(codes))
+        return mean_N, deviation_N, scales.scale * scales.ratio**0.5
+
     def _scales(self, known: Known) -> Scales:
         return fit(
             self._features(known.done), known.targets_N, upgrades_help=self.settings.upgrades_help
