@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from ..runtime.console import JsonOption, show
 from .finals.commands import finish
 from .hardware.commands import latency
-from ..runtime.console import JsonOption, show
 from .search import commands as search
 
 app = typer.Typer(no_args_is_help=True, help="Architecture search on measured quality and latency.")

@@ -20,7 +20,7 @@ from ...runtime.files import check_free, make_folder, staged_folder
 from ...train.recipe import Recipe, override
 from ..hardware.graphs import GraphSettings
 from ..hardware.pareto import pareto_front
-from ..hardware.real import RealLatency, measure_codes
+from ..hardware.real import RealLatency, Stopwatch
 from ..hardware.table import LatencyTable
 from ..search.candidates import Candidate, State
 from ..space import Space
@@ -116,7 +116,9 @@ class _Finals:
         say: Callable[[str], None],
     ) -> None:
         self.folder, self.space, self.dataset, self.recipe = folder, space, dataset, recipe
-        self.how, self.table, self.say = how, table, say
+        self.how, self.say = how, say
+        graphs = GraphSettings(precision=how.precision, classes=len(dataset.classes), threads=how.threads)
+        self.stopwatch = Stopwatch(graphs, table)
         self.pool = contenders(rows, how.pick)
         if not self.pool:
             raise DataError("the search has no candidate that was trained to the end; search on")
@@ -125,13 +127,10 @@ class _Finals:
         """The finalists, measured for real; those that are too slow stand among them as dropped."""
         chosen: list[Finalist] = []
         pool = list(self.pool)
-        graphs = GraphSettings(
-            precision=self.how.precision, classes=len(self.dataset.classes), threads=self.how.threads
-        )
         while pool and (lacking := self.how.finalists - sum(not f.dropped for f in chosen)) > 0:
             batch, pool = pool[:lacking], pool[lacking:]
             codes = [row.code for row in batch]
-            latencies = measure_codes(self.space, codes, settings=graphs, table=self.table)
+            latencies = self.stopwatch.measure_codes(self.space, codes)
             for row, latency in zip(batch, latencies, strict=True):
                 chosen.append(Finalist(row=row, latency=latency, dropped=self._too_slow(latency)))
                 self.say(chosen[-1].measured_words)
@@ -167,9 +166,7 @@ class _Finals:
             except RejectedError as rejected:
                 raise GateError(f"the best finalist, {finalist.row.code}: {rejected}") from rejected
             predicted = finalist.latency.predicted_ms
-            latency = measure_bundle(
-                bundle, predicted_ms=predicted, threads=self.how.threads, table=self.table
-            )
+            latency = measure_bundle(bundle, self.stopwatch, predicted_ms=predicted)
             dropped = self._too_slow(latency)
             finalists[place] = replace(finalist, latency=latency, dropped=dropped, won=not dropped)
             self.say(finalists[place].measured_words)

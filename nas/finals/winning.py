@@ -29,8 +29,7 @@ from ...runtime.errors import BundleError
 from ...runtime.files import write_file
 from ...runtime.openvino_backend import OpenVINOBackend
 from ...train.checkpoints import load_checkpoint
-from ..hardware.real import RealLatency, measure_networks
-from ..hardware.table import LatencyTable
+from ..hardware.real import RealLatency, Stopwatch
 from .settings import FinalsSettings
 
 TEST = "test"
@@ -77,12 +76,11 @@ def make_bundle(run: Path, dataset: Dataset, folder: Path, settings: FinalsSetti
     return quantize_bundle(parent, dataset, place, settings=how, gate=gate, force=True).bundle
 
 
-def measure_bundle(
-    bundle: Bundle, *, predicted_ms: float | None, threads: int, table: LatencyTable | None
-) -> RealLatency:
+def measure_bundle(bundle: Bundle, stopwatch: Stopwatch, *, predicted_ms: float | None) -> RealLatency:
     """What a bundle takes on this machine."""
+    threads = stopwatch.settings.threads
     backend = OpenVINOBackend(bundle.read(MODEL), bundle.read(WEIGHTS), threads=threads)
-    return measure_networks([backend], [predicted_ms], threads=threads, table=table)[0]
+    return stopwatch.measure([backend], [predicted_ms])[0]
 
 
 def score_once(bundle: Bundle, dataset: Dataset, folder: Path) -> Tested | None:

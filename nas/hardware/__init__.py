@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .limits import LatencyLimit, Predictor, allowed
     from .measuring import TableSettings, measure_table
     from .pareto import pareto_front
-    from .real import RealLatency, measure_codes
+    from .real import RealLatency, Stopwatch
     from .table import LatencyTable, load_table, save_table
 
 __all__ = [
@@ -23,10 +23,10 @@ __all__ = [
     "LatencyTable",
     "Predictor",
     "RealLatency",
+    "Stopwatch",
     "TableSettings",
     "allowed",
     "load_table",
-    "measure_codes",
     "measure_table",
     "pareto_front",
     "save_table",
@@ -37,7 +37,7 @@ _HOMES = {
     "limits": ("LatencyLimit", "Predictor", "allowed"),
     "measuring": ("TableSettings", "measure_table"),
     "pareto": ("pareto_front",),
-    "real": ("RealLatency", "measure_codes"),
+    "real": ("RealLatency", "Stopwatch"),
     "table": ("LatencyTable", "load_table", "save_table"),
 }
 

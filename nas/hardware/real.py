@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,60 +43,57 @@ class RealLatency:
         }
 
 
-def measure_codes(
-    space: Space,
-    codes: Sequence[str],
-    *,
-    settings: GraphSettings,
-    table: LatencyTable | None = None,
-    rounds: int = ROUNDS,
-) -> list[RealLatency]:
-    """Export networks with fresh weights, and measure them.
+class Stopwatch:
+    """Measures networks beside a table's anchors, which are exported once.
 
     Args:
-        space: theirs.
-        codes: networks of the space.
         settings: precision, classes and threads; those of the table, where there is one.
-        table: whose predictions are to be compared.
-        rounds: how often each is measured.
-
-    Raises:
-        CheckpointError: a network cannot be exported.
-        DependencyError: torch, onnx or nncf is not installed.
+        table: whose predictions are to be compared, and whose machine state is meant.
+        rounds: how often each network is measured.
     """
-    networks = [untrained_network(space.architecture(c), space.input_size(c), settings) for c in codes]
-    predictions: list[float | None] = [None] * len(codes)
-    if table is not None:
-        predictions = [table.predict_ms(space.architecture(c), space.input_size(c)) for c in codes]
-    return measure_networks(networks, predictions, threads=settings.threads, table=table, rounds=rounds)
 
+    def __init__(
+        self, settings: GraphSettings, table: LatencyTable | None = None, *, rounds: int = ROUNDS
+    ) -> None:
+        self.settings, self.table, self.rounds = settings, table, rounds
 
-def measure_networks(
-    networks: Sequence[Timed],
-    predicted_ms: Sequence[float | None],
-    *,
-    threads: int,
-    table: LatencyTable | None = None,
-    rounds: int = ROUNDS,
-) -> list[RealLatency]:
-    """Measure networks that are open already.
+    def measure_codes(self, space: Space, codes: Sequence[str]) -> list[RealLatency]:
+        """Export networks of a space with fresh weights, and measure them.
 
-    Args:
-        networks: opened with `threads` threads.
-        predicted_ms: what a table says of each.
-        threads: 1 counts CPU time, more count wall time.
-        table: whose machine state is meant.
-        rounds: how often each is measured.
-    """
-    if not networks:
-        return []
-    anchors = [] if table is None else _anchors(table)
-    timings = time_networks([*networks, *anchors], rounds=rounds, threads=threads)
-    drift = Drift.between(table, timings)
-    return [
-        RealLatency(measured_ms=float(ms), latency_ms=drift.then_ms(float(ms)), predicted_ms=predicted)
-        for ms, predicted in zip(timings.latency_ms, predicted_ms, strict=False)
-    ]
+        Raises:
+            CheckpointError: a network cannot be exported.
+            DependencyError: torch, onnx or nncf is not installed.
+        """
+        named = [(space.architecture(code), space.input_size(code)) for code in codes]
+        networks = [untrained_network(architecture, size, self.settings) for architecture, size in named]
+        table = self.table
+        predictions = [None if table is None else table.predict_ms(*one) for one in named]
+        return self.measure(networks, predictions)
+
+    def measure(self, networks: Sequence[Timed], predicted_ms: Sequence[float | None]) -> list[RealLatency]:
+        """Measure networks that are open already, with as many threads as the settings say.
+
+        Args:
+            networks: to be measured in turns.
+            predicted_ms: what a table says of each.
+        """
+        if not networks:
+            return []
+        timings = time_networks(
+            [*networks, *self._anchors], rounds=self.rounds, threads=self.settings.threads
+        )
+        drift = Drift.between(self.table, timings)
+        return [
+            RealLatency(measured_ms=float(ms), latency_ms=drift.then_ms(float(ms)), predicted_ms=predicted)
+            for ms, predicted in zip(timings.latency_ms, predicted_ms, strict=False)
+        ]
+
+    @cached_property
+    def _anchors(self) -> list[Timed]:
+        table = self.table
+        if table is None:
+            return []
+        return [untrained_network(n.architecture, n.size, table.settings) for n in _ends(table)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +119,6 @@ class Drift:
     def then_ms(self, now_ms: float) -> float:
         """What took `now_ms` now, then; a network faster than the small anchor stays above nothing."""
         return max(self.offset_ms + self.slope * now_ms, 0.1 * now_ms)
-
-
-def _anchors(table: LatencyTable) -> list[Timed]:
-    return [untrained_network(n.architecture, n.size, table.settings) for n in _ends(table)]
 
 
 def _ends(table: LatencyTable) -> tuple[Measured, Measured]:
