@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ...runtime.console import ForceOption, JsonOption, note, show
+from ...runtime.console import ForceOption, JsonOption, note
 
 REPORT_HELP = "Also write a report, one HTML file."
 
@@ -30,7 +30,10 @@ def finish(
         list[str] | None,
         typer.Option("--set", help="Change the search's recipe for the finals.", metavar="KEY=VALUE"),
     ] = None,
-    precision: Annotated[str, typer.Option("--precision", help="Of the bundle: int8 or fp32.")] = "int8",
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", help="Of the bundle: int8 or fp32; as the latency table, or int8."),
+    ] = None,
     max_auc_drop: Annotated[
         float, typer.Option("--max-auc-drop", help="Largest drop in mean AUC by INT8, 95 % upper bound.")
     ] = 0.01,
@@ -44,7 +47,9 @@ def finish(
     any_machine: Annotated[
         bool, typer.Option("--any-machine", help="Take a table of another machine, too.")
     ] = False,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Of one inference.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Of one inference; as the latency table, or 1.")
+    ] = None,
     storage: Annotated[
         str | None, typer.Option("--storage", help="The search's storage, where it needs a password.")
     ] = None,
@@ -56,6 +61,7 @@ def finish(
     What was finished before is not done again. The test split is scored once, for the winner. Exit code 3 if
     no finalist is fast enough, or INT8 loses more AUC than allowed.
     """
+    from .after import show_finished
     from .settings import FinalsSettings
     from .whole import finish_search
 
@@ -70,7 +76,7 @@ def finish(
             seeds=seeds,
             pick=pick,
             overrides=tuple(settings or ()),
-            precision=precision.upper(),
+            precision=precision,
             max_auc_drop=max_auc_drop,
             calibration_size=calibration_size,
             max_latency_ms=max_latency_ms,
@@ -82,6 +88,4 @@ def finish(
         force=force,
         say=note,
     )
-    where = f"bundle in {out}" if report is None else f"bundle in {out}, report in {report}"
-    facts = {**finished.to_json(), "report": None if report is None else str(report)}
-    show(f"{finished.to_text()}\n\n{where}", facts, json_target)
+    show_finished(finished, out, report, json_target)

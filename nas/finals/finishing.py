@@ -65,7 +65,7 @@ def finish(
         DataError: the search has no candidate that was trained to the end, or a split is absent.
         XoptError: see train, export and quantize.
     """
-    how = settings or FinalsSettings()
+    how = (settings or FinalsSettings()).fitted_to(table)
     check_free(out, force=force)
     make_folder(search / FOLDER)
     make_folder(search / FOLDER / "bundles")
@@ -117,7 +117,9 @@ class _Finals:
     ) -> None:
         self.folder, self.space, self.dataset, self.recipe = folder, space, dataset, recipe
         self.how, self.say = how, say
-        graphs = GraphSettings(precision=how.precision, classes=len(dataset.classes), threads=how.threads)
+        graphs = GraphSettings(
+            precision=how.precision or "INT8", classes=len(dataset.classes), threads=how.threads or 1
+        )
         self.stopwatch = Stopwatch(graphs, table)
         self.pool = contenders(rows, how.pick)
         if not self.pool:

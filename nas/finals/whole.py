@@ -7,7 +7,7 @@ from pathlib import Path
 from ...datasets import open_source
 from ...runtime.errors import UsageError
 from ...runtime.files import check_free, write_file
-from ..hardware.table import LatencyTable, load_table
+from ..hardware.table import load_table
 from ..search.found import read_search
 from ..search.making import make_space
 from .finished import Finished
@@ -38,7 +38,7 @@ def finish_search(
         data_format: of `data`.
         storage: the storage's URL with its password, where the folder's has been written without.
         settings: of the finals.
-        table: a latency table of this machine.
+        table: a latency table of this machine; None takes the search's own.
         any_machine: take a table of another machine, too.
         report: an HTML file to write.
         force: replace what is at `out` and `report`.
@@ -55,7 +55,8 @@ def finish_search(
     how = settings or FinalsSettings()
     if how.max_latency_ms is None:
         how = replace(how, max_latency_ms=found.settings.max_latency_ms)
-    blocks = None if table is None else _fitting(load_table(table, any_machine=any_machine), how, table)
+    place = table or found.settings.latency_table
+    blocks = None if place is None else load_table(place, any_machine=any_machine)
     dataset = open_source(data or found.settings.data, data_format or found.settings.data_format)
     recipe = found.settings.recipe
     finished = finish(
@@ -75,15 +76,3 @@ def finish_search(
 
         write_file(report, render(finished), force=force)
     return finished
-
-
-def _fitting(table: LatencyTable, settings: FinalsSettings, path: Path) -> LatencyTable:
-    found = (table.settings.precision, table.settings.threads)
-    wanted = (settings.precision, settings.threads)
-    if found != wanted:
-        raise UsageError(
-            f"latency table {path} is of {found[0]} on {found[1]} threads, the bundle is to be {wanted[0]} "
-            f"on {wanted[1]}; measure one: xopt nas latency --out TABLE.json"
-            f"{' --int8' if wanted[0] == 'INT8' else ''} --threads {wanted[1]}"
-        )
-    return table

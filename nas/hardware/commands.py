@@ -10,8 +10,11 @@ from ...runtime.console import ForceOption, JsonOption, note, show
 
 def latency(
     out: Annotated[Path, typer.Option("--out", help="The table to write.", metavar="TABLE.json")],
-    space: Annotated[str, typer.Option("--space", help="Whose networks are measured.")] = "macro",
-    size: Annotated[int, typer.Option("--size", min=8, help="Side of the network's input, in pixels.")] = 32,
+    space: Annotated[str, typer.Option("--space", help="Whose networks: macro or xray.")] = "macro",
+    size: Annotated[
+        int | None,
+        typer.Option("--size", min=8, help="Side of the input in pixels; 32 for macro, xray's codes say it."),
+    ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Measure quantized networks.")] = False,
     threads: Annotated[
         int,

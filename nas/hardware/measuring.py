@@ -10,6 +10,7 @@ from ...runtime.errors import UsageError
 from ...runtime.openvino_backend import OpenVINOBackend
 from ..macro import MacroSpace
 from ..space import Space
+from ..xray import XraySpace
 from .blocks import PlacedBlock, placed_blocks
 from .clock import time_networks
 from .graphs import CHANNELS, GraphSettings, untrained_network
@@ -17,6 +18,7 @@ from .prediction import fit, held_out_ms
 from .table import LatencyTable, Measured, this_machine
 
 MIN_NETWORKS = 8
+_MACRO_SIZE = 32
 _DRAWS = 40
 """Networks drawn for every one that is measured, so that there is a choice."""
 
@@ -39,15 +41,23 @@ class TableSettings:
             raise ValueError(f"rounds must be at least 2, got {self.rounds}.")
 
 
-def space_named(name: str, size: int) -> Space:
-    """A space whose networks take images of this size.
+def space_named(name: str, size: int | None = None) -> Space:
+    """A space as its networks are measured: one input plane.
+
+    Args:
+        name: macro or xray.
+        size: side of the input of macro networks; the codes of the other space say it.
 
     Raises:
-        UsageError: there is no such space.
+        UsageError: there is no such space, or its networks have sizes of their own.
     """
     if name == "macro":
-        return MacroSpace(size=size, channels=CHANNELS)
-    raise UsageError(f"no space {name!r}; there is: macro")
+        return MacroSpace(size=size or _MACRO_SIZE, channels=CHANNELS)
+    if name == "xray":
+        if size is not None:
+            raise UsageError("xray's codes say the size of the input; leave --size out")
+        return XraySpace(channels=CHANNELS)
+    raise UsageError(f"no space {name!r}; there is: macro, xray")
 
 
 def measure_table(space: Space, graphs: GraphSettings, settings: TableSettings | None = None) -> LatencyTable:

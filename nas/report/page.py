@@ -231,11 +231,12 @@ def _candidate(row: Candidate, finished: Finished) -> str:
 
 
 def _latency(finished: Finished) -> str:
+    threads = finished.settings.threads or 1
     measured = [f for f in finished.finalists if f.latency.error is not None]
     lines = [
         "Latency of one image from the resized picture to the probabilities, of the exported graph, on "
-        f"{finished.settings.threads} thread{'s' if finished.settings.threads > 1 else ''}"
-        f"{', in CPU time' if finished.settings.threads == 1 else ''}."
+        f"{threads} thread{'s' if threads > 1 else ''}"
+        f"{', in CPU time' if threads == 1 else ''}."
     ]
     if finished.table is not None:
         lines += ["The table of block latencies:", *sentences(finished.table)]
