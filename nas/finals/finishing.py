@@ -22,7 +22,8 @@ from ..hardware.graphs import GraphSettings
 from ..hardware.pareto import pareto_front
 from ..hardware.real import RealLatency, Stopwatch
 from ..hardware.table import LatencyTable
-from ..search.candidates import Candidate, State
+from ..search.candidates import Candidate, Job, State
+from ..search.training import recipe_for
 from ..space import Space
 from .comparing import Standing, compare_finalists
 from .finished import Finalist, Finished
@@ -177,14 +178,13 @@ class _Finals:
         raise GateError(f"no finalist's bundle is fast enough: {finalists[0].dropped}; allow more")
 
     def _trainings(self, code: str) -> list[Retrained]:
-        size = self.space.input_size(code)
-        margin = self.recipe.size / self.recipe.crop
-        own = replace(
-            self.recipe,
+        job = Job(
+            number=0,
+            code=code,
             architecture=self.space.architecture(code),
-            crop=size,
-            size=round(size * margin),
+            input_size=self.space.input_size(code),
         )
+        own = recipe_for(self.recipe, job)
         trainings = []
         for seed in range(self.recipe.seed + 1, self.recipe.seed + 1 + self.how.seeds):
             run = self.folder / "runs" / code / f"seed-{seed}"
