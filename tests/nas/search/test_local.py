@@ -119,9 +119,7 @@ def test_a_search_killed_again_and_again_ends_with_every_network_trained_once(se
     rows = engine.ledger.candidates()
     assert [row.state for row in rows] == [State.DONE] * budget
     assert len({row.code for row in rows}) == budget
-    # One whose worker was killed between its last line and its outcome on disk may end twice; nobody else.
-    twice = [code for code, times in Counter(ends).items() if times > 1]
-    assert len(twice) <= 4
+    assert "again" not in log.read_text()
     assert set(ends) == set(starts) == {row.code for row in rows}
     assert all(row.value == searching.worth(row.code) for row in rows)
 
@@ -130,22 +128,21 @@ def test_a_search_killed_again_and_again_ends_with_every_network_trained_once(se
 def test_a_signal_ends_a_search_cleanly_and_it_goes_on(searching, tmp_path, started, number):
     process = started(6, 0.3, 2)
     log = tmp_path / "log"
-    wait_until(lambda: len(searching.log_of(log)[1]) >= 2)
+    wait_until(lambda: len(list((tmp_path / "results").glob("*.json"))) >= 2)
     # Ctrl-C goes to the whole group, workers among them.
     os.killpg(process.pid, number)
     said, errors = process.communicate(timeout=20)
     assert said == "interrupted\n", errors
     assert process.returncode == 0
-    ended = len(searching.log_of(log)[1])
     engine = searching.make_engine(tmp_path, searching.Formula(log))
     states = [row.state for row in engine.ledger.candidates()]
     assert states.count(State.DONE) >= 2
     assert set(states) <= {State.DONE, State.WAITING}
-    assert State.WAITING in states
+    assert states.count(State.DONE) < 6
     engine.run()
     rows = engine.ledger.candidates()
     assert [row.state for row in rows] == [State.DONE] * 6
-    assert len(searching.log_of(log)[1]) == 6 >= ended
+    assert "again" not in log.read_text()
 
 
 @pytest.mark.slow
