@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
+    from .macro import MacroSpace
     from .problem import Problem, Proposer, Trial
     from .space import Cost, Limits, Space
 
-__all__ = ["Cost", "Limits", "Problem", "Proposer", "Space", "Trial"]
+__all__ = ["Cost", "Limits", "MacroSpace", "Problem", "Proposer", "Space", "Trial"]
 
 _HOMES = {
+    "macro": ("MacroSpace",),
     "problem": ("Problem", "Proposer", "Trial"),
     "space": ("Cost", "Limits", "Space"),
 }

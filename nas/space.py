@@ -67,3 +67,7 @@ class Space(Protocol):
     def architecture(self, code: str) -> str:
         """The name by which `train.models.build` builds the network."""
         ...
+
+    def input_size(self, code: str) -> int:
+        """Side in pixels of the square image that the network is trained on and deployed with."""
+        ...
