@@ -38,16 +38,14 @@ class Epoch:
     """Share of right labels at probability 0.5; of right images where classes exclude each other."""
 
     @property
+    def step_ms(self) -> float:
+        """Milliseconds of one optimizer step."""
+        return 1000 * self.train_seconds / self.steps
+
+    @property
     def merit(self) -> float:
         """The more the better: the AUC, or the validation loss where there is none (then in no epoch)."""
         return -self.val_loss if self.val_auc is None else self.val_auc
-
-    def __str__(self) -> str:
-        auc = "not defined" if self.val_auc is None else f"{self.val_auc:.4f}"
-        return (
-            f"train loss {self.train_loss:.4f}, val loss {self.val_loss:.4f}, val mean AUC {auc}, "
-            f"{self.seconds:.1f} s"
-        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
