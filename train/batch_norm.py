@@ -4,42 +4,34 @@ With it several processes train what one process would with the same batch. With
 own share, as DistributedDataParallel does by itself.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
+import torch
 from torch import nn
-
-if TYPE_CHECKING:
-    import torch
+from torch.autograd.function import once_differentiable
 
 
 class GatheredBatchNorm2d(nn.BatchNorm2d):
     """BatchNorm2d whose statistics are of all processes' images; the same parameters by the same names."""
 
-    def forward(self, input: "torch.Tensor") -> "torch.Tensor":  # noqa: A002
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
         """Float32 (B, C, H, W) to the same shape."""
-        import torch
-
         if not self.training:
             return super().forward(input)
-        from torch.distributed.nn import functional
-
-        # torch has no types here.
-        all_reduce: Callable[[torch.Tensor], torch.Tensor] = functional.all_reduce
 
         own = torch.full((1,), input.numel() / input.shape[1], dtype=torch.float32, device=input.device)
         # Sum and count travel together. The squares follow around the common mean: the difference of two
         # large sums would lose the digits that make the runs comparable.
-        totals = all_reduce(torch.cat([input.float().sum(dim=(0, 2, 3)), own]))
+        totals = _add_up(torch.cat([input.float().sum(dim=(0, 2, 3)), own]))
         count, mean = totals[-1].detach(), totals[:-1] / totals[-1].detach()
         centred = input.float() - mean.view(1, -1, 1, 1)
-        variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
+        variance = _add_up(centred.square().sum(dim=(0, 2, 3))) / count
         self._remember(mean.detach(), variance.detach() * (count / (count - 1)))
         scale = self.weight * torch.rsqrt(variance + self.eps)
         normal = centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
         return normal.to(input.dtype)
 
-    def _remember(self, mean: "torch.Tensor", variance: "torch.Tensor") -> None:
+    def _remember(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
@@ -47,6 +39,28 @@ class GatheredBatchNorm2d(nn.BatchNorm2d):
         share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, share)
         self.running_var.lerp_(variance, share)
+
+
+class _AddUp(torch.autograd.Function):
+    """The sum over all processes; each one's loss depends on every one's input, so gradients add up."""
+
+    @staticmethod
+    def forward(_context: Any, own: torch.Tensor) -> torch.Tensor:
+        total = own.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(_context: Any, gradient: torch.Tensor) -> torch.Tensor:
+        total = gradient.contiguous().clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+
+def _add_up(values: torch.Tensor) -> torch.Tensor:
+    total: torch.Tensor = _AddUp.apply(values)
+    return total
 
 
 def gather_batch_norm(network: nn.Module) -> None:

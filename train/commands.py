@@ -41,9 +41,7 @@ def train(
     ] = "1epoch",
     pretrained: Annotated[
         bool | None,
-        typer.Option(
-            "--pretrained/--no-pretrained", help="Start from ImageNet weights, or do not."
-        ),
+        typer.Option("--pretrained/--no-pretrained", help="Start from ImageNet weights, or do not."),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Start from a checkpoint, run or weights file.", metavar="FILE")

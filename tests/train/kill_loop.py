@@ -98,7 +98,7 @@ class Loop:
                 }
             self._watch(run, rank, dies_at)
             train(self.dataset, RECIPE, run=run, resume=True, checkpoint_every=every, device="cpu")
-        except BaseException:
+        except (Exception, SystemExit):  # noqa: BLE001
             # Not yet at the end: a rank whose neighbour was killed says so and goes.
             if self.ranks == 1:
                 traceback.print_exc()
@@ -140,7 +140,9 @@ class Loop:
         self.steps[:8] = struct.pack("<q", before)
         inside = self.random.random() < 0.5
         started = time.monotonic()
-        children = self.start(run, Interval(steps=EVERY), dies_at=self.random.randint(1, 120) if inside else 0)
+        children = self.start(
+            run, Interval(steps=EVERY), dies_at=self.random.randint(1, 120) if inside else 0
+        )
         alive = set(children)
         patience = 30.0 if inside else self.random.uniform(0.02, 0.5) * self.ranks
         killed = False
