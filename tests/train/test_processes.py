@@ -3,9 +3,11 @@
 import csv
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +17,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xopt.datasets import open_source, phantoms  # noqa: E402
+from xopt.runtime.errors import DependencyError, DeviceError, UsageError  # noqa: E402
 from xopt.train import load_checkpoint  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
+from xopt.train.processes import Processes, launched  # noqa: E402
 from xopt.train.recipe import Recipe  # noqa: E402
 from xopt.train.results import read_history  # noqa: E402
 from xopt.train.states import States  # noqa: E402
@@ -24,7 +28,7 @@ from xopt.train.states import States  # noqa: E402
 RECIPE = Recipe(
     architecture="macro-1200-stem8-depths2.2-widths16.24-head32",
     epochs=2,
-    learning_rate=0.01,
+    learning_rate=0.003,
     optimizer="sgd",
     size=40,
     crop=32,
@@ -145,12 +149,11 @@ def test_other_launchers_start_two_processes_too(data, tmp_path, launcher):
     }[launcher]
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(replace(RECIPE, epochs=1).to_toml())
-    done = launch(
-        map(str, words), "--recipe", recipe, "--data", data, "--out", tmp_path / "run", "--device", "cpu"
-    )
+    run = tmp_path / "run"
+    done = launch(map(str, words), "--recipe", recipe, "--data", data, "--out", run, "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("val mean AUC") == 1
-    assert len(read_history((tmp_path / "run" / "history.csv").read_text())) == 1
+    assert len(read_history((run / "history.csv").read_text())) == 1
 
 
 def test_without_a_launcher_there_is_one_process(monkeypatch):
@@ -184,7 +187,7 @@ def test_devices_that_are_not_here_are_named():
     with pytest.raises(DependencyError, match="habana_frameworks"):
         Processes("hpu")
     if not torch.cuda.is_available():
-        with pytest.raises(DeviceError, match="no CUDA device .* use --device cpu"):
+        with pytest.raises(DeviceError, match=r"no CUDA device .* use --device cpu"):
             Processes("cuda")
 
 
