@@ -25,6 +25,11 @@ def test_the_largest_network_comes_first_where_size_is_believed_in():
     assert {Surrogate(problem(seed)).propose([], 1)[0] for seed in range(5)} == {"2222"}
 
 
+def test_every_second_network_is_asked_for_without_that_belief():
+    history = [Trial(code="2222", value=0.8)]
+    assert len({Surrogate(problem(seed)).propose(history, 1)[0] for seed in range(8)}) > 3
+
+
 def test_nothing_is_believed_of_size_when_that_is_switched_off():
     settings = SurrogateSettings(upgrades_help=False)
     assert len({Surrogate(problem(seed), settings).propose([], 1)[0] for seed in range(8)}) > 3
