@@ -1,6 +1,6 @@
 """The networks xopt trains and exports by name: torchvision's without their weights, and searched ones.
 
-A searched network's name holds its whole plan: see train.macro.
+A searched network's name holds its whole plan: see train.macro and train.xray.
 """
 
 from difflib import get_close_matches
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from ..runtime.errors import UsageError
 from ..runtime.requires import need
-from . import macro
+from . import macro, xray
 from .plans import Plan
 
 if TYPE_CHECKING:
     from torch import nn
 
 ARCHITECTURES = ("densenet121", "efficientnet_b0", "mobilenet_v3_small", "resnet18", "resnet50")
-SEARCHED = (f"{macro.FAMILY}-CODE",)
+SEARCHED = (f"{macro.FAMILY}-CODE", f"{xray.FAMILY}-CODE")
 """Families of networks whose names say how they are built."""
 
 
@@ -38,10 +38,12 @@ def plan(name: str, classes: int = 1, channels: int = 3) -> Plan | None:
     Raises:
         UsageError: the family is known, the rest of the name is none of its networks.
     """
-    if not name.startswith(f"{macro.FAMILY}-"):
-        return None
-    skeleton, code = macro.parse(name)
-    return skeleton.plan(code, classes=classes, channels=channels)
+    if name.startswith(f"{macro.FAMILY}-"):
+        skeleton, code = macro.parse(name)
+        return skeleton.plan(code, classes=classes, channels=channels)
+    if name.startswith(f"{xray.FAMILY}-"):
+        return xray.plan(xray.parse(name), classes=classes, channels=channels)
+    return None
 
 
 def build(name: str, classes: int, channels: int = 3) -> "nn.Module":

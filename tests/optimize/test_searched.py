@@ -29,7 +29,7 @@ def awake(architecture, classes, channels):
             if isinstance(part, torch.nn.BatchNorm2d):
                 part.running_mean.uniform_(-0.1, 0.1)
                 part.running_var.uniform_(0.5, 1.5)
-        network.classifier.weight.mul_(4)
+        network.classifier.weight.mul_(40)
     return network
 
 
