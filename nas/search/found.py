@@ -54,14 +54,12 @@ class Found:
         }
 
     def to_text(self) -> str:
-        """The table of reference searches: iteration, architecture, AUC, parameters, memory, hours, latency."""
+        """A row a candidate: iteration, architecture, AUC, parameters, memory, hours, epochs, latency."""
         timed = any(row.latency_ms is not None for row in self.rows)
         headings = ["iteration", "architecture", "AUC", "parameters", "MB", "hours", "epochs"]
         headings += ["ms"] * timed
         rows = [[*_cells(row), *([_number(row.latency_ms, ".3f")] if timed else [])] for row in self.rows]
-        rows = [
-            [*cells, self._remark(row)] for cells, row in zip(rows, self.rows, strict=True)
-        ]
+        rows = [[*cells, self._remark(row)] for cells, row in zip(rows, self.rows, strict=True)]
         return f"{table([*headings, ''], rows, left=2)}\n\n{self._summary()}"
 
     @property

@@ -6,7 +6,6 @@ is told to stop finishes what it is at: its outcome is in the folder, for the se
 
 import os
 from concurrent.futures import Future
-from functools import lru_cache
 from queue import Empty, SimpleQueue
 
 from ...datasets.executors import Workers
@@ -15,6 +14,7 @@ from .candidates import Job, Outcome
 from .pool import Ended, Evaluator, Objective
 
 _LAUNCHER = ("RANK", "WORLD_SIZE", "PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE")
+_kept: tuple[Objective, Evaluator] | None = None
 
 
 class ClusterPool:
@@ -65,6 +65,9 @@ def evaluate(objective: Objective, job: Job) -> Outcome:
     return _opened(objective).evaluate(job)
 
 
-@lru_cache(maxsize=1)
 def _opened(objective: Objective) -> Evaluator:
-    return objective.open()
+    """The evaluator of this process: labels and images are read once, not for each candidate."""
+    global _kept
+    if _kept is None or _kept[0] != objective:
+        _kept = (objective, objective.open())
+    return _kept[1]

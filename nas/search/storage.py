@@ -116,7 +116,9 @@ def _open(url: str) -> "BaseStorage":
         if sqlite and place.database:
             _make_sqlite(Path(place.database))
         # Readers such as a dashboard hold SQLite's file for moments; without patience that is an error.
-        options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}} if sqlite else {"pool_pre_ping": True}
+        options: dict[str, Any] = (
+            {"connect_args": {"timeout": _BUSY_S}} if sqlite else {"pool_pre_ping": True}
+        )
         return get_storage(RDBStorage(url, engine_kwargs=options))
     except ArgumentError:
         raise UsageError(

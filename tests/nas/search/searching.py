@@ -79,7 +79,9 @@ class Formula:
         os.close(handle)
 
     def evaluate(self, job):
-        known = [json.loads(path.read_text())["code"] for path in (self.log.parent / "results").glob("*.json")]
+        known = [
+            json.loads(path.read_text())["code"] for path in (self.log.parent / "results").glob("*.json")
+        ]
         self.say("again" if job.code in known else "start", job.code)
         deed = dict(pair.split("=") for pair in self.ends.split(",") if pair).get(job.code)
         time.sleep(self.seconds * (10 if deed == "slow" else 1))
