@@ -1,20 +1,20 @@
 """Which of the model's candidates are worth a training that the surrogate would have spent otherwise.
 
-The surrogate scores every network it knows of, so by its own score nothing of the model's can beat what it would
-choose itself. What the model's word adds is therefore estimated, as one more coefficient:
+The surrogate scores every network it knows of, so by its own score nothing of the model's can beat what it
+would choose itself. What the model's word adds is therefore estimated, as one more coefficient:
 
     target = surrogate's mean + bonus * [named by the model] + noise,    bonus ~ N(0, spread^2)
 
-where `spread` is the surrogate's own uncertainty about its first choice, and the coefficient's posterior follows
-from the model's candidates that were trained (normal prior, normal noise). Two rules:
+where `spread` is the surrogate's own uncertainty about its first choice, and the coefficient's posterior
+follows from the model's candidates that were trained (normal prior, normal noise). Two rules:
 
-1. A candidate is taken in place of the surrogate's choice if its score with the bonus (mean + spread of both) is
-   no lower than that choice's score.
+1. A candidate is taken in place of the surrogate's choice if its score with the bonus (mean + spread of both)
+   is no lower than that choice's score.
 2. Of the networks proposed, at most every second one is the model's, and the first is not.
 
-The first rule lets a model that knows something in, and one whose candidates do no better than expected out: the
-bonus shrinks with the root of what was tried. The second holds whatever the model says: after 2 N trainings the
-surrogate has had at least N of its own choices.
+The first rule lets a model that knows something in, and one whose candidates do no better than expected out:
+the bonus shrinks with the root of what was tried. The second holds whatever the model says: after 2 N trainings
+the surrogate has had at least N of its own choices.
 
 Shape suffixes: N networks.
 """
@@ -108,7 +108,8 @@ def choose(
     while len(chosen) < k and (mine < len(own) or waiting):
         fair = 2 * (by_model + 1) <= total + 1
         wanted = bool(waiting) and (
-            mine >= len(own) or (fair and score_N[waiting[0]] + worth.mean + worth.spread >= score_N[mine])
+            mine >= len(own)
+            or (fair and bool(score_N[waiting[0]] + worth.mean + worth.spread >= score_N[mine]))
         )
         n = waiting.pop(0) if wanted else mine
         mine += not wanted

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+
 from xopt.nas import Trial
 from xopt.nas.llm.memory import Pick
 from xopt.nas.llm.ranking import bonus, choose
@@ -25,7 +26,9 @@ class Table:
         return np.array(means), np.array(spreads), 0.1
 
 
-def _picked(codes: Sequence[str], *, by_model: bool, mean: float = 0.0, spread: float = 0.1) -> dict[str, Pick]:
+def _picked(
+    codes: Sequence[str], *, by_model: bool, mean: float = 0.0, spread: float = 0.1
+) -> dict[str, Pick]:
     return {c: Pick(code=c, by_model=by_model, mean=mean, spread=spread) for c in codes}
 
 
@@ -60,7 +63,11 @@ def test_the_better_of_two_candidates_is_taken():
 
 
 def test_at_most_every_second_network_is_the_models():
-    table = Table(list("123456"), **{f"n{i}": (1.0, 0.2) for i in range(10, 20)}, **{f"n{i}": (1.0, 0.2) for i in range(1, 7)})
+    table = Table(
+        list("123456"),
+        **{f"n{i}": (1.0, 0.2) for i in range(10, 20)},
+        **{f"n{i}": (1.0, 0.2) for i in range(1, 7)},
+    )
     picks = _choose(table, [], 6, offers=[str(i) for i in range(10, 20)], picks={})
     assert [pick.by_model for pick in picks] == [False, True] * 3
 
