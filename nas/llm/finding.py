@@ -1,8 +1,8 @@
 """Lists of operations in what a model wrote, the answer before the explanation around it.
 
-Models write them as JSON, in fences, numbered, with bullets, with comments, as strings of digits, an operation
-a line, and they repeat other networks while they explain. Nothing is evaluated, and every pass is linear in the
-text: patterns have no nested repeats, and what they may cross is bounded.
+Models write them as JSON, in fences, numbered, with bullets, with comments, as strings of digits, an
+operation a line, and they repeat other networks while they explain. Nothing is evaluated, and every pass is
+linear in the text: patterns have no nested repeats, and what they may cross is bounded.
 """
 
 import json
@@ -28,7 +28,7 @@ _ANSWER = re.compile(
 )
 _EXPLAINS = re.compile(
     r"\b(?:previous(?:ly)?|prior|earlier|so far|tried|avoid|instead|rather than|not|unlike|worse|baseline"
-    r"|current|for example|for instance|e\.g|such as|compared?|history|already|would be|reject(?:ed)?|never)\b",
+    r"|current|for example|for instance|e\.g|such as|compared?|history|already|would be|rejected|never)\b",
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"(?:[-*+•>|]|\d{1,3}[.:])?[ \t]{0,4}(?:[^\[\]{}#]{0,40}(?:[:=]|->|→))?")

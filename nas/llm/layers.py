@@ -57,8 +57,8 @@ def _xray(space: XraySpace) -> str:
     for stage, (width, stride) in enumerate(zip(xray.WIDTHS, xray.STRIDES, strict=True)):
         rows.append(
             f"digits {3 + 3 * stage}, {4 + 3 * stage}, {5 + 3 * stage}: stage {stage + 1} of inverted "
-            f"residual blocks, {width} channels at full width, stride {stride}: {options(xray.DEPTHS)} blocks; "
-            f"depthwise kernel {options(xray.KERNELS)}; expansion {options(xray.EXPANSIONS)}"
+            f"residual blocks, {width} channels at full width, stride {stride}: {options(xray.DEPTHS)} "
+            f"blocks; depthwise kernel {options(xray.KERNELS)}; expansion {options(xray.EXPANSIONS)}"
         )
     rows.append(f"Input planes: {space.channels}; outputs: {space.classes}.")
     return "\n".join(rows)

@@ -11,8 +11,8 @@ from .parser import Parsed
 from .reply import excerpt
 
 _SYSTEM = (
-    "You design image classifiers for small devices. You are shown a search space and the results so far, and "
-    "you name the networks to train next. Answer with JSON alone, without explanation and without Markdown."
+    "You design image classifiers for small devices. You are shown a search space and the results so "
+    "far, and you name the networks to train next. Answer with JSON alone, without explanation and without Markdown."
 )
 _ECHO = 2_000
 """Characters of the model's own reply in a repair turn."""
@@ -128,6 +128,6 @@ def _row(space: Space, trial: Trial) -> str:
 def _wanted(problem: Problem, candidates: int) -> str:
     return (
         f"Name {candidates} different networks that are not in the lists above and that you expect to reach "
-        f"the highest {problem.objective} (at most {problem.ceiling:g}), the most promising first, as JSON alone: "
-        '{"candidates": ["...", ...]}'
+        f"the highest {problem.objective} (at most {problem.ceiling:g}), the most promising first, "
+        'as JSON alone: {"candidates": ["...", ...]}'
     )

@@ -1,4 +1,4 @@
-"""A language model as a proposer: asked, read, told once what was wrong, ranked beside the surrogate's own."""
+"""A language model as a proposer: asked, read, told what was wrong, ranked beside the surrogate's own."""
 
 import logging
 import os

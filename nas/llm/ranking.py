@@ -13,8 +13,8 @@ follows from the model's candidates that were trained (normal prior, normal nois
 2. Of the networks proposed, at most every second one is the model's, and the first is not.
 
 The first rule lets a model that knows something in, and one whose candidates do no better than expected out:
-the bonus shrinks with the root of what was tried. The second holds whatever the model says: after 2 N trainings
-the surrogate has had at least N of its own choices.
+the bonus shrinks with the root of what was tried. The second holds whatever the model says: after 2 N
+trainings the surrogate has had at least N of its own choices.
 
 Shape suffixes: N networks.
 """

@@ -1,7 +1,8 @@
 """One call to an OpenAI-compatible server, bounded in time and bytes.
 
 A read time-out starts anew with every byte, and a name's resolution has none, so a deadline over the whole
-call is kept beside them: the call runs in an event loop of its own, in a thread that is left behind if need be.
+call is kept beside them: the call runs in an event loop of its own, in a thread that is left behind if need
+be.
 """
 
 import asyncio

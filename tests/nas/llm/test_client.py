@@ -1,4 +1,4 @@
-"""Calls through the real library to a local server: what is tried again, how long, what leaves the machine."""
+"""Calls through the real library to a local server: what is tried again, how long, and what leaves us."""
 
 import json
 import time
