@@ -8,6 +8,10 @@ import pytest
 from xopt.nas import Trial
 from xopt.nas.llm.memory import Pick
 from xopt.nas.llm.ranking import bonus, choose
+from xopt.nas.pool import Pool
+from xopt.nas.proposers.surrogate import Surrogate, SurrogateSettings
+
+from .small_space import problem, trials
 
 
 class Table:
@@ -21,7 +25,7 @@ class Table:
         taken = {trial.code for trial in history}
         return [code for code in self._own if code not in taken][:k]
 
-    def expect(self, history, codes):
+    def expect(self, history, codes, *, place=0):
         means, spreads = zip(*(self._beliefs[code] for code in codes), strict=True)
         return np.array(means), np.array(spreads), 0.1
 
@@ -114,3 +118,17 @@ def test_the_bonus_of_a_model_that_adds_nothing_shrinks():
         spreads.append(worth.spread)
     assert spreads == sorted(spreads, reverse=True)
     assert spreads[2] < 0.06
+
+
+@pytest.mark.parametrize("known", [4, 5])
+def test_the_surrogate_chooses_what_it_expects_most_of(known):
+    searched = problem()
+    surrogate = Surrogate(searched, SurrogateSettings(exploration=0))
+    history = trials(*["12100", "11000", "22000", "10100", "10000"][:known])
+    taken = {trial.code for trial in history}
+    codes = [code for code in Pool(searched).whole()[0] if code not in taken]
+    mean_N, spread_N, noise = surrogate.expect(history, codes)
+    assert codes[int(np.argmax(mean_N))] == surrogate.propose(history, 1)[0]
+    assert mean_N.shape == spread_N.shape == (len(codes),)
+    assert (spread_N > 0).all()
+    assert noise > 0
