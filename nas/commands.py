@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from ..runtime.console import JsonOption, show
+from .finals.commands import finish
+from .hardware.commands import latency
 from .search import commands as search
 
 app = typer.Typer(no_args_is_help=True, help="Architecture search on measured quality and latency.")
@@ -92,3 +94,7 @@ def describe(
 
 
 app.add_typer(search.app)
+
+
+app.command()(latency)
+app.command()(finish)

@@ -70,6 +70,25 @@ def search(
     max_latency_ms: Annotated[
         float | None, typer.Option("--max-latency-ms", help="Predicted latency of an image, at most.")
     ] = None,
+    latency_table: Annotated[
+        Path | None,
+        typer.Option("--latency-table", help="Of xopt nas latency, on this machine.", metavar="TABLE.json"),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", help="Finish the search: the best, as a bundle.", metavar="BUNDLE"),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Of the finished search.", metavar="FILE.html")
+    ] = None,
+    finalists: Annotated[
+        int, typer.Option("--finalists", min=1, help="With --bundle: candidates trained again.")
+    ] = 3,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="With --bundle: trainings of each.")] = 3,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", help="With --bundle: int8 or fp32; as the latency table, or int8."),
+    ] = None,
     storage: StorageOption = None,
     study: Annotated[
         str | None, typer.Option("--study", help="Name in the storage; the folder's name by default.")
@@ -100,6 +119,8 @@ def search(
 
     Killed at any moment, it goes on with --resume: no candidate that ended is lost, none is trained again.
     """
+    from ...runtime.errors import UsageError
+    from ...runtime.files import check_free
     from .display import watched
     from .interrupts import Interrupts
     from .making import check_names, make_proposer, make_space
@@ -128,6 +149,7 @@ def search(
             "cluster": cluster,
             "halving": halving,
             "max_latency_ms": max_latency_ms,
+            "latency_table": latency_table,
             "storage": storage,
             "study": study,
             "cache": cache,
@@ -138,6 +160,11 @@ def search(
             "llm_replay": llm_replay,
         },
     )
+    if report is not None and bundle is None:
+        raise UsageError("--report is of a finished search; add --bundle BUNDLE")
+    for target in (bundle, report):
+        if target is not None:
+            check_free(target, force=force)
     wanted = settings_of(asked)
     check_names(wanted)
     with Interrupts().caught() as interrupts, watched(wanted.budget.candidates) as watcher:
@@ -151,6 +178,20 @@ def search(
             watcher=watcher,
             interrupts=interrupts,
         )
+    if bundle is not None and interrupts.signal is None:
+        from ..finals.after import finish_found
+
+        finish_found(
+            found,
+            bundle,
+            report=report,
+            finalists=finalists,
+            seeds=seeds,
+            precision=precision,
+            force=force,
+            json_target=json_target,
+        )
+        return
     show(found.to_text(), found.to_json(), json_target)
     if interrupts.signal is not None:
         note(f"interrupted; what ended is kept, go on with: xopt nas search --out {out} --resume")

@@ -10,6 +10,8 @@ from ...datasets import Dataset, open_source
 from ...datasets.executors import open_executor
 from ...runtime.errors import UsageError
 from ...runtime.requires import need
+from ..hardware.limits import Predictor
+from ..hardware.table import load_table
 from ..problem import Problem, Proposer
 from ..space import Space
 from .candidates import Candidate
@@ -52,7 +54,7 @@ def search(
         out: the search's folder.
         make_space: builds the space for a data set's classes.
         make_proposer: builds what proposes networks for a problem.
-        latency_ms: predicts the latency of a canonical code; needed with a limit on it.
+        latency_ms: predicts the latency of a canonical code, in place of the settings' table.
         resume: go on with the search in `out`, whose finished candidates are kept.
         force: replace the search in `out`.
         watcher: told how it goes.
@@ -70,8 +72,9 @@ def search(
         DependencyError: a library is not installed.
     """
     need("optuna", extra="nas")
-    if settings.max_latency_ms is not None and latency_ms is None:
-        raise UsageError("a limit on latency needs a prediction of it; leave --max-latency-ms out")
+    if settings.max_latency_ms is not None and latency_ms is None and settings.latency_table is None:
+        raise UsageError("a limit on latency needs a prediction of it: add --latency-table TABLE.json")
+    table = None if settings.latency_table is None else load_table(settings.latency_table)
     place = SearchFolder(path=out)
     settings, owner = _prepare(place, settings, resume=resume, force=force)
     with place.locked():
@@ -89,9 +92,12 @@ def search(
         ledger = Ledger.open(
             url, settings.study or out.name, owner=owner, context=context, space=space, objective=OBJECTIVE
         )
+        margin = 0.0
+        if table is not None and latency_ms is None:
+            latency_ms, margin = Predictor(space=space, table=table).predict_latency_ms, table.margin
         problem = Problem(
             space=space,
-            allowed=_allowed(settings, space, latency_ms),
+            allowed=_allowed(settings, space, latency_ms, margin),
             objective=OBJECTIVE,
             seed=settings.seed,
         )
@@ -142,13 +148,13 @@ def _training(settings: SearchSettings, place: SearchFolder) -> Training:
 
 
 def _allowed(
-    settings: SearchSettings, space: Space, latency_ms: Callable[[str], float] | None
+    settings: SearchSettings, space: Space, latency_ms: Callable[[str], float] | None, margin: float
 ) -> Callable[[str], bool]:
     def allowed(code: str) -> bool:
         if not settings.limits.allow(space.cost(code)):
             return False
         limit = settings.max_latency_ms
-        return limit is None or latency_ms is None or latency_ms(code) <= limit
+        return limit is None or latency_ms is None or latency_ms(code) * (1 + margin) <= limit
 
     return allowed
 

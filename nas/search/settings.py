@@ -15,7 +15,7 @@ from .stopping import Budget
 MARKER = "search.json"
 RECIPE = "recipe.toml"
 _FORMAT = 1
-_PATHS = ("data", "cache", "llm_replay")
+_PATHS = ("data", "cache", "llm_replay", "latency_table")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,9 @@ class SearchSettings:
     budget: Budget
     limits: Limits = field(default_factory=Limits)
     max_latency_ms: float | None = None
-    """Of the predicted latency; None leaves it free."""
+    """Of one image, with room for the error of the prediction; None leaves it free."""
+    latency_table: Path | None = None
+    """Of `xopt nas latency`: predicts every candidate's latency."""
     workers: int | None = None
     """Candidates at a time; None takes one for each device."""
     cluster: str | None = None
