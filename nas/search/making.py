@@ -6,8 +6,8 @@ from ...datasets import Dataset
 from ...runtime.errors import UsageError
 from ..asking import PROPOSERS, Guarded, check_proposer
 from ..asking import make_proposer as make_plain
-from ..describe import SPACES
-from ..describe import make_space as make_named
+from ..description import SPACES
+from ..description import make_space as make_named
 from ..problem import Problem
 from ..space import Space
 from .settings import SearchSettings
