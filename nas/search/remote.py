@@ -23,6 +23,7 @@ class ClusterPool:
     def __init__(self, objective: Objective, workers: Workers) -> None:
         self._objective, self._workers = objective, workers
         self._ended: SimpleQueue[tuple[Job, Future[Outcome]]] = SimpleQueue()
+        self._futures: dict[str, Future[Outcome]] = {}
         self.size = workers.count
 
     def submit(self, job: Job) -> None:
@@ -32,6 +33,7 @@ class ClusterPool:
             ClusterError: the workers are gone.
         """
         future = self._workers.submit(evaluate, self._objective, job)
+        self._futures[job.code] = future
         future.add_done_callback(lambda done: self._ended.put((job, done)))
 
     def wait(self, timeout_s: float) -> list[Ended]:
@@ -46,9 +48,11 @@ class ClusterPool:
 
     def close(self) -> None:
         """Ask for nothing more; what runs is left to end by itself."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        for future in self._futures.values():
+            future.cancel()
 
     def _settle(self, job: Job, future: "Future[Outcome]") -> Ended:
+        self._futures.pop(job.code, None)
         try:
             return Ended(job=job, outcome=self._workers.result(future))
         except ClusterError as error:
