@@ -9,7 +9,7 @@ from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
     from .asking import make_proposer
-    from .describe import describe, make_space
+    from .description import describe, make_space
     from .macro import MacroSpace
     from .problem import Problem, Proposer, Trial
     from .simulation import SimulationSettings, simulate
@@ -37,7 +37,7 @@ __all__ = [
 
 _HOMES = {
     "asking": ("make_proposer",),
-    "describe": ("describe", "make_space"),
+    "description": ("describe", "make_space"),
     "macro": ("MacroSpace",),
     "problem": ("Problem", "Proposer", "Trial"),
     "simulation": ("SimulationSettings", "simulate"),

@@ -87,7 +87,7 @@ def describe(
     json_target: JsonOption = None,
 ) -> None:
     """Say what a network costs and which other codes it is, without building it."""
-    from .describe import describe as run
+    from .description import describe as run
 
     described = run(code, space=space, classes=classes, channels=channels, size=size)
     show(described.to_text(), described.to_json(), json_target)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from .reply import Fault, Reply, Try, read_completion
+from .reply import CallError, Reply, Try, read_completion
 from .settings import LlmSettings
 from .transport import Transport
 
@@ -47,7 +47,7 @@ class Client:
             began = time.monotonic()
             try:
                 text, tokens = self._call(messages, schema if structured else None, until_s)
-            except Fault as fault:
+            except CallError as fault:
                 seconds = time.monotonic() - began
                 tries.append(Try(seconds=seconds, fault=self._redact(fault.reason), status=fault.status))
                 if structured and fault.status in _NO_SCHEMA:
@@ -65,7 +65,7 @@ class Client:
     ) -> tuple[str, dict[str, int]]:
         seconds = min(self._settings.call_s, until_s - time.monotonic())
         if seconds < _LEAST_S:
-            raise Fault("the time for this proposal is spent", final=True)
+            raise CallError("the time for this proposal is spent", final=True)
         payload: dict[str, Any] = {"model": self._settings.model, "messages": list(messages)}
         if schema is not None:
             payload["response_format"] = {
@@ -74,11 +74,13 @@ class Client:
             }
         return read_completion(self._transport.post(payload, seconds=seconds))
 
-    def _wait(self, fault: Fault, tried: int, until_s: float) -> bool:
+    def _wait(self, fault: CallError, tried: int, until_s: float) -> bool:
         """Wait before the next call; False, at once, where the deadline comes first."""
         backoff_s = self._settings.backoff_s * 2 ** (tried - 1)
         # Several searches that were turned away together must not come back together.
-        wait_s = fault.retry_after_s if fault.retry_after_s is not None else backoff_s * random.uniform(0.5, 1)
+        wait_s = (
+            fault.retry_after_s if fault.retry_after_s is not None else backoff_s * random.uniform(0.5, 1)
+        )
         if time.monotonic() + wait_s > until_s - _LEAST_S:
             return False
         time.sleep(wait_s)

@@ -1,8 +1,8 @@
 """Lists of operations in what a model wrote, the answer before the explanation around it.
 
-Models write them as JSON, in fences, numbered, with bullets, with comments, as strings of digits, an operation a
-line, and they repeat other networks while they explain. Nothing is evaluated, and every pass is linear in the
-text: patterns have no nested repeats, and what they may cross is bounded.
+Models write them as JSON, in fences, numbered, with bullets, with comments, as strings of digits, an
+operation a line, and they repeat other networks while they explain. Nothing is evaluated, and every pass is
+linear in the text: patterns have no nested repeats, and what they may cross is bounded.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Any
 from .reply import excerpt
 
 _ANSWER_KEYS = (
-    "candidates", "candidate", "architectures", "architecture", "networks", "network", "proposals", "proposal",
-    "suggestions", "answer", "codes", "code", "operations", "layers", "list", "next",
+    "candidates", "candidate", "architectures", "architecture", "networks", "network", "proposals",
+    "proposal", "suggestions", "answer", "codes", "code", "operations", "layers", "list", "next",
 )  # fmt: skip
 _MOST = 1_000
 """Lists taken from one reply."""
@@ -27,8 +27,8 @@ _ANSWER = re.compile(
     r"\b(?:answer|final (?:list|choice|selection|proposals?|candidates?))\b[*_`\"' ]{0,4}[:\n]", re.IGNORECASE
 )
 _EXPLAINS = re.compile(
-    r"\b(?:previous(?:ly)?|prior|earlier|so far|tried|avoid|instead|rather than|not|unlike|worse|baseline|current"
-    r"|for example|for instance|e\.g|such as|compared?|history|already|would be|reject(?:ed)?|never)\b",
+    r"\b(?:previous(?:ly)?|prior|earlier|so far|tried|avoid|instead|rather than|not|unlike|worse|baseline"
+    r"|current|for example|for instance|e\.g|such as|compared?|history|already|would be|rejected|never)\b",
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"(?:[-*+•>|]|\d{1,3}[.:])?[ \t]{0,4}(?:[^\[\]{}#]{0,40}(?:[:=]|->|→))?")
@@ -60,13 +60,14 @@ class Found:
 def find(text: str, layers: int) -> list[list[Found]]:
     """The lists of a reply by how much they look like its answer, the most first.
 
-    JSON comes first, then what stands alone in a fence, what stands alone on its line, and last what stands within
-    a sentence. Where the text names its answer ("Final answer:"), only what follows counts, if that is anything.
+    JSON comes first, then what stands alone in a fence, what stands alone on its line, and last what stands
+    within a sentence. Where the text names its answer ("Final answer:"), only what follows counts, if that is
+    anything.
 
     Args:
         text: the model's words.
-        layers: how many operations a network has. Lists of another length are found too where they are written
-            as lists, so that the model can be told.
+        layers: how many operations a network has. Lists of another length are found too where they are
+            written as lists, so that the model can be told.
     """
     thought, mark, rest = text.rpartition("</think>")
     if mark:
@@ -215,7 +216,7 @@ def _bracketed(text: str) -> Iterator[tuple[int, Found]]:
 
 
 def _spaced(text: str, layers: int) -> Iterator[tuple[int, Found]]:
-    """Digits with one and the same separator on a line, exactly as many as there are layers: 1, 2, 1 or 1-2-1."""
+    """Digits with the same separator on a line, exactly as many as there are layers: 1, 2, 1 or 1-2-1."""
     begin = 0
     for line in text.splitlines(keepends=True):
         run: list[re.Match[str]] = []

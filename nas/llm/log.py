@@ -1,8 +1,8 @@
 """Every exchange with the model as a line of JSON, and the log as a model that can be asked again.
 
 Two kinds of line: `exchange` (a question, what came, what it was read as) and, when a proposal is made,
-`proposal` (which networks were taken, and from whom). A kill can tear the last line; it is left out when read,
-and closed before the next is written, for a line glued to it would be lost with it.
+`proposal` (which networks were taken, and from whom). A kill can tear the last line; it is left out when
+read, and closed before the next is written, for a line glued to it would be lost with it.
 """
 
 import json
@@ -31,7 +31,9 @@ class Log:
         Raises:
             OutputError: the disk refused.
         """
-        line = json.dumps({"kind": kind, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts})
+        line = json.dumps(
+            {"kind": kind, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts}
+        )
         try:
             with self._path.open("ab+") as file:
                 if file.seek(0, os.SEEK_END) and not _ends_a_line(file):
@@ -43,7 +45,13 @@ class Log:
             raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
 
     def exchange(
-        self, *, proposal: int, turn: int, asked: Sequence[Message], reply: Reply, parsed: dict[str, Any] | None
+        self,
+        *,
+        proposal: int,
+        turn: int,
+        asked: Sequence[Message],
+        reply: Reply,
+        parsed: dict[str, Any] | None,
     ) -> None:
         """Log a question with what came of it."""
         self.write(

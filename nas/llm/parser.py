@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from ...runtime.errors import UsageError
 from ..problem import Problem
 from .finding import Found, find
 
@@ -72,11 +73,21 @@ def _judge(found: Found, problem: Problem, taken: Collection[str]) -> _Verdict:
             return _Verdict(
                 complaint=f"{found.shown} has operation {digit} in layer {layer}, which has 0 to {count - 1}"
             )
-    code = problem.space.canonical("".join(map(str, found.digits)))
+    try:
+        code = problem.space.canonical("".join(map(str, found.digits)))
+    except UsageError:
+        return _Verdict(complaint=f"{found.shown} is no network of this space")
     if code in taken:
         return _Verdict(complaint=f"{found.shown} was tried already", answers=False)
     if not problem.allowed(code):
-        cost = problem.space.cost(code)
-        sizes = f"{cost.parameters:,} parameters, {cost.macs:,} multiply-accumulates"
-        return _Verdict(complaint=f"{found.shown} is over the limits: {sizes}")
+        return _Verdict(complaint=f"{found.shown} is not allowed{_sizes(problem, code)}")
     return _Verdict(code=code)
+
+
+def _sizes(problem: Problem, code: str) -> str:
+    """A network's costs, where the space has them: a table lacks some networks."""
+    try:
+        cost = problem.space.cost(code)
+    except UsageError:
+        return ""
+    return f": {cost.parameters:,} parameters, {cost.macs:,} multiply-accumulates"

@@ -6,12 +6,13 @@ from typing import Any
 from ..problem import Problem, Trial
 from ..space import Limits, Space
 from .client import Message
+from .layers import layer_table
 from .parser import Parsed
 from .reply import excerpt
 
 _SYSTEM = (
-    "You design image classifiers for small devices. You are shown a search space and the results so far, and you "
-    "name the networks to train next. Answer with JSON alone, without explanation and without Markdown."
+    "You design image classifiers for small devices. You are shown a search space and the results so far, "
+    "and you name the networks to train next. Answer with JSON alone, without explanation or Markdown."
 )
 _ECHO = 2_000
 """Characters of the model's own reply in a repair turn."""
@@ -22,7 +23,9 @@ def schema(space: Space) -> dict[str, Any]:
     pattern = "".join(f"[0-{count - 1}]" for count in space.choices)
     return {
         "type": "object",
-        "properties": {"candidates": {"type": "array", "items": {"type": "string", "pattern": f"^{pattern}$"}}},
+        "properties": {
+            "candidates": {"type": "array", "items": {"type": "string", "pattern": f"^{pattern}$"}}
+        },
         "required": ["candidates"],
         "additionalProperties": False,
     }
@@ -46,7 +49,7 @@ def messages(
         most: results shown at most, so that a prompt stays bounded.
     """
     parts = [
-        _space(problem.space),
+        layer_table(problem.space),
         _limits(limits),
         _results(problem, history, most),
         _wanted(problem, candidates),
@@ -66,21 +69,10 @@ def repair(asked: Sequence[Message], reply: str, parsed: Parsed, *, candidates: 
         {"role": "assistant", "content": excerpt(reply, _ECHO)},
         {
             "role": "user",
-            "content": f"None of that can be trained:\n{told}\n\nName {candidates} other networks as JSON alone: "
-            '{"candidates": ["...", ...]}',
+            "content": f"None of that can be trained:\n{told}\n\n"
+            f'Name {candidates} other networks as JSON alone: {{"candidates": ["...", ...]}}',
         },
     ]
-
-
-def _space(space: Space) -> str:
-    layers = len(space.choices)
-    described = getattr(space, "description", None)
-    lines = [f"A network is a string of {layers} digits: for each layer, in order, the number of its operation."]
-    if isinstance(described, str):
-        lines.append(described)
-    else:
-        lines += [f"Layer {n}: operations 0 to {count - 1}." for n, count in enumerate(space.choices, 1)]
-    return "\n".join(lines)
 
 
 def _limits(limits: Limits) -> str:
@@ -101,7 +93,11 @@ def _results(problem: Problem, history: Sequence[Trial], most: int) -> str:
     heading = f"Trained so far ({problem.objective}, the best first)"
     if left_out:
         heading += f"; {left_out} older and worse ones are left out"
-    parts = ["\n".join([f"{heading}:", "network, value, parameters, multiply-accumulates", *rows])] if rows else []
+    parts = (
+        ["\n".join([f"{heading}:", "network, value, parameters, multiply-accumulates", *rows])]
+        if rows
+        else []
+    )
     for what, codes in (
         ("In training now", [t.code for t in history if t.value is None and not t.failed]),
         ("Failed, do not name them again", [t.code for t in history if t.failed]),
@@ -131,7 +127,7 @@ def _row(space: Space, trial: Trial) -> str:
 
 def _wanted(problem: Problem, candidates: int) -> str:
     return (
-        f"Name {candidates} different networks that are not in the lists above and that you expect to reach the "
-        f"highest {problem.objective} (at most {problem.ceiling:g}), the most promising first, as JSON alone: "
-        '{"candidates": ["...", ...]}'
+        f"Name {candidates} different networks that are not in the lists above and that you expect to reach "
+        f"the highest {problem.objective} (at most {problem.ceiling:g}), the most promising first, "
+        'as JSON alone: {"candidates": ["...", ...]}'
     )

@@ -1,4 +1,4 @@
-"""A language model as a proposer: asked, read, told once what was wrong, ranked by the surrogate beside its own."""
+"""A language model as a proposer: asked, read, told what was wrong, ranked beside the surrogate's own."""
 
 import logging
 import os
@@ -116,8 +116,8 @@ def make_llm_proposer(
 ) -> LlmProposer:
     """The proposer of a search.
 
-    A log that is there already is taken up where it ends, so that a search that was killed goes on with what it
-    knew of the model; a replay needs no server and no key.
+    A log that is there already is taken up where it ends, so that a search that was killed goes on with what
+    it knew of the model; a replay needs no server and no key.
 
     Args:
         problem: what is searched.

@@ -1,20 +1,20 @@
 """Which of the model's candidates are worth a training that the surrogate would have spent otherwise.
 
-The surrogate scores every network it knows of, so by its own score nothing of the model's can beat what it would
-choose itself. What the model's word adds is therefore estimated, as one more coefficient:
+The surrogate scores every network it knows of, so by its own score nothing of the model's can beat what it
+would choose itself. What the model's word adds is therefore estimated, as one more coefficient:
 
     target = surrogate's mean + bonus * [named by the model] + noise,    bonus ~ N(0, spread^2)
 
-where `spread` is the surrogate's own uncertainty about its first choice, and the coefficient's posterior follows
-from the model's candidates that were trained (normal prior, normal noise). Two rules:
+where `spread` is the surrogate's own uncertainty about its first choice, and the coefficient's posterior
+follows from the model's candidates that were trained (normal prior, normal noise). Two rules:
 
-1. A candidate is taken in place of the surrogate's choice if its score with the bonus (mean + spread of both) is
-   no lower than that choice's score.
+1. A candidate is taken in place of the surrogate's choice if its score with the bonus (mean + spread of both)
+   is no lower than that choice's score.
 2. Of the networks proposed, at most every second one is the model's, and the first is not.
 
-The first rule lets a model that knows something in, and one whose candidates do no better than expected out: the
-bonus shrinks with the root of what was tried. The second holds whatever the model says: after 2 N trainings the
-surrogate has had at least N of its own choices.
+The first rule lets a model that knows something in, and one whose candidates do no better than expected out:
+the bonus shrinks with the root of what was tried. The second holds whatever the model says: after 2 N
+trainings the surrogate has had at least N of its own choices.
 
 Shape suffixes: N networks.
 """
@@ -41,8 +41,13 @@ class Ranker(Protocol):
         """See `problem.Proposer`."""
         ...
 
-    def expect(self, history: Sequence[Trial], codes: Sequence[str]) -> tuple[Array, Array, float]:
-        """Means float64 (N,) and standard deviations (N,) of networks' targets, and that of the noise."""
+    def expect(
+        self, history: Sequence[Trial], codes: Sequence[str], *, place: int = 0
+    ) -> tuple[Array, Array, float]:
+        """Means float64 (N,) and standard deviations (N,) of networks' targets, and that of the noise.
+
+        `place` names the network of `propose(history, k)` whose choice they explain.
+        """
         ...
 
 
@@ -91,35 +96,24 @@ def choose(
     """
     own = surrogate.propose(history, k)
     # What both name is the surrogate's: it costs nothing to follow the model there.
-    offered = [code for code in offers if code not in own]
-    codes = [*own, *offered]
-    if not codes:
-        return []
-    mean_N, spread_N, noise = surrogate.expect(history, codes)
-    spread_N = np.maximum(spread_N, _LEAST_SPREAD)
-    score_N = mean_N + spread_N
-    by_model = sum(pick.by_model for pick in picks.values())
-    total = len(picks)
-
-    waiting = sorted(range(len(own), len(codes)), key=lambda n: -score_N[n])
-    worth = bonus(picks, targets, prior=float(spread_N[0]))
+    codes = [*own, *(code for code in offers if code not in own)]
+    by_model, total = sum(pick.by_model for pick in picks.values()), len(picks)
     chosen: list[Pick] = []
-    mine = 0
-    while len(chosen) < k and (mine < len(own) or waiting):
+    mine, left = list(range(len(own))), list(range(len(own), len(codes)))
+    while len(chosen) < k and (mine or left):
+        place = len(own) - len(mine)
+        mean_N, spread_N, noise = surrogate.expect(history, codes, place=place)
+        spread_N = np.maximum(spread_N, _LEAST_SPREAD)
+        score_N = mean_N + spread_N
+        left.sort(key=lambda n: -score_N[n])
         fair = 2 * (by_model + 1) <= total + 1
-        wanted = bool(waiting) and (
-            mine >= len(own) or (fair and score_N[waiting[0]] + worth.mean + worth.spread >= score_N[mine])
-        )
-        n = waiting.pop(0) if wanted else mine
-        mine += not wanted
-        by_model += wanted
+        taken = not mine
+        if mine and left and fair:
+            worth = bonus(picks, targets, prior=float(spread_N[mine[0]]))
+            taken = bool(score_N[left[0]] + worth.mean + worth.spread >= score_N[mine[0]])
+        n = (left if taken else mine).pop(0)
+        by_model += taken
         total += 1
-        chosen.append(
-            Pick(
-                code=codes[n],
-                by_model=wanted,
-                mean=float(mean_N[n]),
-                spread=float(np.hypot(spread_N[n], noise)),
-            )
-        )
+        spread = float(np.hypot(spread_N[n], noise))
+        chosen.append(Pick(code=codes[n], by_model=taken, mean=float(mean_N[n]), spread=spread))
     return chosen

@@ -9,7 +9,7 @@ _SHOWN = 200
 """Characters of foreign text in a message of ours."""
 
 
-class Fault(Exception):
+class CallError(Exception):
     """Why a call brought no text. It stays inside `nas.llm`: a search goes on without the model."""
 
     def __init__(
@@ -64,18 +64,18 @@ def read_completion(body: bytes) -> tuple[str, dict[str, int]]:
     """The text and the token counts of a chat completion.
 
     Raises:
-        Fault: not JSON, or not a completion that holds text.
+        CallError: not JSON, or not a completion that holds text.
     """
     try:
         document = json.loads(body)
     # Nesting deeper than the stack, and integers of more than 4,300 digits, are no JSON of a server's either.
     except (ValueError, RecursionError) as error:
         shown = excerpt(body[:800].decode("utf-8", "replace"), 80)
-        raise Fault(f"the reply is not JSON: {shown or 'it is empty'}") from error
+        raise CallError(f"the reply is not JSON: {shown or 'it is empty'}") from error
     message = _at(_at(_at(document, "choices"), 0), "message")
     text = _text(_at(message, "content")) or _text(_at(message, "refusal"))
     if text is None:
-        raise Fault(f"the reply holds no text: {excerpt(json.dumps(document), 80)}")
+        raise CallError(f"the reply holds no text: {excerpt(json.dumps(document), 80)}")
     # JSON can write half a surrogate pair, which nothing can encode again.
     return text.encode("utf-8", "replace").decode("utf-8"), _tokens(_at(document, "usage"))
 

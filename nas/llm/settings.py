@@ -55,7 +55,8 @@ class LlmSettings:
     def _check_server(self) -> None:
         if not self.url or not self.model:
             raise UsageError(
-                "a language model needs its address and its name: --llm-url http://HOST:PORT/v1 --llm-model NAME"
+                "a language model needs its address and its name: "
+                "--llm-url http://HOST:PORT/v1 --llm-model NAME"
             )
         try:
             parts = urlsplit(self.url)

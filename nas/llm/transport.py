@@ -1,7 +1,8 @@
 """One call to an OpenAI-compatible server, bounded in time and bytes.
 
-A read time-out starts anew with every byte, and a name's resolution has none, so a deadline over the whole call
-is kept beside them: the call runs in an event loop of its own, in a thread that is left behind if need be.
+A read time-out starts anew with every byte, and a name's resolution has none, so a deadline over the whole
+call is kept beside them: the call runs in an event loop of its own, in a thread that is left behind if need
+be.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 from ...runtime.requires import need
-from .reply import Fault, excerpt, wait_of
+from .reply import CallError, excerpt, wait_of
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ class Transport(Protocol):
         """The body of a successful reply.
 
         Raises:
-            Fault: there is none within `seconds`.
+            CallError: there is none within `seconds`.
         """
         ...
 
@@ -72,14 +73,14 @@ class OpenAiTransport:
             async with client, client.chat.completions.with_streaming_response.create(**payload) as response:
                 return await _read(response.iter_bytes(), self._max_bytes)
         except openai.APITimeoutError as error:
-            raise Fault(f"no reply within {seconds:.3g} s") from error
+            raise CallError(f"no reply within {seconds:.3g} s") from error
         except openai.APIConnectionError as error:
             # Versions before 3 wrap what a hook raises.
-            if isinstance(error.__cause__, Fault):
+            if isinstance(error.__cause__, CallError):
                 raise error.__cause__ from None
-            raise Fault(f"no connection: {_said(error.__cause__ or error)}") from error
-        except (openai.OpenAIError, OSError, ValueError, *_transport_errors()) as error:
-            raise Fault(f"the call broke off: {_said(error)}") from error
+            raise CallError(f"no connection: {_said(error.__cause__ or error)}") from error
+        except _broken() as error:
+            raise CallError(f"the call broke off: {_said(error)}") from error
 
 
 def _said(error: BaseException) -> str:
@@ -91,9 +92,12 @@ def _http_libraries() -> list[Any]:
     return [sys.modules[name] for name in ("httpx2", "httpx") if name in sys.modules]
 
 
-def _transport_errors() -> tuple[type[Exception], ...]:
-    """What reading a body raises."""
-    return tuple(error for m in _http_libraries() for error in (m.HTTPError, m.StreamError, m.InvalidURL))
+def _broken() -> tuple[type[Exception], ...]:
+    """What a call raises that breaks off, the library's own errors and those of what it stands on."""
+    import openai
+
+    below = [error for m in _http_libraries() for error in (m.HTTPError, m.StreamError, m.InvalidURL)]
+    return (openai.OpenAIError, OSError, ValueError, *below)
 
 
 @cache
@@ -107,15 +111,19 @@ async def _judge(response: Any) -> None:
     headers = response.headers
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
-        raise Fault(f"the reply is compressed ({excerpt(encoding, 40)}), which was not asked for", final=True)
+        raise CallError(
+            f"the reply is compressed ({excerpt(encoding, 40)}), which was not asked for", final=True
+        )
     status = response.status_code
     if status == 200:
         return
     if 300 <= status < 400:
         where = excerpt(headers.get("location", "nowhere"))
-        raise Fault(f"the server redirects to {where}; redirects are not followed", status=status, final=True)
+        raise CallError(
+            f"the server redirects to {where}; redirects are not followed", status=status, final=True
+        )
     raw = await _read(response.aiter_raw(), _REFUSAL_BYTES, cut=True)
-    raise Fault(
+    raise CallError(
         f"HTTP {status}: {excerpt(raw.decode('utf-8', 'replace'))}",
         status=status,
         retry_after_s=wait_of(headers.get("retry-after"), now_s=time.time()),
@@ -130,7 +138,7 @@ async def _read(chunks: Any, most: int, *, cut: bool = False) -> bytes:
         if len(body) > most:
             if cut:
                 break
-            raise Fault(f"the reply is longer than {most} bytes", final=True)
+            raise CallError(f"the reply is longer than {most} bytes", final=True)
     return bytes(body[:most])
 
 
@@ -152,9 +160,9 @@ def _within(seconds: float, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
         result, error = box.get(timeout=seconds + _SLACK_S)
     except queue.Empty:
-        raise Fault(f"no reply within {seconds:.3g} s") from None
+        raise CallError(f"no reply within {seconds:.3g} s") from None
     if isinstance(error, TimeoutError):
-        raise Fault(f"no reply within {seconds:.3g} s") from None
+        raise CallError(f"no reply within {seconds:.3g} s") from None
     if error is not None:
         raise error
     return result  # type: ignore[return-value]

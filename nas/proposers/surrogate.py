@@ -38,7 +38,7 @@ class SurrogateSettings:
     """Mean of the drawn number of standard deviations that `ucb` adds to what is expected."""
     upgrades_help: bool = True
     """Whether the model may believe beforehand that each step up of an operation helps a little. The results
-    decide how much; off, nothing is believed of size."""
+    decide how much, and every second network is asked for without it; off, nothing is believed of size."""
 
     def __post_init__(self) -> None:
         if self.choice not in CHOICES:
@@ -60,10 +60,10 @@ class Surrogate:
         """Up to `k` networks, most wanted first; see nas.problem.Proposer."""
         known = Known.of(history, self.problem)
         random = np.random.default_rng([self.problem.seed, len(history)])
-        scales = self._scales(known)
         taken, running = set(known.taken), list(known.running)
         chosen: list[str] = []
         while len(chosen) < k:
+            scales = self._scales(known, believing=_believes(history, len(chosen)))
             score = self._score(self._posterior(scales, known, running), random)
             code = self._best(score, known, taken, random)
             if code is None:
@@ -84,12 +84,19 @@ class Surrogate:
         if not codes:
             return np.zeros(0)
         known = Known.of(history, self.problem)
-        posterior = self._posterior(self._scales(known), known, known.running)
+        posterior = self._posterior(self._scales(known, believing=True), known, known.running)
         mean_N, deviation_N = posterior.predict(self.problem.space.features(codes))
         return mean_N + self.settings.exploration * deviation_N
 
-    def expect(self, history: Sequence[Trial], codes: Sequence[str]) -> tuple[Array, Array, float]:
-        """What the model believes of networks that somebody else names, in units of -log(ceiling - value).
+    def expect(
+        self, history: Sequence[Trial], codes: Sequence[str], *, place: int = 0
+    ) -> tuple[Array, Array, float]:
+        """What is expected of networks that somebody else names, in units of -log(ceiling - value).
+
+        Args:
+            history: what is known.
+            codes: networks of the space.
+            place: of `propose(history, k)[place]`, whose model it is that expects.
 
         Returns:
             The means, float64 (N,), and standard deviations (N,) of their targets without noise, and the
@@ -99,14 +106,13 @@ class Surrogate:
             UsageError: one is no code of the space.
         """
         known = Known.of(history, self.problem)
-        scales = self._scales(known)
+        scales = self._scales(known, believing=_believes(history, place))
         mean_N, deviation_N = self._posterior(scales, known, known.running).predict(self._features(codes))
         return mean_N, deviation_N, scales.scale * scales.ratio**0.5
 
-    def _scales(self, known: Known) -> Scales:
-        return fit(
-            self._features(known.done), known.targets_N, upgrades_help=self.settings.upgrades_help
-        ).scales
+    def _scales(self, known: Known, *, believing: bool) -> Scales:
+        upgrades_help = believing and self.settings.upgrades_help
+        return fit(self._features(known.done), known.targets_N, upgrades_help=upgrades_help).scales
 
     def _posterior(self, scales: Scales, known: Known, running: Sequence[str]) -> Posterior:
         seen = condition(scales, self._features(known.done), known.targets_N)
@@ -165,3 +171,11 @@ class Surrogate:
             fresh = {other for code in top for other in self.pool.neighbours(code)}
         free = [code for code in looked_at if code not in taken]
         return min(free, key=lambda code: (-looked_at[code], code), default=None)
+
+
+def _believes(history: Sequence[Trial], place: int) -> bool:
+    """Whether a network is chosen with the belief that size helps: every second one is.
+
+    Where the belief is wrong, it would keep on asking for large networks that teach nothing.
+    """
+    return (len(history) + place) % 2 == 0

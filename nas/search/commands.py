@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ...datasets.command_options import ClusterOption, FormatOption
 from ...runtime.console import ForceOption, JsonOption, note, show
 
 app = typer.Typer()
@@ -31,8 +32,12 @@ def search(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change one setting of the recipe.", metavar="KEY=VALUE")
     ] = None,
-    data_format: Annotated[
-        str | None, typer.Option("--format", help="The data's format; recognised if not given.")
+    data_format: FormatOption = None,
+    uncertain: Annotated[
+        str | None, typer.Option("--uncertain", help="What a label of -1 counts as: ignore, zeros or ones.")
+    ] = None,
+    findings: Annotated[
+        str | None, typer.Option("--findings", help="Of CheXpert's findings: competition (five) or all (14).")
     ] = None,
     train_images: Annotated[
         int | None, typer.Option("--train-images", min=1, help="Train on so many images of the split train.")
@@ -51,14 +56,13 @@ def search(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Candidates at a time; one a device by default.")
     ] = None,
-    cluster: Annotated[
-        str | None, typer.Option("--cluster", help="tcp://HOST:PORT of a Dask scheduler, or mpi.")
-    ] = None,
+    cluster: ClusterOption = None,
     halving: Annotated[
         bool | None, typer.Option("--halving/--no-halving", help="End candidates early that lag behind.")
     ] = None,
     max_parameters: Annotated[
-        int | None, typer.Option("--max-parameters", min=1, help="Only networks with at most so many.")
+        int | None,
+        typer.Option("--max-parameters", "--max-params", min=1, help="Weights of a network, at most."),
     ] = None,
     max_macs: Annotated[
         int | None, typer.Option("--max-macs", min=1, help="Multiply-accumulates of an image, at most.")
@@ -137,6 +141,8 @@ def search(
         max_macs=max_macs,
         others={
             "train_images": train_images,
+            "uncertain": uncertain,
+            "findings": findings,
             "space": space,
             "proposer": proposer,
             "workers": workers,

@@ -2,6 +2,10 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
+
+_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""What a machine with GPUs has: NVIDIA's, Windows's for Linux guests, AMD's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +31,7 @@ def share_devices(workers: int | None = None) -> tuple[Device, ...]:
     gpus = _gpus()
     count = workers or len(gpus) or max(1, cores // 4)
     threads = max(1, cores // count)
-    environment = dict.fromkeys(
-        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads)
-    )
+    environment = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     if gpus:
         return tuple(
             Device(
@@ -44,6 +46,9 @@ def share_devices(workers: int | None = None) -> tuple[Device, ...]:
 
 def _gpus() -> tuple[str, ...]:
     """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    # PyTorch takes seconds to import, and the search itself has no other use for it.
+    if not any(Path(driver).exists() for driver in _DRIVERS):
+        return ()
     import torch
 
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from ...runtime.errors import DataError, DependencyError, OutputError, UsageError, XoptError
+from ...runtime.errors import DataError, DependencyError, OutputError, StoppedError, UsageError, XoptError
 from ..problem import Problem, Proposer, Trial
 from .candidates import Candidate, Job, Outcome, State
 from .halving import full_value
@@ -104,11 +104,11 @@ class Engine:
         for row in rows:
             if not row.is_open or row.owner != self.ledger.owner:
                 continue
-            outcome = self.results.find(row.code)
-            if outcome is None:
+            found = self.results.find(row.code)
+            if found is None:
                 self._queue.append(row.code)
                 continue
-            self.ledger.finish(row, outcome)
+            self.ledger.finish(row, found)
 
     def _fill(self) -> str | None:
         """Put a candidate on every free device; returns why no more are asked for, None if some are."""
@@ -179,12 +179,12 @@ class Engine:
             self.ledger.finish(self._as_known(row), ended.outcome)
             self._tell(row.code)
             return
-        if ended.died and row.deaths + 1 < _DEATHS:
+        died = ended.died or isinstance(ended.error, StoppedError)
+        if died and row.deaths + 1 < _DEATHS:
             self.ledger.note(row, {"deaths": row.deaths + 1})
             self._queue.append(row.code)
             return
         if isinstance(ended.error, _NOT_THE_NETWORK):
-            self.ledger.put_back(row)
             raise ended.error
         self.ledger.fail(row, " ".join(str(ended.error).split()))
         self._tell(row.code)
@@ -220,13 +220,15 @@ class Engine:
     def _put_back(self) -> None:
         """However the run ends, what trains is stopped and waits for the next one."""
         self.pool.close()
-        for row in self._running.values():
+        for row in self.ledger.candidates():
+            if row.state is not State.RUNNING or row.owner != self.ledger.owner:
+                continue
             outcome = self.results.find(row.code)
             if outcome is None:
                 self.ledger.put_back(row)
                 continue
             # It ended, and nobody had asked yet.
-            self.ledger.finish(self._as_known(row), outcome)
+            self.ledger.finish(row, outcome)
         self.ledger.beat(hours=self.hours)
 
 

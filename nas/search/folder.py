@@ -1,10 +1,10 @@
 """The folder of a search: what is in it, and that one process at a time works for it.
 
-    search.json  recipe.toml     what was asked for
-    search.db                    the candidates, an SQLite storage of Optuna, unless --storage says otherwise
-    results/                     one outcome a file, written by the worker
-    curves/                      the objective after each epoch
-    runs/CODE/                   run folders of the best candidates
+search.json  recipe.toml     what was asked for
+search.db                    the candidates, an SQLite storage of Optuna, unless --storage says otherwise
+results/                     one outcome a file, written by the worker
+curves/                      the objective after each epoch
+runs/CODE/                   run folders of the best candidates
 """
 
 import fcntl

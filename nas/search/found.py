@@ -25,6 +25,8 @@ class Found:
     """By number."""
     searching: bool
     """Whether a process works for it now."""
+    owner: str
+    """The id of the folder; candidates with another one are another machine's."""
     ended: str = ""
     """Why it ended, in words; empty where that is not known."""
 
@@ -54,14 +56,12 @@ class Found:
         }
 
     def to_text(self) -> str:
-        """The table of reference searches: iteration, architecture, AUC, parameters, memory, hours, latency."""
+        """A row a candidate: iteration, architecture, AUC, parameters, memory, hours, epochs, latency."""
         timed = any(row.latency_ms is not None for row in self.rows)
         headings = ["iteration", "architecture", "AUC", "parameters", "MB", "hours", "epochs"]
         headings += ["ms"] * timed
         rows = [[*_cells(row), *([_number(row.latency_ms, ".3f")] if timed else [])] for row in self.rows]
-        rows = [
-            [*cells, self._remark(row)] for cells, row in zip(rows, self.rows, strict=True)
-        ]
+        rows = [[*cells, self._remark(row)] for cells, row in zip(rows, self.rows, strict=True)]
         return f"{table([*headings, ''], rows, left=2)}\n\n{self._summary()}"
 
     @property
@@ -72,10 +72,14 @@ class Found:
 
     def _row(self, row: Candidate) -> dict[str, Any]:
         run = self.run_folder(row)
-        state = State.WAITING if row.state is State.RUNNING and not self.searching else row.state
+        mine = row.owner == self.owner
+        lost = row.state is State.RUNNING and mine and not self.searching
+        state = State.WAITING if lost else row.state
         return {**row.to_json(), "state": str(state), "run": None if run is None else str(run)}
 
     def _remark(self, row: Candidate) -> str:
+        if row.is_open and row.owner != self.owner:
+            return f"{row.state}, elsewhere"
         if row.state is State.RUNNING:
             return "running" if self.searching else "waits for --resume"
         remarks = {
@@ -117,6 +121,7 @@ def read_search(folder: Path, *, storage: str | None = None) -> Found:
         settings=settings,
         rows=tuple(read_candidates(study, url)),
         searching=place.is_searching,
+        owner=str(facts["id"]),
         ended=study.user_attrs.get(f"ended {facts['id']}", ""),
     )
 

@@ -9,8 +9,11 @@ from types import FrameType
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupted(Exception):  # noqa: N818 - a wish of the user, no error
-    """A signal asked for the end while it may be obeyed at once."""
+class Interrupted(BaseException):
+    """A signal asked for the end while it may be obeyed at once.
+
+    No Exception: whoever proposes networks may catch all of those.
+    """
 
 
 class Interrupts:

@@ -6,12 +6,12 @@ from ...datasets import Dataset
 from ...runtime.errors import UsageError
 from ..asking import PROPOSERS, Guarded, check_proposer
 from ..asking import make_proposer as make_plain
-from ..macro import MacroSpace
+from ..description import SPACES
+from ..description import make_space as make_named
 from ..problem import Problem
 from ..space import Space
 from .settings import SearchSettings
 
-SPACES = ("macro",)
 LLM = "llm"
 
 
@@ -24,15 +24,15 @@ def check_names(settings: SearchSettings) -> None:
     if settings.space not in SPACES:
         raise UsageError(f"unknown space {settings.space!r}; known are {', '.join(SPACES)}")
     if settings.proposer not in (LLM, *PROPOSERS):
-        raise UsageError(
-            f"unknown proposer {settings.proposer!r}; known are {', '.join((LLM, *PROPOSERS))}"
-        )
+        raise UsageError(f"unknown proposer {settings.proposer!r}; known are {', '.join((LLM, *PROPOSERS))}")
 
 
 def make_space(settings: SearchSettings, dataset: Dataset) -> Space:
     """The networks for a data set's classes and the recipe's input."""
     recipe = settings.recipe
-    return MacroSpace(classes=len(dataset.classes), channels=recipe.channels, size=recipe.crop)
+    # The codes of the other space say their input size themselves.
+    size = recipe.crop if settings.space == "macro" else None
+    return make_named(settings.space, classes=len(dataset.classes), channels=recipe.channels, size=size)
 
 
 def make_proposer(settings: SearchSettings, problem: Problem, folder: Path) -> Guarded:

@@ -10,6 +10,7 @@ from ...train.recipe import load_recipe, override
 from ..space import Limits
 from .settings import SearchSettings, read_settings
 from .stopping import Budget
+from .storage import JOURNAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ def _fresh(asked: Asked) -> SearchSettings:
         recipe=load_recipe(asked.recipe, asked.overrides),
         budget=Budget(candidates=asked.budget, **_given(hours=asked.hours, patience=asked.patience)),
         limits=Limits(parameters=asked.max_parameters, macs=asked.max_macs),
-        **_given(**asked.others),
+        **_given(**_placed(asked.others)),
     )
 
 
@@ -70,8 +71,16 @@ def _resumed(asked: Asked) -> SearchSettings:
         budget=Budget(**{**asdict(before.budget), **budget}),
         limits=Limits(**{**asdict(before.limits), **limits}),
         **_given(data=asked.data, data_format=asked.data_format),
-        **_given(**asked.others),
+        **_given(**_placed(asked.others)),
     )
+
+
+def _placed(others: Mapping[str, Any]) -> dict[str, Any]:
+    """With a journal's path made absolute: a search may be resumed from another folder."""
+    url = others["storage"]
+    if url is None or not url.startswith(JOURNAL):
+        return dict(others)
+    return {**others, "storage": f"{JOURNAL}{Path(url.removeprefix(JOURNAL)).resolve()}"}
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ is told to stop finishes what it is at: its outcome is in the folder, for the se
 
 import os
 from concurrent.futures import Future
-from functools import lru_cache
 from queue import Empty, SimpleQueue
 
 from ...datasets.executors import Workers
@@ -15,6 +14,7 @@ from .candidates import Job, Outcome
 from .pool import Ended, Evaluator, Objective
 
 _LAUNCHER = ("RANK", "WORLD_SIZE", "PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE")
+_kept: tuple[Objective, Evaluator] | None = None
 
 
 class ClusterPool:
@@ -23,6 +23,7 @@ class ClusterPool:
     def __init__(self, objective: Objective, workers: Workers) -> None:
         self._objective, self._workers = objective, workers
         self._ended: SimpleQueue[tuple[Job, Future[Outcome]]] = SimpleQueue()
+        self._futures: dict[str, Future[Outcome]] = {}
         self.size = workers.count
 
     def submit(self, job: Job) -> None:
@@ -32,6 +33,7 @@ class ClusterPool:
             ClusterError: the workers are gone.
         """
         future = self._workers.submit(evaluate, self._objective, job)
+        self._futures[job.code] = future
         future.add_done_callback(lambda done: self._ended.put((job, done)))
 
     def wait(self, timeout_s: float) -> list[Ended]:
@@ -46,9 +48,11 @@ class ClusterPool:
 
     def close(self) -> None:
         """Ask for nothing more; what runs is left to end by itself."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        for future in self._futures.values():
+            future.cancel()
 
     def _settle(self, job: Job, future: "Future[Outcome]") -> Ended:
+        self._futures.pop(job.code, None)
         try:
             return Ended(job=job, outcome=self._workers.result(future))
         except ClusterError as error:
@@ -65,6 +69,9 @@ def evaluate(objective: Objective, job: Job) -> Outcome:
     return _opened(objective).evaluate(job)
 
 
-@lru_cache(maxsize=1)
 def _opened(objective: Objective) -> Evaluator:
-    return objective.open()
+    """The evaluator of this process: labels and images are read once, not for each candidate."""
+    global _kept
+    if _kept is None or _kept[0] != objective:
+        _kept = (objective, objective.open())
+    return _kept[1]

@@ -79,7 +79,12 @@ def search(
     settings, owner = _prepare(place, settings, resume=resume, force=force)
     with place.locked():
         place.sweep()
-        dataset = open_source(settings.data, settings.data_format)
+        dataset = open_source(
+            settings.data,
+            settings.data_format,
+            uncertain=settings.uncertain,
+            findings=settings.findings,
+        )
         space = make_space(settings, dataset)
         context = settings.context(space, digest_data(dataset))
         url = storage_url(place, settings, None)
@@ -133,6 +138,8 @@ def _training(settings: SearchSettings, place: SearchFolder) -> Training:
         recipe=settings.recipe,
         data=settings.data.resolve(),
         data_format=settings.data_format,
+        uncertain=settings.uncertain,
+        findings=settings.findings,
         train_images=settings.train_images,
         curves=replace(place.curves, folder=place.curves.folder.resolve()),
         runs=place.runs.resolve(),

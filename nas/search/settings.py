@@ -1,7 +1,7 @@
 """What a search was asked for, as its folder remembers it."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ class SearchSettings:
     data: Path
     data_format: str | None = None
     """None recognises it."""
+    uncertain: str = "ignore"
+    findings: str = "competition"
+    """See datasets.options.ReadOptions."""
     recipe: Recipe
     """Of every candidate; its architecture is not used."""
     train_images: int | None = None
@@ -34,7 +37,7 @@ class SearchSettings:
     seed: int = 0
     """Of the proposer; the recipe has one of its own."""
     budget: Budget
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     max_latency_ms: float | None = None
     """Of one image, with room for the error of the prediction; None leaves it free."""
     latency_table: Path | None = None
@@ -107,7 +110,9 @@ def read_settings(folder: Path) -> tuple[SearchSettings, dict[str, Any]]:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"no search in {folder} ({MARKER} is missing); give the --out of xopt nas search") from None
+        raise DataError(
+            f"no search in {folder} ({MARKER} is missing); give the --out of xopt nas search"
+        ) from None
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
     if not isinstance(facts, dict) or facts.get("format") != _FORMAT:
@@ -134,7 +139,7 @@ def check_same(before: SearchSettings, now: SearchSettings) -> SearchSettings:
     Raises:
         UsageError: something did that must not.
     """
-    kept = ("space", "limits", "recipe", "train_images")
+    kept = ("space", "limits", "recipe", "train_images", "uncertain", "findings")
     changed = [name for name in kept if getattr(before, name) != getattr(now, name)]
     if before.data.resolve() != now.data.resolve():
         changed.append("data")

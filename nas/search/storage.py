@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.study import Study
 
-_JOURNAL = "journal:"
+JOURNAL = "journal:"
+"""How the URL of a journal begins; a path follows."""
+
 _BUSY_S = 60.0
 _TAIL = 1 << 20
 
@@ -55,7 +57,7 @@ def open_study(url: str, name: str, *, create: bool) -> "Study":
 
 def without_password(url: str) -> str:
     """A storage URL as it may be shown and written down."""
-    if url.startswith(_JOURNAL):
+    if url.startswith(JOURNAL):
         return url
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
@@ -106,8 +108,8 @@ def _open(url: str) -> "BaseStorage":
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
-    if url.startswith(_JOURNAL):
-        path = Path(url.removeprefix(_JOURNAL))
+    if url.startswith(JOURNAL):
+        path = Path(url.removeprefix(JOURNAL))
         _check_journal(path)
         return JournalStorage(JournalFileBackend(str(path), lock_obj=_mending_lock(path)))
     try:
@@ -116,7 +118,9 @@ def _open(url: str) -> "BaseStorage":
         if sqlite and place.database:
             _make_sqlite(Path(place.database))
         # Readers such as a dashboard hold SQLite's file for moments; without patience that is an error.
-        options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}} if sqlite else {"pool_pre_ping": True}
+        options: dict[str, Any] = (
+            {"connect_args": {"timeout": _BUSY_S}} if sqlite else {"pool_pre_ping": True}
+        )
         return get_storage(RDBStorage(url, engine_kwargs=options))
     except ArgumentError:
         raise UsageError(

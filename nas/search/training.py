@@ -1,14 +1,16 @@
 """The objective of a real search: train a candidate on the recipe, and take its best validation mean AUC."""
 
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...datasets import Dataset, open_source
-from ...runtime.errors import DataError
+from ...runtime.errors import CheckpointError, DataError, OutputError, UsageError
 from ...runtime.files import make_folder
 from ...train.loop import train
 from ...train.recipe import Recipe
-from ...train.results import Epoch
+from ...train.results import Epoch, Trained, read_history
 from .candidates import Job, Outcome
 from .halving import Curves, Halving
 
@@ -22,6 +24,9 @@ class Training:
     data: Path
     data_format: str | None = None
     """None recognises it."""
+    uncertain: str = "ignore"
+    findings: str = "competition"
+    """See datasets.options.ReadOptions."""
     train_images: int | None = None
     """How many images of the split train are used; None is all."""
     curves: Curves
@@ -36,7 +41,7 @@ class Training:
         Raises:
             DataError: the data cannot be read.
         """
-        dataset = open_source(self.data, self.data_format)
+        dataset = open_source(self.data, self.data_format, uncertain=self.uncertain, findings=self.findings)
         if self.train_images is not None:
             part = dataset.split("train").spread(self.train_images)
             dataset = replace(dataset, splits={**dataset.splits, "train": part})
@@ -58,10 +63,13 @@ class Trainer:
         """
         training = self.training
         recipe = recipe_for(training.recipe, job)
-        epochs: list[Epoch] = []
+        make_folder(training.runs)
+        run = training.runs / job.code
+        epochs = _epochs_before(run)
 
         def report(epoch: Epoch) -> None:
-            epochs.append(epoch)
+            # A training that was resumed begins where its last state was saved.
+            epochs[epoch.epoch - 1 :] = [epoch]
             curve = _curve(epochs)
             training.curves.write(job.code, curve)
             if training.halving is not None and epoch.epoch in training.halving.rungs(recipe.epochs):
@@ -70,12 +78,26 @@ class Trainer:
                     raise _Stopped
 
         try:
-            trained = train(self.dataset, recipe, report=report)
+            trained = self._train(recipe, run, report)
         except _Stopped:
             return _outcome(epochs, stopped=True)
-        make_folder(training.runs)
-        trained.write(training.runs / job.code, force=True)
-        return replace(_outcome(epochs), run=training.runs / job.code)
+        return replace(_outcome(trained.history), run=run)
+
+    def _train(self, recipe: Recipe, run: Path, report: Callable[[Epoch], None]) -> Trained:
+        try:
+            return train(self.dataset, recipe, report=report, run=run, resume=True)
+        except (CheckpointError, UsageError, OutputError):
+            # What an earlier search left there is damaged, or of another recipe.
+            shutil.rmtree(run, ignore_errors=True)
+            return train(self.dataset, recipe, report=report, run=run, force=True)
+
+
+def _epochs_before(run: Path) -> list[Epoch]:
+    """What a training that was killed had behind it."""
+    try:
+        return list(read_history((run / "history.csv").read_text()))
+    except (OSError, ValueError):
+        return []
 
 
 class _Stopped(Exception):  # noqa: N818 - successive halving is no error
@@ -90,14 +112,16 @@ def recipe_for(recipe: Recipe, job: Job) -> Recipe:
     )
 
 
-def _curve(epochs: list[Epoch]) -> tuple[float, ...]:
+def _curve(epochs: Sequence[Epoch]) -> tuple[float, ...]:
     values = [epoch.val_auc for epoch in epochs]
     if None in values:
-        raise DataError("no class of the split val has both labels, so that no AUC is defined; use other data")
+        raise DataError(
+            "no class of the split val has both labels, so that no AUC is defined; use other data"
+        )
     return tuple(value for value in values if value is not None)
 
 
-def _outcome(epochs: list[Epoch], *, stopped: bool = False) -> Outcome:
+def _outcome(epochs: Sequence[Epoch], *, stopped: bool = False) -> Outcome:
     curve = _curve(epochs)
     seconds = sum(epoch.seconds for epoch in epochs)
     return Outcome(value=max(curve), curve=curve, seconds=seconds, stopped=stopped)

@@ -50,7 +50,9 @@ def test_good_answers_keep_their_order():
 
 
 def test_what_became_of_the_answers_is_counted():
-    guarded = Guarded(PROBLEM, Stubborn("11111111", "x", "22222222", "10000000", "11111111"), fallback=Stubborn())
+    guarded = Guarded(
+        PROBLEM, Stubborn("11111111", "x", "22222222", "10000000", "11111111"), fallback=Stubborn()
+    )
     guarded.propose(HISTORY, 3)
     asked = guarded.asked
     assert (asked.taken, asked.invalid, asked.infeasible, asked.repeated, asked.filled) == (1, 1, 1, 2, 2)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from xopt.nas import Cost, Limits, Problem, Trial
 from xopt.runtime.errors import UsageError
 
@@ -15,9 +16,8 @@ _STAGES = ((0, 2), (2, 5))
 class SmallSpace:
     """Operation 0 is nothing: within a stage it counts only how many there are."""
 
-    name = "small"
-    choices = (3, 3, 3, 3, 3)
-    description = "Operation 0 is nothing, 1 is small, 2 is large."
+    name: str = "small"
+    choices: tuple[int, ...] = (3, 3, 3, 3, 3)
 
     def canonical(self, code: str) -> str:
         if len(code) != 5 or not set(code) <= set("012"):
@@ -34,6 +34,9 @@ class SmallSpace:
 
     def architecture(self, code: str) -> str:
         return f"small-{code}"
+
+    def input_size(self, code: str) -> int:
+        return 32
 
 
 LIMITS = Limits(parameters=330)

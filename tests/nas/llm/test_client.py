@@ -1,9 +1,10 @@
-"""Calls through the real library to a local server: what is tried again, how long, and what leaves the machine."""
+"""Calls through the real library to a local server: what is tried again, how long, and what leaves us."""
 
 import json
 import time
 
 import pytest
+
 from xopt.nas.llm.client import Client
 from xopt.nas.llm.settings import LlmSettings
 from xopt.nas.llm.transport import OpenAiTransport
@@ -24,9 +25,7 @@ def no_proxy(monkeypatch):
 def client_of(url: str, **changes) -> Client:
     chosen = {"call_s": 0.6, "proposal_s": 2.0, "tries": 3, "backoff_s": 0.02, **changes}
     settings = LlmSettings(url=url, model="local", **chosen)
-    return Client(
-        OpenAiTransport(url=url, key=KEY, max_bytes=settings.max_reply_bytes), settings, key=KEY
-    )
+    return Client(OpenAiTransport(url=url, key=KEY, max_bytes=settings.max_reply_bytes), settings, key=KEY)
 
 
 def ask(client: Client, seconds: float = 2.0):
@@ -144,7 +143,9 @@ def _drip_head(call: Call) -> None:
         call.sleep(0.05)
 
 
-@pytest.mark.parametrize("behave", [lambda call: call.sleep(30), _drip_body, _drip_head], ids=["hang", "body", "head"])
+@pytest.mark.parametrize(
+    "behave", [lambda call: call.sleep(30), _drip_body, _drip_head], ids=["hang", "body", "head"]
+)
 def test_a_call_ends_at_its_deadline_whatever_drips(behave):
     with serving(behave) as server:
         began = time.monotonic()
@@ -193,6 +194,7 @@ def test_a_compressed_reply_is_not_unfolded():
 
 def test_a_redirect_is_not_followed_with_the_key():
     with serving(lambda call: call.say("stolen")) as other:
+
         def behave(call: Call) -> None:
             call.send(307, b"", Location=f"{other.url}/chat/completions")
 

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from xopt.nas import Problem, Trial
 from xopt.nas.llm import LlmProposer, LlmSettings, make_llm_proposer
 
@@ -26,7 +27,13 @@ def library():
 
 
 def proposer_of(searched: Problem, url: str, **changes) -> LlmProposer:
-    chosen = {"call_s": 0.25, "proposal_s": PROPOSAL_S, "tries": 2, "backoff_s": 0.01, "max_reply_bytes": 200_000}
+    chosen = {
+        "call_s": 0.25,
+        "proposal_s": PROPOSAL_S,
+        "tries": 2,
+        "backoff_s": 0.01,
+        "max_reply_bytes": 200_000,
+    }
     return make_llm_proposer(
         searched, LlmSettings(url=url, model="local", **{**chosen, **changes}), limits=LIMITS
     )

@@ -3,13 +3,16 @@
 import json
 
 import pytest
+
 from xopt.nas.llm.log import Log, Replay, read_log
 from xopt.nas.llm.memory import Made, Memory, Pick
 from xopt.nas.llm.reply import Reply, Try
 from xopt.runtime.errors import DataError, OutputError
 
 
-def _write(log: Log, *, proposal: int, turn: int = 0, text: str | None = "12120", fault: str | None = None) -> None:
+def _write(
+    log: Log, *, proposal: int, turn: int = 0, text: str | None = "12120", fault: str | None = None
+) -> None:
     log.exchange(
         proposal=proposal,
         turn=turn,
@@ -72,7 +75,7 @@ def test_another_file_is_no_log(tmp_path, content):
 
 
 def test_a_log_that_is_absent_is_named(tmp_path):
-    with pytest.raises(DataError, match="cannot read the log .*absent"):
+    with pytest.raises(DataError, match=r"cannot read the log .*absent"):
         Replay(tmp_path / "absent")
 
 
@@ -83,7 +86,7 @@ def test_an_exchange_without_text_or_fault_is_damaged(tmp_path):
 
 
 def test_a_log_that_cannot_be_written_is_an_error_in_one_line(tmp_path):
-    with pytest.raises(OutputError, match="cannot write .*log"):
+    with pytest.raises(OutputError, match=r"cannot write .*log"):
         Log(tmp_path / "absent" / "log").write("proposal")
 
 

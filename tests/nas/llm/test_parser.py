@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+
 from xopt.nas.llm.parser import parse
 
 from .small_space import problem
@@ -19,7 +20,10 @@ READ = {
         '{"candidates": [{"code": "12120", "reason": "not 11111"}, {"layers": [1, 1, 1, 1, 0]}]}',
         ["12120", "11110"],
     ),
-    "an object with a key a layer": ('{"layer1": 1, "layer2": 2, "layer3": 1, "layer4": 2, "layer5": 0}', ["12120"]),
+    "an object with a key a layer": (
+        '{"layer1": 1, "layer2": 2, "layer3": 1, "layer4": 2, "layer5": 0}',
+        ["12120"],
+    ),
     "numbers for codes": ("[12120, 11111]", ["12120", "11111"]),
     "JSON in a fence": ('Sure!\n```json\n{"candidates": ["12120"]}\n```\nGood luck!', ["12120"]),
     "JSON after an apology": (APOLOGY + '{"candidates": ["12120"]}\nI hope it helps.', ["12120"]),
@@ -30,7 +34,7 @@ READ = {
     "a fenced list": (APOLOGY + "```\n[1, 2, 1, 2, 0]\n```", ["12120"]),
     "a fenced list in a language": (APOLOGY + "```python\noperations = [1, 2, 1, 2, 0]\n```", ["12120"]),
     "a list with comments": (
-        "[\n    1,  # layer 1: small, as in [2, 2]\n    2,  # layer 2\n    1, # layer 3\n    2,\n    0  # nothing\n]",
+        "[\n  1,  # layer 1: small, as in [2, 2]\n  2,  # layer 2\n  1, # layer 3\n  2,\n  0  # nothing\n]",
         ["12120"],
     ),
     "a list with other comments": ("[1, // stem\n 2, // next\n 1, 2, 0]", ["12120"]),
@@ -57,7 +61,10 @@ PREFERRED = {
     "a fence to a sentence": ("The network [1, 1, 1, 1, 1] is small.\n```\n[1, 2, 1, 2, 0]\n```", ["12120"]),
     "its own line to a sentence": ("While 11111 has fewer weights, I choose:\n\n12120\n", ["12120"]),
     "a bullet to a sentence": ("- 12120\n\nThese improve on 11111 and [2,0,0,0,0].", ["12120"]),
-    "what follows 'Final answer'": ("- 11111 is tiny\n- 20000\n\n**Final answer:** [1, 2, 1, 2, 0]", ["12120"]),
+    "what follows 'Final answer'": (
+        "- 11111 is tiny\n- 20000\n\n**Final answer:** [1, 2, 1, 2, 0]",
+        ["12120"],
+    ),
     "what is not spoken of as the past": ("Previous best: 11111\nNext: 12120", ["12120"]),
     "what is not under such a heading": ("Networks to avoid:\n[1,1,1,1,1]\n\nNext:\n[1,2,1,2,0]", ["12120"]),
     "a list to its comment": ("```\n# best so far: [1, 1, 1, 1, 1]\n[1, 2, 1, 2, 0]\n```", ["12120"]),
@@ -126,7 +133,7 @@ def test_injected_words_are_words():
         ("[1, 2, 1, 2]", "[1, 2, 1, 2] has 4 layers, a network has 5"),
         ("12320", "12320 has operation 3 in layer 3, which has 0 to 2"),
         ("12222", "12222 was tried already"),
-        ("22222", "22222 is over the limits: 400 parameters, 2,800 multiply-accumulates"),
+        ("22222", "22222 is not allowed: 400 parameters, 2,800 multiply-accumulates"),
     ],
 )
 def test_a_complaint_says_what_is_wrong(text, complaint):

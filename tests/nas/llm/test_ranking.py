@@ -4,9 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+
 from xopt.nas import Trial
 from xopt.nas.llm.memory import Pick
 from xopt.nas.llm.ranking import bonus, choose
+from xopt.nas.pool import Pool
+from xopt.nas.proposers.surrogate import Surrogate, SurrogateSettings
+
+from .small_space import problem, trials
 
 
 class Table:
@@ -20,12 +25,14 @@ class Table:
         taken = {trial.code for trial in history}
         return [code for code in self._own if code not in taken][:k]
 
-    def expect(self, history, codes):
+    def expect(self, history, codes, *, place=0):
         means, spreads = zip(*(self._beliefs[code] for code in codes), strict=True)
         return np.array(means), np.array(spreads), 0.1
 
 
-def _picked(codes: Sequence[str], *, by_model: bool, mean: float = 0.0, spread: float = 0.1) -> dict[str, Pick]:
+def _picked(
+    codes: Sequence[str], *, by_model: bool, mean: float = 0.0, spread: float = 0.1
+) -> dict[str, Pick]:
     return {c: Pick(code=c, by_model=by_model, mean=mean, spread=spread) for c in codes}
 
 
@@ -60,7 +67,11 @@ def test_the_better_of_two_candidates_is_taken():
 
 
 def test_at_most_every_second_network_is_the_models():
-    table = Table(list("123456"), **{f"n{i}": (1.0, 0.2) for i in range(10, 20)}, **{f"n{i}": (1.0, 0.2) for i in range(1, 7)})
+    table = Table(
+        list("123456"),
+        **{f"n{i}": (1.0, 0.2) for i in range(10, 20)},
+        **{f"n{i}": (1.0, 0.2) for i in range(1, 7)},
+    )
     picks = _choose(table, [], 6, offers=[str(i) for i in range(10, 20)], picks={})
     assert [pick.by_model for pick in picks] == [False, True] * 3
 
@@ -107,3 +118,18 @@ def test_the_bonus_of_a_model_that_adds_nothing_shrinks():
         spreads.append(worth.spread)
     assert spreads == sorted(spreads, reverse=True)
     assert spreads[2] < 0.06
+
+
+@pytest.mark.parametrize("known", [4, 5])
+def test_the_surrogate_chooses_what_it_expects_most_of(known):
+    searched = problem()
+    surrogate = Surrogate(searched, SurrogateSettings(exploration=0))
+    history = trials(*["12100", "11000", "22000", "10100", "10000"][:known])
+    taken = {trial.code for trial in history}
+    codes = [code for code in Pool(searched).whole()[0] if code not in taken]
+    mean_N, spread_N, noise = surrogate.expect(history, codes)
+    chosen = surrogate.propose(history, 1)[0]
+    assert mean_N[codes.index(chosen)] == pytest.approx(mean_N.max(), abs=1e-9)
+    assert mean_N.shape == spread_N.shape == (len(codes),)
+    assert (spread_N > 0).all()
+    assert noise > 0

@@ -10,19 +10,27 @@ from xopt.nas.proposers.history import Known
 from xopt.nas.proposers.surrogate import Surrogate, SurrogateSettings
 from xopt.runtime.errors import UsageError
 
-from .proposer_contract import ProposerContract, problem, worth
+from .proposer_contract import FromHistoryAlone, problem, worth
 
 
-class TestSurrogate(ProposerContract):
+class TestSurrogate(FromHistoryAlone):
     name = "surrogate"
 
 
-class TestThompson(ProposerContract):
+class TestThompson(FromHistoryAlone):
     name = "thompson"
 
 
 def test_the_largest_network_comes_first_where_size_is_believed_in():
     assert {Surrogate(problem(seed)).propose([], 1)[0] for seed in range(5)} == {"2222"}
+
+
+def test_every_second_network_is_asked_for_without_that_belief():
+    history = [Trial(code="2222", value=0.8)]
+    first, second = Surrogate(problem()).propose([], 2)
+    assert first == "2222"
+    for code in (second, Surrogate(problem()).propose(history, 1)[0]):
+        assert sum(map(int, code)) <= 4
 
 
 def test_nothing_is_believed_of_size_when_that_is_switched_off():

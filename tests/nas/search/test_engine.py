@@ -61,7 +61,9 @@ def test_running_candidates_are_told_as_taken(searching, tmp_path):
 
 
 def test_costs_and_predicted_latency_are_kept_beside_a_candidate(searching, tmp_path):
-    engine = virtual(searching, tmp_path, {"00000": 1.0}, budget=Budget(candidates=1), latency_ms=lambda c: 2.5)
+    engine = virtual(
+        searching, tmp_path, {"00000": 1.0}, budget=Budget(candidates=1), latency_ms=lambda c: 2.5
+    )
     engine.run()
     (row,) = engine.ledger.candidates()
     assert (row.parameters, row.macs, row.memory_mb, row.latency_ms) == (1000, 10_000, 0.004, 2.5)
@@ -143,7 +145,7 @@ def test_a_network_that_fails_does_not_end_the_search(searching, tmp_path):
 def test_a_search_in_which_everything_fails_is_given_up(searching, tmp_path):
     ends = ",".join(f"{code}=raise" for code in searching.InOrder().codes)
     engine = searching.make_engine(tmp_path, searching.Formula(tmp_path / "log", ends=ends), workers=1)
-    with pytest.raises(XoptError, match="all of the first 3 candidates failed.*nothing to learn"):
+    with pytest.raises(XoptError, match=r"all of the first 3 candidates failed.*nothing to learn"):
         engine.run()
 
 

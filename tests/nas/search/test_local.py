@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -101,9 +102,7 @@ def test_a_search_killed_again_and_again_ends_with_every_network_trained_once(se
     budget, log, url = 14, tmp_path / "log", f"sqlite:///{tmp_path / 'search.db'}"
     for number, share in enumerate((0.05, 0.3, 0.5, 0.8), 1):
         process = started(budget, 0.1, 2, url)
-        wait_until(
-            lambda wanted=share: len(searching.log_of(log)[1]) >= wanted * budget or process.poll() is not None
-        )
+        wait_until(lambda wanted=share * budget: len(searching.log_of(log)[1]) >= wanted)
         # The moments differ from run to run: in a training, in a write, between two of them.
         time.sleep(number * 0.037)
         if number % 2:
@@ -119,9 +118,7 @@ def test_a_search_killed_again_and_again_ends_with_every_network_trained_once(se
     rows = engine.ledger.candidates()
     assert [row.state for row in rows] == [State.DONE] * budget
     assert len({row.code for row in rows}) == budget
-    # One whose worker was killed between its last line and its outcome on disk may end twice; nobody else.
-    twice = [code for code, times in Counter(ends).items() if times > 1]
-    assert len(twice) <= 4
+    assert "again" not in log.read_text()
     assert set(ends) == set(starts) == {row.code for row in rows}
     assert all(row.value == searching.worth(row.code) for row in rows)
 
@@ -130,22 +127,21 @@ def test_a_search_killed_again_and_again_ends_with_every_network_trained_once(se
 def test_a_signal_ends_a_search_cleanly_and_it_goes_on(searching, tmp_path, started, number):
     process = started(6, 0.3, 2)
     log = tmp_path / "log"
-    wait_until(lambda: len(searching.log_of(log)[1]) >= 2)
+    wait_until(lambda: len(list((tmp_path / "results").glob("*.json"))) >= 2)
     # Ctrl-C goes to the whole group, workers among them.
     os.killpg(process.pid, number)
     said, errors = process.communicate(timeout=20)
     assert said == "interrupted\n", errors
     assert process.returncode == 0
-    ended = len(searching.log_of(log)[1])
     engine = searching.make_engine(tmp_path, searching.Formula(log))
     states = [row.state for row in engine.ledger.candidates()]
     assert states.count(State.DONE) >= 2
     assert set(states) <= {State.DONE, State.WAITING}
-    assert State.WAITING in states
+    assert states.count(State.DONE) < 6
     engine.run()
     rows = engine.ledger.candidates()
     assert [row.state for row in rows] == [State.DONE] * 6
-    assert len(searching.log_of(log)[1]) == 6 >= ended
+    assert "again" not in log.read_text()
 
 
 @pytest.mark.slow
@@ -182,8 +178,8 @@ def test_a_signal_ends_a_wait_at_once_and_a_write_not_at_all():
     assert interrupts.signal == signal.SIGTERM
     with Interrupts().caught() as interrupts:
         started_at = time.monotonic()
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(Interrupted), interrupts.waiting():
-            os.kill(os.getpid(), signal.SIGINT)
             time.sleep(5)
         assert time.monotonic() - started_at < 2
     assert signal.getsignal(signal.SIGTERM) is before

@@ -1,5 +1,4 @@
 import json
-import os
 import time
 
 import pytest
@@ -39,7 +38,7 @@ def test_a_line_torn_by_another_machine_does_not_join_the_next_one(searching, tm
 
 def test_a_lock_that_nobody_holds_any_more_is_taken_over(searching, tmp_path, monkeypatch):
     path = journal_of(tmp_path, searching)
-    os.symlink(path, f"{path}.lock")
+    path.with_name(f"{path.name}.lock").symlink_to(path)
     elapsed = iter(range(0, 10_000, 5))
     monkeypatch.setattr("time.monotonic", lambda: float(next(elapsed)))
     monkeypatch.setattr("time.sleep", lambda seconds: None)
@@ -81,7 +80,7 @@ def test_a_storage_that_cannot_be_opened_is_told_in_one_line(tmp_path, url, erro
 
 
 def test_a_search_that_is_not_in_the_storage_is_named(tmp_path):
-    with pytest.raises(DataError, match="no search 'x' in journal:.*give the --study"):
+    with pytest.raises(DataError, match=r"no search 'x' in journal:.*give the --study"):
         open_study(f"journal:{tmp_path / 'j'}", "x", create=False)
 
 
@@ -122,14 +121,17 @@ def test_what_a_dead_machine_had_in_hand_is_taken_over(searching, tmp_path, monk
     url = f"journal:{tmp_path / 'both'}"
     hours = dict.fromkeys(searching.InOrder().codes, 1.0)
     (tmp_path / "one").mkdir()
-    lost = searching.make_engine(tmp_path / "one", None, pool=searching.VirtualPool(hours), url=url, owner="one")
+    lost = searching.make_engine(
+        tmp_path / "one", None, pool=searching.VirtualPool(hours), url=url, owner="one"
+    )
     assert lost.ledger.begin("00000", latency_ms=None) is not None
     (tmp_path / "two").mkdir()
     alive = searching.make_engine(
         tmp_path / "two", None, pool=searching.VirtualPool(hours), url=url, owner="two"
     )
     assert alive.ledger.reclaim() == []
-    monkeypatch.setattr(time, "time", lambda now=time.time(): now + 3600)
+    later = time.time() + 3600
+    monkeypatch.setattr(time, "time", lambda: later)
     alive.ledger.beat(hours=0.0)
     assert alive.ledger.reclaim() == ["00000"]
     assert alive.ledger.candidates() == []
