@@ -86,7 +86,8 @@ def _headline(finished: Finished) -> str:
         f"<h1>Network <span class='code'>{winner.row.code}</span>, the best of {done}</h1>\n"
         f"<p>{escape(finished.dataset.name)}: {', '.join(map(escape, finished.dataset.classes))}. "
         f"{_trained_again(finished)} candidates of the search were trained "
-        f"again, {_times(finished.settings.seeds)} each, and compared on split val; the winner became a bundle.</p>\n"
+        f"again, {_times(finished.settings.seeds)} each, and compared on split val; the winner became a "
+        "bundle.</p>\n"
         f"<div class='cards'>{shown}</div>"
     )
 
