@@ -53,6 +53,8 @@ class ClassDrop:
     """Two-sided 95 % interval."""
     p_value: float
     """Two-sided."""
+    standard_error: float
+    """Standard deviation of the replicates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,11 +262,16 @@ def _point_drop(
 
 
 def _class_drop(drop: float | None, drops_R: NDArray[np.float64]) -> ClassDrop | None:
-    interval = _interval(drops_R)
-    if drop is None or interval is None:
+    known_R = _known(drops_R)
+    if drop is None or known_R.size < 2:
         return None
+    interval = _percentiles(known_R, 2.5, 97.5)
     return ClassDrop(
-        drop=drop, lower=interval.lower, upper=interval.upper, p_value=two_sided_p_value(_known(drops_R))
+        drop=drop,
+        lower=interval.lower,
+        upper=interval.upper,
+        p_value=two_sided_p_value(known_R),
+        standard_error=float(np.std(known_R, ddof=1)),
     )
 
 

@@ -102,6 +102,13 @@ def quantize(
     max_auc_drop: Annotated[
         float, typer.Option("--max-auc-drop", help="Largest drop in mean AUC, by its 95 % upper bound.")
     ] = 0.01,
+    max_class_auc_drop: Annotated[
+        float | None,
+        typer.Option(
+            "--max-class-auc-drop",
+            help="Largest drop in the AUC of any single finding; not gated if not given.",
+        ),
+    ] = None,
     calibration_size: Annotated[
         int, typer.Option("--calibration-size", min=1, help="Calibration images, of the train split.")
     ] = 300,
@@ -144,7 +151,7 @@ def quantize(
         keep_floating_point=tuple(keep_float or ()),
         seed=seed,
     )
-    gate = GateSettings(max_auc_drop=max_auc_drop, split=split)
+    gate = GateSettings(max_auc_drop=max_auc_drop, max_class_auc_drop=max_class_auc_drop, split=split)
     parent = Bundle.open(bundle)
     try:
         made = quantize_bundle(
