@@ -165,6 +165,36 @@ def quantize(
 
 
 @app.command()
+def thresholds(
+    bundle: Annotated[Path, typer.Argument(help="Any bundle, FP32 or INT8.", metavar="BUNDLE")],
+    data: Annotated[Path, typer.Option("--data", help="Labelled images.", metavar="SOURCE")],
+    out: OutOption,
+    rule: Annotated[str, typer.Option("--rule", help="youden, sensitivity or specificity.")] = "youden",
+    target: Annotated[float, typer.Option("--target", help="The sensitivity or specificity wanted.")] = 0.9,
+    temperature: Annotated[
+        bool, typer.Option("--temperature", help="Also fit a temperature, and put it into the graph.")
+    ] = False,
+    split: Annotated[str, typer.Option("--split", help="The split whose labels decide.")] = "val",
+    format: FormatOption = None,
+    force: ForceOption = False,
+    json_target: JsonOption = None,
+) -> None:
+    """Choose from which probability on a class counts as found, and keep it in a new bundle.
+
+    youden makes sensitivity + specificity largest; the others reach the target with as much of the other as
+    there is. No AUC changes.
+    """
+    from ..datasets import open_source
+    from ..runtime.bundle import Bundle
+    from .thresholds import ThresholdSettings, describe, set_thresholds
+
+    settings = ThresholdSettings(rule=rule, target=target, temperature=temperature, split=split)  # type: ignore[arg-type]
+    made = set_thresholds(Bundle.open(bundle), open_source(data, format), out, settings=settings, force=force)
+    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **made.facts}
+    show(describe(made), facts, json_target)
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", help="The folder to write.", metavar="DIR")] = Path("demo"),
     data: Annotated[

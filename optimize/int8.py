@@ -148,7 +148,17 @@ def gate_split(dataset: Dataset, manifest: Manifest, gate: GateSettings) -> Spli
     """
     if gate.split == TRAIN:
         raise UsageError(f"the {TRAIN} split calibrates, so it cannot gate; choose another --split")
-    split = dataset.split(gate.split)
+    split = label_columns(dataset, dataset.split(gate.split), manifest)
+    check_gate_split(split)
+    return split
+
+
+def label_columns(dataset: Dataset, split: Split, manifest: Manifest) -> Split:
+    """A split with its label columns in the order of a bundle's classes.
+
+    Raises:
+        DataError: the dataset is labelled for other classes.
+    """
     if set(dataset.classes) != set(manifest.classes):
         absent = [name for name in manifest.classes if name not in dataset.classes]
         extra = [name for name in dataset.classes if name not in manifest.classes]
@@ -157,9 +167,7 @@ def gate_split(dataset: Dataset, manifest: Manifest, gate: GateSettings) -> Spli
             f"has {extra or 'none'} beyond; name its columns by classes.txt"
         )
     columns = [dataset.classes.index(name) for name in manifest.classes]
-    split = replace(split, labels_NC=split.labels_NC[:, columns])
-    check_gate_split(split)
-    return split
+    return replace(split, labels_NC=split.labels_NC[:, columns])
 
 
 class _Clock:
