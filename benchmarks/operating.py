@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .metrics import Labels, Scores
+from .metrics import Labels, Scores, known
 
 Rule = Literal["youden", "sensitivity", "specificity"]
 RULES: tuple[Rule, ...] = ("youden", "sensitivity", "specificity")
@@ -89,6 +89,7 @@ def calibration_error(labels_N: Labels, probabilities_N: Scores, *, bins: int = 
     Returns:
         0..1, or None without images, and for scores that are no probabilities.
     """
+    labels_N, probabilities_N = known(labels_N, probabilities_N)
     if not labels_N.size or probabilities_N.min() < 0 or probabilities_N.max() > 1:
         return None
     bin_N = np.minimum((probabilities_N * bins).astype(np.intp), bins - 1)
@@ -119,10 +120,10 @@ def compare_decisions(
     """Count the decisions that differ between two sets of scores at one threshold. All arrays are (N,)."""
     before: NDArray[np.bool_] = reference_N >= threshold
     after: NDArray[np.bool_] = candidate_N >= threshold
-    changed, right = before != after, after == (labels_N == 1)
+    changed = before != after
     return Decisions(
         threshold=threshold,
         flips=int(changed.sum()),
-        gained=int((changed & right).sum()),
-        lost=int((changed & ~right).sum()),
+        gained=int((changed & np.where(after, labels_N == 1, labels_N == 0)).sum()),
+        lost=int((changed & np.where(after, labels_N == 0, labels_N == 1)).sum()),
     )

@@ -100,14 +100,15 @@ def measure_findings(
         thresholds: per class, from which probability on it counts as present.
     """
     found = []
+    labels_NC = split.marked_labels
     for c, name in enumerate(classes):
-        labels_N, before_N, after_N = split.labels_NC[:, c], reference_NC[:, c], candidate_NC[:, c]
+        labels_N, before_N, after_N = labels_NC[:, c], reference_NC[:, c], candidate_NC[:, c]
         delong = paired_test(labels_N, before_N, after_N)
-        patients = {split.patients[i] for i in np.flatnonzero(labels_N)}
+        patients = {split.patients[i] for i in np.flatnonzero(labels_N == 1)}
         found.append(
             Finding(
                 name=name,
-                positives=int(labels_N.sum()),
+                positives=int((labels_N == 1).sum()),
                 positive_patients=len(patients),
                 reference_auc=roc_auc(labels_N, before_N),
                 candidate_auc=roc_auc(labels_N, after_N),

@@ -167,7 +167,8 @@ def label_columns(dataset: Dataset, split: Split, manifest: Manifest) -> Split:
             f"has {extra or 'none'} beyond; name its columns by classes.txt"
         )
     columns = [dataset.classes.index(name) for name in manifest.classes]
-    return replace(split, labels_NC=split.labels_NC[:, columns])
+    mask_NC = None if split.mask_NC is None else split.mask_NC[:, columns]
+    return replace(split, labels_NC=split.labels_NC[:, columns], mask_NC=mask_NC)
 
 
 class _Clock:

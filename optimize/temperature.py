@@ -48,11 +48,12 @@ def negative_log_likelihood(
     *,
     exclusive: bool = False,
 ) -> float:
-    """Mean surprise of the labels, in nats per label (per image where classes exclude each other)."""
+    """Mean surprise of the labels that are known, in nats per label (per image where `exclusive`)."""
     kept_NC = np.clip(probabilities_NC.astype(np.float64), _EDGE, 1 - _EDGE)
     if exclusive:
         return float(-np.log(kept_NC[labels_NC == 1]).mean())
-    return float(-np.where(labels_NC == 1, np.log(kept_NC), np.log1p(-kept_NC)).mean())
+    surprise_NC = -np.where(labels_NC == 1, np.log(kept_NC), np.log1p(-kept_NC))
+    return float(surprise_NC[labels_NC >= 0].mean())
 
 
 def fit_temperature(
@@ -66,7 +67,7 @@ def fit_temperature(
     The likelihood has one peak in the logarithm of the temperature, so a bounded search finds it.
 
     Args:
-        labels_NC: 0 or 1 (N, C).
+        labels_NC: 0 or 1 (N, C), -1 where one is not known.
         probabilities_NC: of the graph as it is (N, C).
         exclusive: as `apply_temperature`.
     """

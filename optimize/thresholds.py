@@ -107,7 +107,7 @@ def set_thresholds(
     before_NC = _answer(parent, split)
     exclusive = manifest.task == "multi-class"
     temperature = (
-        fit_temperature(split.labels_NC, before_NC, exclusive=exclusive) if how.temperature else None
+        fit_temperature(split.marked_labels, before_NC, exclusive=exclusive) if how.temperature else None
     )
     after_NC: NDArray[np.floating[Any]] = before_NC
     files = {name: parent.read(name) for name in (MODEL, WEIGHTS, ONNX, GOLDEN) if parent.has(name)}
@@ -115,7 +115,7 @@ def set_thresholds(
         after_NC = apply_temperature(before_NC, temperature, exclusive=exclusive)
         files = _scaled(parent, files, temperature, exclusive=exclusive)
     points = {
-        name: choose(split.labels_NC[:, c], after_NC[:, c], how.rule, how.target)
+        name: choose(split.marked_labels[:, c], after_NC[:, c], how.rule, how.target)
         for c, name in enumerate(manifest.classes)
     }
     if not any(points.values()):
@@ -233,9 +233,9 @@ def _facts(
     exclusive = manifest.task == "multi-class"
     before, after = (
         {
-            "calibration_error": calibration_error(split.labels_NC.ravel(), answer_NC.ravel()),
+            "calibration_error": calibration_error(split.marked_labels.ravel(), answer_NC.ravel()),
             "negative_log_likelihood": negative_log_likelihood(
-                split.labels_NC, answer_NC, exclusive=exclusive
+                split.marked_labels, answer_NC, exclusive=exclusive
             ),
         }
         for answer_NC in answers
@@ -243,7 +243,7 @@ def _facts(
     f1 = {
         name: None
         if point is None
-        else class_metrics(split.labels_NC[:, c], answers[1][:, c], threshold=point.threshold).f1
+        else class_metrics(split.marked_labels[:, c], answers[1][:, c], threshold=point.threshold).f1
         for c, (name, point) in enumerate(points.items())
     }
     return {

@@ -12,7 +12,8 @@ from .reply import excerpt
 
 _SYSTEM = (
     "You design image classifiers for small devices. You are shown a search space and the results so "
-    "far, and you name the networks to train next. Answer with JSON alone, without explanation and without Markdown."
+    "far, and you name the networks to train next. Answer with JSON alone, without explanation and "
+    "without Markdown."
 )
 _ECHO = 2_000
 """Characters of the model's own reply in a repair turn."""

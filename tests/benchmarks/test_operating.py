@@ -64,6 +64,7 @@ def test_sensitivity_is_read_at_a_specificity():
         ([1, 1], [0.25, 0.25], 0.75),
         ([0, 1], [1.0, 0.0], 1.0),
         ([1, 0, 0, 0], [0.3, 0.3, 0.3, 0.3], 0.05),
+        ([1, 0, 0, 0, -1], [0.3, 0.3, 0.3, 0.3, 0.9], 0.05),
     ],
 )
 def test_the_calibration_error_is_the_distance_from_what_happens(labels, probabilities, error):
@@ -81,3 +82,5 @@ def test_changed_decisions_are_counted_and_judged():
     found = compare_decisions(labels, before, after, 0.5)
     assert (found.flips, found.gained, found.lost) == (4, 2, 2)
     assert compare_decisions(labels, before, before, 0.5).flips == 0
+    unknown = compare_decisions(np.array([-1, -1]), np.array([0.4, 0.6]), np.array([0.6, 0.4]), 0.5)
+    assert (unknown.flips, unknown.gained, unknown.lost) == (2, 0, 0)
