@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .errors import (
         BundleError,
         CheckpointError,
+        ClusterError,
         DataError,
         DependencyError,
         DeviceError,
@@ -40,6 +41,7 @@ __all__ = [
     "BundleError",
     "CheckpointError",
     "Classifier",
+    "ClusterError",
     "DataError",
     "Decoded",
     "DependencyError",
@@ -70,6 +72,7 @@ _HOMES = {
     "errors": (
         "BundleError",
         "CheckpointError",
+        "ClusterError",
         "DataError",
         "DependencyError",
         "DeviceError",

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..datasets.command_options import FindingsOption, UncertainOption
 from ..runtime.console import ForceOption, JsonOption, note, show
 
 app = typer.Typer()
@@ -23,6 +24,8 @@ def train(
     data_format: Annotated[
         str | None, typer.Option("--format", help="The data's format; recognised if not given.")
     ] = None,
+    uncertain: UncertainOption = "ignore",
+    findings: FindingsOption = "competition",
     print_recipe: Annotated[
         bool, typer.Option("--print-recipe", help="Print the settings as TOML, and do nothing else.")
     ] = False,
@@ -50,7 +53,7 @@ def train(
     from .results import Epoch
 
     check_free(out, force=force, marker=CARD)
-    dataset = open_source(data, data_format)
+    dataset = open_source(data, data_format, uncertain=uncertain, findings=findings)
     for overlap in find_overlaps(dataset):
         if set(overlap.splits) == {"train", "val"}:
             note(f"warning: {overlap}; the val AUC will look better than it is")
