@@ -1,7 +1,6 @@
 """What every proposer keeps, by itself or with the guard around it."""
 
 import numpy as np
-import pytest
 
 from xopt.nas import MacroSpace
 from xopt.nas.asking import make_proposer
@@ -36,8 +35,6 @@ class ProposerContract:
     """Inherit, and set `name`."""
 
     name: str
-    resumes = True
-    """Whether the answer is a function of the history alone."""
 
     def test_what_it_proposes_is_canonical_and_new(self):
         codes = [trial.code for trial in search(self.name, 14, k=2)]
@@ -64,14 +61,6 @@ class ProposerContract:
         assert len(history) == 4
         assert make_proposer(self.name, problem(allowed=lambda _code: False)).propose([], 2) == []
 
-    def test_a_resumed_search_goes_on_alike(self):
-        if not self.resumes:
-            pytest.skip("the library keeps state of its own")
-        history = search(self.name, 6)
-        one, other = make_proposer(self.name, problem()), make_proposer(self.name, problem())
-        other.propose(history[:3], 1)
-        assert one.propose(history, 2) == other.propose(history, 2)
-
     def test_values_that_say_nothing_do_no_harm(self):
         history = [
             Trial(code="0000", value=float("nan")),
@@ -91,3 +80,13 @@ class ProposerContract:
     def test_the_best_is_found_in_time(self):
         best = np.mean([max(t.value for t in search(self.name, 30, seed=seed)) for seed in range(3)])
         assert best > 0.8
+
+
+class FromHistoryAlone(ProposerContract):
+    """Besides, the answer is a function of the history, so that a resumed search goes on as it would have."""
+
+    def test_a_resumed_search_goes_on_alike(self):
+        history = search(self.name, 6)
+        one, other = make_proposer(self.name, problem()), make_proposer(self.name, problem())
+        other.propose(history[:3], 1)
+        assert one.propose(history, 2) == other.propose(history, 2)

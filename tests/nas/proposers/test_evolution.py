@@ -6,10 +6,10 @@ from xopt.nas.problem import Trial
 from xopt.nas.proposers.evolution import Evolution, EvolutionSettings
 from xopt.runtime.errors import UsageError
 
-from .proposer_contract import SPACE, ProposerContract, problem, worth
+from .proposer_contract import SPACE, FromHistoryAlone, problem, worth
 
 
-class TestEvolution(ProposerContract):
+class TestEvolution(FromHistoryAlone):
     name = "evolution"
 
 

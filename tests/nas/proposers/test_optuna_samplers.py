@@ -12,12 +12,10 @@ from .proposer_contract import ProposerContract, problem, worth
 
 class TestTpe(ProposerContract):
     name = "tpe"
-    resumes = False
 
 
 class TestNsga2(ProposerContract):
     name = "nsga2"
-    resumes = False
 
 
 @pytest.mark.slow

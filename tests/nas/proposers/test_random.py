@@ -1,7 +1,7 @@
 """Networks drawn at random."""
 
-from .proposer_contract import ProposerContract
+from .proposer_contract import FromHistoryAlone
 
 
-class TestRandom(ProposerContract):
+class TestRandom(FromHistoryAlone):
     name = "random"

@@ -10,14 +10,14 @@ from xopt.nas.proposers.history import Known
 from xopt.nas.proposers.surrogate import Surrogate, SurrogateSettings
 from xopt.runtime.errors import UsageError
 
-from .proposer_contract import ProposerContract, problem, worth
+from .proposer_contract import FromHistoryAlone, problem, worth
 
 
-class TestSurrogate(ProposerContract):
+class TestSurrogate(FromHistoryAlone):
     name = "surrogate"
 
 
-class TestThompson(ProposerContract):
+class TestThompson(FromHistoryAlone):
     name = "thompson"
 
 
