@@ -10,7 +10,7 @@ from torch import nn
 
 from ..runtime.crops import SHARED
 from ..runtime.preprocessing import Preprocessing
-from ..train.anatomy import STRIDE, Anatomy
+from ..train.anatomy import Anatomy
 from .pooling import window_weights
 
 
@@ -90,7 +90,8 @@ class InferenceGraph(nn.Module):
         cells, window_cells = (self._cells(side, preprocessing) for side in (self.side, preprocessing.crop))
         # The mirrored view gives the mirrored windows, so each view needs the unmirrored five.
         unmirrored = tuple(window for window in preprocessing.windows() if not window.mirrored)
-        weights_WHH = window_weights(unmirrored, cells=cells, window_cells=window_cells, stride=STRIDE)
+        stride = self._parts[0].stride
+        weights_WHH = window_weights(unmirrored, cells=cells, window_cells=window_cells, stride=stride)
         return torch.from_numpy(weights_WHH).flatten(1)
 
     def _cells(self, side: int, preprocessing: Preprocessing) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..runtime.crops import exact_plan, take
 from ..runtime.preprocessing import Preprocessing
-from ..train.anatomy import STRIDE, take_apart
+from ..train.anatomy import take_apart
 from ..train.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def _pooled(
     """Features (K, F) of all windows, interpolated one window at a time."""
     import torch
 
-    trunk = take_apart(checkpoint.architecture, checkpoint.network).trunk
+    parts = take_apart(checkpoint.architecture, checkpoint.network)
+    trunk = parts.trunk
     whole_VFHW = trunk(views_VPHW)
     cells = trunk(views_VPHW[:1, :, : preprocessing.crop, : preprocessing.crop]).shape[-1]
     unmirrored = [window for window in preprocessing.windows() if not window.mirrored]
@@ -104,7 +105,7 @@ def _pooled(
     for view_FHW in whole_VFHW:
         for window in unmirrored:
             rows, columns = (
-                _mean_interpolation(start / STRIDE + np.arange(cells), view_FHW.shape[-1])
+                _mean_interpolation(start / parts.stride + np.arange(cells), view_FHW.shape[-1])
                 for start in (window.top, window.left)
             )
             pooled.append(torch.einsum("fhw,h,w->f", view_FHW, rows, columns))

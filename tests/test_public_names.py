@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-FOLDERS = ("runtime", "datasets", "benchmarks", "train", "optimize")
+FOLDERS = ("runtime", "datasets", "benchmarks", "train", "optimize", "nas")
 PACKAGES = [import_module(f"xopt.{folder}") for folder in FOLDERS]
 
 

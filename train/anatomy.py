@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .models import check_architecture
+from .models import check_architecture, plan
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-STRIDE = 32
-"""Pixels of the input between neighbouring cells of the feature map, for every architecture here."""
+_STRIDE = 32
+"""Of every torchvision network here."""
 
 _RESNET_TRUNK = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
@@ -27,9 +27,11 @@ class Anatomy:
     """The two parts of a network; head(mean of trunk(x) over H and W) is network(x)."""
 
     trunk: Step
-    """float32 (M, channels, H, W) to the feature map (M, F, H / STRIDE, W / STRIDE), in whole cells."""
+    """float32 (M, channels, H, W) to the feature map (M, F, H / stride, W / stride), in whole cells."""
     head: Step
     """float32 (M, F) to logits (M, C)."""
+    stride: int = _STRIDE
+    """Pixels of the input between neighbouring cells of the feature map."""
 
 
 def take_apart(architecture: str, network: "nn.Module") -> Anatomy:
@@ -46,7 +48,12 @@ def take_apart(architecture: str, network: "nn.Module") -> Anatomy:
         )
     if architecture.startswith("resnet"):
         return Anatomy(trunk=lambda x: _run(network, _RESNET_TRUNK, x), head=_part(network, "fc"))
-    return Anatomy(trunk=_part(network, "features"), head=_part(network, "classifier"))
+    searched = plan(architecture)
+    return Anatomy(
+        trunk=_part(network, "features"),
+        head=_part(network, "classifier"),
+        stride=_STRIDE if searched is None else searched.stride,
+    )
 
 
 def _run(network: "nn.Module", parts: Sequence[str], x: "torch.Tensor") -> "torch.Tensor":

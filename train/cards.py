@@ -19,7 +19,7 @@ class Card:
     """What a checkpoint's JSON says."""
 
     architecture: str
-    """One of train.models.ARCHITECTURES."""
+    """A name that train.models.build knows."""
     weights: str
     """Name of the weights file, beside the JSON."""
     sha256: str | None

@@ -33,7 +33,7 @@ class Checkpoint:
     """A network ready for export."""
 
     architecture: str
-    """One of train.models.ARCHITECTURES."""
+    """A name that train.models.build knows."""
     task: str
     """multi-label or binary (a sigmoid follows the logits), or multi-class (a softmax does)."""
     classes: tuple[str, ...]
@@ -58,7 +58,7 @@ def load_checkpoint(
     Args:
         path: a run folder, a .json, or a weights file. A .safetensors file with a .json of the same name
             beside it is read through that, unless `architecture` is given.
-        architecture: for bare weights files, one of ARCHITECTURES.
+        architecture: for bare weights files, a name that train.models.build knows.
         classes: for bare weights files, the name of each output in order (see `read_classes`).
 
     Raises:
@@ -91,7 +91,7 @@ def save_checkpoint(
     Args:
         folder: an existing folder; everything else in it is left alone.
         network: the plain network, not its distributed or compiled wrapper.
-        architecture: one of ARCHITECTURES.
+        architecture: a name that train.models.build knows.
         classes: name per output.
         preprocessing: what the network was trained on.
         notes: anything else worth keeping, as JSON values.

@@ -1,35 +1,56 @@
-"""The networks xopt trains and exports by name: torchvision's, never with downloaded weights."""
+"""The networks xopt trains and exports by name: torchvision's without their weights, and searched ones.
+
+A searched network's name holds its whole plan: see train.macro and train.xray.
+"""
 
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import UsageError
 from ..runtime.requires import need
+from . import macro, xray
+from .plans import Plan
 
 if TYPE_CHECKING:
     from torch import nn
 
 ARCHITECTURES = ("densenet121", "efficientnet_b0", "mobilenet_v3_small", "resnet18", "resnet50")
+SEARCHED = (f"{macro.FAMILY}-CODE", f"{xray.FAMILY}-CODE")
+"""Families of networks whose names say how they are built."""
 
 
 def check_architecture(name: str) -> None:
-    """Check that an architecture is one of ARCHITECTURES.
+    """Check that an architecture is one of ARCHITECTURES or the name of a searched network.
 
     Raises:
         UsageError: it is not; the message names the nearest one.
     """
-    if name in ARCHITECTURES:
+    if name in ARCHITECTURES or plan(name) is not None:
         return
     near = get_close_matches(name.lower(), ARCHITECTURES, n=1, cutoff=0.5)
     guess = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(f"unknown architecture {name!r}; {guess}known are {', '.join(ARCHITECTURES)}")
+    raise UsageError(f"unknown architecture {name!r}; {guess}known are {', '.join(ARCHITECTURES + SEARCHED)}")
+
+
+def plan(name: str, classes: int = 1, channels: int = 3) -> Plan | None:
+    """The plan of a searched network; None for a name that belongs to no searched family.
+
+    Raises:
+        UsageError: the family is known, the rest of the name is none of its networks.
+    """
+    if name.startswith(f"{macro.FAMILY}-"):
+        skeleton, code = macro.parse(name)
+        return skeleton.plan(code, classes=classes, channels=channels)
+    if name.startswith(f"{xray.FAMILY}-"):
+        return xray.plan(xray.parse(name), classes=classes, channels=channels)
+    return None
 
 
 def build(name: str, classes: int, channels: int = 3) -> "nn.Module":
     """Build a network with fresh random weights: float32 (N, channels, H, W) in, logits (N, classes) out.
 
     Args:
-        name: one of ARCHITECTURES.
+        name: one of ARCHITECTURES, or a searched network's.
         classes: number of outputs, at least 1.
         channels: input channels, 1 or 3. With 1 the first convolution reads a single grey plane.
 
@@ -43,6 +64,11 @@ def build(name: str, classes: int, channels: int = 3) -> "nn.Module":
     if channels not in (1, 3):
         raise UsageError(f"channels must be 1 or 3, got {channels}")
     need("torch", "torchvision", extra="train")
+    searched = plan(name, classes, channels)
+    if searched is not None:
+        from .planned import Planned
+
+        return Planned(searched)
     from torchvision import models
 
     network: nn.Module = models.get_model(name, weights=None, num_classes=classes)

@@ -24,7 +24,7 @@ class Recipe:
     """The settings of one training, checked."""
 
     architecture: str
-    """A network of train.models.ARCHITECTURES."""
+    """A name that train.models.build knows."""
     epochs: int
     """Passes over the training split."""
     learning_rate: float
