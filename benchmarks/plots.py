@@ -133,7 +133,8 @@ def precision_recall(comparison: Comparison, finding: int) -> "Figure":
     """The precision-recall curves of one finding, as `roc`; the level line is the share of positives."""
     with new_figure(1.8, 1.8) as figure:
         axes = figure.subplots()
-        axes.axhline(float(comparison.split.labels_NC[:, finding].mean()), color="#cccccc", linewidth=0.8)
+        labels_N = comparison.split.marked_labels[:, finding]
+        axes.axhline(float(labels_N[labels_N >= 0].mean()), color="#cccccc", linewidth=0.8)
         for row, width in zip(pair(comparison), _WIDTHS, strict=False):
             curve = precision_recall_curve(*_column(comparison, row, finding))
             _draw(axes, curve, colours(comparison)[row.name], width)
@@ -235,7 +236,7 @@ def _hill(axes: "Axes", row: Row, level: int, bins: "NDArray[np.float64]", colou
 
 
 def _column(comparison: Comparison, row: Row, finding: int) -> tuple[Any, Any]:
-    return comparison.split.labels_NC[:, finding], row.measured.probabilities[:, finding]
+    return comparison.split.marked_labels[:, finding], row.measured.probabilities[:, finding]
 
 
 def _draw(axes: "Axes", curve: Curve | None, colour: str, width: float) -> None:

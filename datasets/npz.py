@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import DataError
 from . import lists
+from .options import DEFAULTS, ReadOptions
 from .records import Dataset, Split
 from .stored import Stored
 
@@ -39,7 +40,7 @@ def recognises(path: Path) -> bool:
     return path.suffix.lower() == ".npz" and path.is_file()
 
 
-def read(path: Path) -> Dataset:
+def read(path: Path, _options: ReadOptions = DEFAULTS) -> Dataset:
     """Read the labels of every split in the file, and look at the shapes of its images.
 
     Raises:

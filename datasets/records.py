@@ -81,6 +81,14 @@ class Split:
         """Whether patients were told apart from images; False where each image is its own patient."""
         return self.patients != self.images
 
+    @property
+    def marked_labels(self) -> NDArray[np.int8]:
+        """Labels for whatever measures: 0, 1, or -1 where one is not known, int8 (N, C)."""
+        marked_NC = self.labels_NC.astype(np.int8)
+        if self.mask_NC is not None:
+            marked_NC[~self.mask_NC] = -1
+        return marked_NC
+
     def source(self, index: int) -> Path | NDArray[np.uint8]:
         """The image at `index` as the runtime takes it: a file, or the stored pixels, uint8 (H, W).
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..datasets.command_options import FindingsOption, UncertainOption
 from ..runtime.console import ForceOption, JsonOption, note, show
 from .libraries import need_export, need_quantize
 
@@ -122,6 +123,8 @@ def quantize(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the calibration images.")] = 0,
     format: FormatOption = None,
+    uncertain: UncertainOption = "ignore",
+    findings: FindingsOption = "competition",
     force: ForceOption = False,
     json_target: JsonOption = None,
 ) -> None:
@@ -147,9 +150,8 @@ def quantize(
     gate = GateSettings(max_auc_drop=max_auc_drop, split=split)
     parent = Bundle.open(bundle)
     try:
-        made = quantize_bundle(
-            parent, open_source(data, format), out, settings=settings, gate=gate, force=force
-        )
+        dataset = open_source(data, format, uncertain=uncertain, findings=findings)
+        made = quantize_bundle(parent, dataset, out, settings=settings, gate=gate, force=force)
     except RejectedError as rejected:
         if json_target is not None:
             show(str(rejected), quantized_facts(rejected.result, parent), json_target)

@@ -115,8 +115,8 @@ def check_gate_split(split: Split) -> None:
     Raises:
         DataError: no class has both labels, so there is no AUC.
     """
-    positives_C = split.labels_NC.sum(axis=0)
-    if not ((positives_C > 0) & (positives_C < len(split))).any():
+    positives_C, negatives_C = (split.marked_labels == 1).sum(axis=0), (split.marked_labels == 0).sum(axis=0)
+    if not ((positives_C > 0) & (negatives_C > 0)).any():
         raise DataError(
             f"split {split.name} has {len(split)} images and no class with both positive and negative ones, "
             "so there is no AUC to gate on; use a split with labels of both kinds"
@@ -145,7 +145,7 @@ def run_gate(
         DataError: no class has both labels.
     """
     check_gate_split(split)
-    labels_NC = split.labels_NC
+    labels_NC = split.marked_labels
     drop = paired_auc_drop(
         labels_NC,
         reference_NC.astype(np.float64),

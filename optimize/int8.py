@@ -158,7 +158,8 @@ def gate_split(dataset: Dataset, manifest: Manifest, gate: GateSettings) -> Spli
             f"has {extra or 'none'} beyond; name its columns by classes.txt"
         )
     columns = [dataset.classes.index(name) for name in manifest.classes]
-    split = replace(split, labels_NC=split.labels_NC[:, columns])
+    mask_NC = None if split.mask_NC is None else split.mask_NC[:, columns]
+    split = replace(split, labels_NC=split.labels_NC[:, columns], mask_NC=mask_NC)
     check_gate_split(split)
     return split
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .errors import (
         BundleError,
         CheckpointError,
+        ClusterError,
         DataError,
         DependencyError,
         DeviceError,
@@ -42,6 +43,7 @@ __all__ = [
     "BundleError",
     "CheckpointError",
     "Classifier",
+    "ClusterError",
     "DataError",
     "Decoded",
     "DependencyError",
@@ -74,6 +76,7 @@ _HOMES = {
     "errors": (
         "BundleError",
         "CheckpointError",
+        "ClusterError",
         "DataError",
         "DependencyError",
         "DeviceError",

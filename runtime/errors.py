@@ -11,6 +11,7 @@ XoptError
 ├── DeviceError        a device that this machine lacks, or that cannot run the graph
 ├── OutputError        a result that cannot be written, or that would overwrite something
 ├── KeyFileError       a signing key that cannot be used
+├── ClusterError       workers that cannot be reached, or that were lost
 ├── DependencyError    an optional library that is not installed
 └── GateError          a candidate that did not pass its quality gate (exit code 3)
 
@@ -67,6 +68,10 @@ class OutputError(XoptError):
 
 class KeyFileError(XoptError):
     """A signing key that cannot be used: unreadable, encrypted, or of another kind than Ed25519."""
+
+
+class ClusterError(XoptError):
+    """Workers that cannot be reached, or that were lost."""
 
 
 class DependencyError(XoptError):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..datasets.command_options import FindingsOption, UncertainOption
 from ..runtime.console import ForceOption, JsonOption, note, show
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def train(
         typer.Option(help="Learn a bundle's or checkpoint's answers beside the labels.", metavar="TEACHER"),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or hpu.")] = "auto",
+    uncertain: UncertainOption = "ignore",
+    findings: FindingsOption = "competition",
     print_recipe: Annotated[
         bool, typer.Option("--print-recipe", help="Print the settings as TOML, and do nothing else.")
     ] = False,
@@ -84,7 +87,7 @@ def train(
     from .processes import launched
 
     leads = launched()[0] == 0
-    dataset = open_source(data, data_format)
+    dataset = open_source(data, data_format, uncertain=uncertain, findings=findings)
     if leads:
         _warn_of_overlaps(dataset)
     trained = run(

@@ -29,7 +29,9 @@ def test_an_empty_folder_and_a_foreign_file_are_called_so(tmp_path):
 
 
 def test_an_unknown_format_is_refused_with_those_there_are(tmp_path):
-    with pytest.raises(DataError, match="no data format 'lists'; there is: list"):
+    with pytest.raises(
+        DataError, match="no data format 'lists'; there is: cache, nih, list, chexpert, csv, npz, tree"
+    ):
         open_source(tmp_path, "lists")
 
 
