@@ -8,16 +8,42 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
+    from .asking import make_proposer
+    from .description import describe, make_space
     from .macro import MacroSpace
     from .problem import Problem, Proposer, Trial
+    from .simulation import SimulationSettings, simulate
     from .space import Cost, Limits, Space
+    from .tables import Table, load_table
+    from .xray import XraySpace
 
-__all__ = ["Cost", "Limits", "MacroSpace", "Problem", "Proposer", "Space", "Trial"]
+__all__ = [
+    "Cost",
+    "Limits",
+    "MacroSpace",
+    "Problem",
+    "Proposer",
+    "SimulationSettings",
+    "Space",
+    "Table",
+    "Trial",
+    "XraySpace",
+    "describe",
+    "load_table",
+    "make_proposer",
+    "make_space",
+    "simulate",
+]
 
 _HOMES = {
+    "asking": ("make_proposer",),
+    "description": ("describe", "make_space"),
     "macro": ("MacroSpace",),
     "problem": ("Problem", "Proposer", "Trial"),
+    "simulation": ("SimulationSettings", "simulate"),
     "space": ("Cost", "Limits", "Space"),
+    "tables": ("Table", "load_table"),
+    "xray": ("XraySpace",),
 }
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

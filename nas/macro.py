@@ -7,7 +7,7 @@ Shape suffixes: N networks, F features.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from .thermometer import thermometer
 class MacroSpace:
     """All networks on one skeleton; see nas.space.Space."""
 
-    skeleton: Skeleton = Skeleton()
+    skeleton: Skeleton = field(default_factory=Skeleton)
     """Stem, stages, widths and head."""
     classes: int = 5
     """Outputs."""
@@ -35,7 +35,7 @@ class MacroSpace:
     def __post_init__(self) -> None:
         if self.classes < 1 or self.size < 1:
             raise UsageError(
-                f"a space needs at least 1 class and 1 pixel, got {self.classes} classes and {self.size} pixels"
+                f"a space needs at least 1 class and 1 pixel, got {self.classes} and {self.size}"
             )
         if self.channels not in (1, 3):
             raise UsageError(f"channels must be 1 or 3, got {self.channels}")

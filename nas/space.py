@@ -41,12 +41,20 @@ class Limits:
 
 
 class Space(Protocol):
-    """A set of networks, each written as a string of digits: the operation of each layer."""
+    """A set of networks, each written as a string of digits: the operation of each layer.
 
-    name: str
-    """What `--space` calls it."""
-    choices: tuple[int, ...]
-    """How many operations each layer chooses from, in the order of a code's digits."""
+    Frozen and hashable: what is worked out for a space is kept for all that are equal to it.
+    """
+
+    @property
+    def name(self) -> str:
+        """What `--space` calls it."""
+        ...
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """How many operations each layer chooses from, in the order of a code's digits; at most 10."""
+        ...
 
     def canonical(self, code: str) -> str:
         """The code that stands for all codes of the same network.

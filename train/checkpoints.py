@@ -18,7 +18,7 @@ from ..runtime.manifest import TASKS
 from ..runtime.preprocessing import Preprocessing
 from ..runtime.requires import need
 from .cards import Card, default_task, read_card
-from .models import build, check_architecture
+from .models import build, check_architecture, plan
 from .state_dicts import SUFFIXES, check_finite, load_into, read_weights
 
 if TYPE_CHECKING:
@@ -262,6 +262,12 @@ def _load_bare(place: Path, architecture: str | None, classes: Sequence[str] | N
         raise UsageError(
             f"{place.name} does not say what network it holds; add --arch NAME and --classes FILE (one name "
             "a line in the order of the outputs; the word nih14 stands for ChestX-ray14's findings)"
+        )
+    if plan(architecture) is not None:
+        # The size CheXNet saw would be a guess, and a wrong one.
+        raise UsageError(
+            f"{place.name} does not say what images {architecture} was trained on; give the run folder, or "
+            f"write {place.stem}.json beside it (docs/export.md)"
         )
     content = _read(place)
     network = build(architecture, len(classes))

@@ -1,6 +1,6 @@
 """The networks xopt trains and exports by name: torchvision's without their weights, ours, searched ones.
 
-A searched network's name holds its whole plan: see train.macro.
+A searched network's name holds its whole plan: see train.macro and train.xray.
 """
 
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.errors import UsageError
 from ..runtime.requires import need
-from . import macro, small_cnn
+from . import macro, small_cnn, xray
 from .plans import Plan
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ ARCHITECTURES = (
     "resnet50",
     small_cnn.NAME,
 )
-SEARCHED = (f"{macro.FAMILY}-CODE",)
+SEARCHED = (f"{macro.FAMILY}-CODE", f"{xray.FAMILY}-CODE")
 """Families of networks whose names say how they are built."""
 
 
@@ -47,10 +47,12 @@ def plan(name: str, classes: int = 1, channels: int = 3) -> Plan | None:
     """
     if name == small_cnn.NAME:
         return small_cnn.plan(classes, channels)
-    if not name.startswith(f"{macro.FAMILY}-"):
-        return None
-    skeleton, code = macro.parse(name)
-    return skeleton.plan(code, classes=classes, channels=channels)
+    if name.startswith(f"{macro.FAMILY}-"):
+        skeleton, code = macro.parse(name)
+        return skeleton.plan(code, classes=classes, channels=channels)
+    if name.startswith(f"{xray.FAMILY}-"):
+        return xray.plan(xray.parse(name), classes=classes, channels=channels)
+    return None
 
 
 def build(name: str, classes: int, channels: int = 3) -> "nn.Module":

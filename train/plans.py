@@ -5,7 +5,8 @@ without torch.
 """
 
 from dataclasses import dataclass
-from math import ceil, prod
+from functools import cached_property, lru_cache
+from math import prod
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class Convolution:
     relu: bool = True
     """Whether a ReLU follows the normalisation."""
 
-    @property
+    @cached_property
     def weights(self) -> int:
         """Weights of the convolution itself."""
         return self.kernel**2 * (self.inputs // self.groups) * self.outputs
@@ -34,7 +35,7 @@ class Convolution:
 
     def side(self, side: int) -> int:
         """Side of the map it gives for one of this side."""
-        return ceil(side / self.stride)
+        return -(-side // self.stride)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class Block:
     shortcut: bool = False
     """Whether the block's input is added to what they give."""
 
-    @property
+    @cached_property
     def parameters(self) -> int:
         """Trainable weights."""
         return sum(convolution.parameters for convolution in self.convolutions)
@@ -103,6 +104,8 @@ class Plan:
         return count
 
 
+# A search counts thousands of networks made of the same few blocks.
+@lru_cache(maxsize=4096)
 def inverted_residual(*, inputs: int, outputs: int, kernel: int, expansion: int, stride: int) -> Block:
     """1x1 to `expansion` times as many channels, depthwise, 1x1 without ReLU (Sandler et al. 2018).
 

@@ -57,7 +57,8 @@ def test_a_macro_network_becomes_an_int8_bundle_that_answers_alike(tmp_path):
         settings=QuantizeSettings(calibration_size=40),
         gate=GateSettings(max_auc_drop=0.5, resamples=100),
     )
-    images = draw(6, seed=8, size=32).images_NHW
+    # Untrained, it tells bright images from dark ones better than one chest from another.
+    images = draw(6, seed=8, size=32).images_NHW // np.array([1, 2, 4, 1, 2, 4], np.uint8)[:, None, None]
     wanted = np.stack(
         [torch_probabilities(checkpoint, plain.bundle.manifest.preprocessing, i) for i in images]
     )

@@ -228,6 +228,12 @@ def test_a_bare_weights_file_without_its_facts_is_refused(tmp_path, given):
         load_checkpoint(tmp_path / "m.pth", **given)
 
 
+def test_a_bare_weights_file_of_a_searched_network_does_not_say_its_input(tmp_path):
+    torch.save(build("macro-10000000", 2).state_dict(), tmp_path / "m.pth")
+    with pytest.raises(UsageError, match="does not say what images macro-10000000 was trained on"):
+        load_checkpoint(tmp_path / "m.pth", architecture="macro-10000000", classes=("a", "b"))
+
+
 def test_facts_that_the_checkpoint_itself_says_are_not_overruled(run):
     with pytest.raises(UsageError, match="leave --arch and --classes out"):
         load_checkpoint(run, architecture="resnet18", classes=("a", "b"))

@@ -1,0 +1,1 @@
+"""Proposers, one algorithm a file; nas.asking makes them by name."""

@@ -1,0 +1,21 @@
+"""Networks drawn at random: what every other proposer has to beat."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..pool import Pool
+from ..problem import Problem, Trial
+from .history import Known
+
+
+class Random:
+    """Every code of the space is about as likely as any other."""
+
+    def __init__(self, problem: Problem, *, pool: Pool | None = None) -> None:
+        self.problem, self.pool = problem, pool or Pool(problem)
+
+    def propose(self, history: Sequence[Trial], k: int) -> list[str]:
+        """Up to `k` networks; see nas.problem.Proposer."""
+        random = np.random.default_rng([self.problem.seed, len(history)])
+        return self.pool.draw(random, k, without=Known.of(history, self.problem).taken)
