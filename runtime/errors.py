@@ -6,6 +6,8 @@ XoptError
 ├── DataError          a data source, a label list or a prediction file that cannot be used
 ├── BundleError        a bundle that is missing, incomplete, changed or from a newer xopt
 ├── CheckpointError    a checkpoint that cannot be read as the architecture it claims to be
+├── TrainingError      a training that cannot go on; what it has saved is intact
+│   └── StoppedError   a training that was asked to stop, and has saved (exit code 143)
 ├── DeviceError        a device that this machine lacks, or that cannot run the graph
 ├── OutputError        a result that cannot be written, or that would overwrite something
 ├── KeyFileError       a signing key that cannot be used
@@ -43,6 +45,17 @@ class BundleError(XoptError):
 
 class CheckpointError(XoptError):
     """A checkpoint that cannot be read as the architecture it claims to be."""
+
+
+class TrainingError(XoptError):
+    """A training that cannot go on; what it has saved is intact."""
+
+
+class StoppedError(TrainingError):
+    """A training that was asked to stop, and has saved."""
+
+    exit_code = 143
+    """What a shell calls a process that SIGTERM ended: not done, so nothing after `&&` runs."""
 
 
 class DeviceError(XoptError):
