@@ -169,7 +169,7 @@ def simulate(table: Table | Path, settings: SimulationSettings, *, processes: in
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Processes started meanwhile multiply matrices on one thread: theirs are small, and others would spin."""
+    """Processes started meanwhile multiply matrices on one thread: small ones, for which more would spin."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
