@@ -51,8 +51,9 @@ def _root(
 benchmarks.reference_loader = "xopt.train.checkpoints:load_reference"
 optimize.reference_loader = benchmarks.reference_loader
 
-for commands in (optimize, runtime, benchmarks, train):
+for commands in (optimize, runtime, benchmarks):
     app.add_typer(commands.app)
+app.add_typer(train.app, name="train")
 app.add_typer(datasets.app, name="data")
 app.add_typer(nas.app, name="nas")
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..datasets.command_options import FindingsOption, UncertainOption
 from ..runtime.console import JsonOption, note, show
 from ..runtime.files import check_free, write_file
 from ..runtime.requires import need
@@ -32,6 +33,8 @@ def score(
     data: DataOption,
     split: SplitOption = "test",
     format: FormatOption = None,
+    uncertain: UncertainOption = "ignore",
+    findings: FindingsOption = "competition",
     compare: Annotated[
         Path | None,
         typer.Option(
@@ -56,7 +59,7 @@ def score(
     from .scoring import ScoreSettings, describe
     from .scoring import score as score_predictions
 
-    dataset = open_source(data, format)
+    dataset = open_source(data, format, uncertain=uncertain, findings=findings)
     part = dataset.split(split)
     ours = align(read_predictions(predictions, dataset.classes), dataset, part)
     reference = None if compare is None else align(read_predictions(compare, dataset.classes), dataset, part)
@@ -97,6 +100,8 @@ def bench(
     ] = None,
     split: SplitOption = "test",
     format: FormatOption = None,
+    uncertain: UncertainOption = "ignore",
+    findings: FindingsOption = "competition",
     images: Annotated[
         int | None, typer.Option("--images", min=1, help="So many images, evenly spread; all by default.")
     ] = None,
@@ -146,7 +151,7 @@ def bench(
         )
     comparison = compare_bundles(
         bundles,
-        open_source(data, format),
+        open_source(data, format, uncertain=uncertain, findings=findings),
         reference=checkpoint,
         settings=BenchSettings(split=split, images=images, threads=threads, resamples=resamples, seed=seed),
     )

@@ -239,7 +239,7 @@ def compare(
 
 
 def _row(one: Measured, reference: Measured, split: Split, settings: BenchSettings, peak: float) -> Row:
-    labels_NC, patients = split.labels_NC, split.patients
+    labels_NC, patients = split.marked_labels, split.patients
     draws = {"resamples": settings.resamples, "seed": settings.seed}
     before_NC, after_NC = _wide(reference), _wide(one)
     auc = mean_auc(labels_NC, after_NC)

@@ -54,6 +54,8 @@ def auc_covariance(labels_N: Labels, scores_KN: Scores) -> AucCovariance | None:
     """
     if scores_KN.ndim != 2 or labels_N.shape != scores_KN.shape[1:]:
         raise ValueError(f"scores must be (K, {labels_N.size}), got {scores_KN.shape}.")
+    sure = labels_N >= 0
+    labels_N, scores_KN = labels_N[sure], scores_KN[:, sure]
     positive, negative = labels_N == 1, labels_N == 0
     m, n = int(positive.sum()), int(negative.sum())
     if m < 2 or n < 2:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.image import load
+from ..runtime.image import prepare
 from ..runtime.preprocessing import Preprocessing
 
 
@@ -32,15 +32,16 @@ class Engine(ABC):
     def macs(self) -> int:
         """Multiply-accumulates of one image in convolutions and matrix products, all crops together."""
 
-    def infer_files(self, paths: Sequence[str]) -> NDArray[np.float32]:
+    def infer_files(self, files: Sequence[str | NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Probabilities float32 (N, C) of image files: decoding, resizing, and all of `infer`.
 
-        One after the other, unless an engine knows a faster way.
+        Images of a source without files come as uint8 (H, W), and only resizing is left to do. One after
+        the other, unless an engine knows a faster way.
 
         Raises:
             InputError: a file cannot be decoded.
         """
-        return np.stack([self.infer(load(path, self.preprocessing)) for path in paths])
+        return np.stack([self.infer(prepare(file, self.preprocessing).image_HW) for file in files])
 
     def describe(self) -> tuple[tuple[str, ...], Preprocessing, float]:
         """Classes, preprocessing and size in MB, for the process that compares."""

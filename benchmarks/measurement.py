@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from ..datasets import Split
 from ..runtime.console import progress
 from ..runtime.errors import BundleError, UsageError
-from ..runtime.image import load
+from ..runtime.image import prepare
 from ..runtime.preprocessing import Preprocessing
 from .engines import Variant
 from .machine import PeakProbe
@@ -81,14 +82,14 @@ def measure(
     if not len(split):
         raise UsageError(f"split {split.name} has no images to measure on")
     with ExitStack() as stack:
-        first = load(split.path(0), preprocessing)
+        first = prepare(split.source(0), preprocessing).image_HW
         runners = []
         for variant in progress(variants, label="Starting", total=len(variants)):
             # One after the other, so that a cold start is not slowed by another one's.
             worker = stack.enter_context(Worker(variant.name, variant, environment=_environment(threads)))
             runners.append(_start(variant, worker, first, preprocessing, classes))
         for index in range(WARM_UP - 1):
-            image = load(split.path((1 + index) % len(split)), preprocessing)
+            image = prepare(split.source((1 + index) % len(split)), preprocessing).image_HW
             for runner in runners:
                 runner.worker.call("infer", image)
                 runner.worker.settle()
@@ -184,7 +185,7 @@ def _start(
 def _interleave(runners: Sequence[_Runner], split: Split, preprocessing: Preprocessing) -> None:
     orders = balanced_orders(len(runners))
     for index in progress(range(len(split)), label="Measuring", total=len(split)):
-        image = load(split.path(index), preprocessing)
+        image = prepare(split.source(index), preprocessing).image_HW
         for position in orders[index % len(orders)]:
             answer = runners[position].worker.call("infer", image)
             runners[position].worker.settle()
@@ -195,15 +196,16 @@ def _interleave(runners: Sequence[_Runner], split: Split, preprocessing: Preproc
 def _time_files(runners: Sequence[_Runner], split: Split) -> None:
     orders = balanced_orders(len(runners))
     chosen = evenly(len(split), FILES_A_ROUND)
-    paths = [str(split.path(index)) for index in chosen]
+    sources = [split.source(index) for index in chosen]
+    files = [str(source) if isinstance(source, Path) else np.array(source) for source in sources]
     for runner in runners:
         # A stream may compile its own form of the graph at its first image.
-        runner.worker.call("infer_files", paths[:1])
+        runner.worker.call("infer_files", files[:1])
     for turn in progress(range(FILE_ROUNDS), label="From files", total=FILE_ROUNDS):
         for position in orders[turn % len(orders)]:
-            answer = runners[position].worker.call("infer_files", paths)
+            answer = runners[position].worker.call("infer_files", files)
             runners[position].worker.settle()
-            runners[position].files_per_second.append(len(paths) / answer.seconds)
+            runners[position].files_per_second.append(len(files) / answer.seconds)
 
 
 def _environment(threads: int | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.integer[Any]]
-"""0 or 1."""
+"""0 or 1, or -1 where a label is not known: such an image is left out of the class's metrics."""
 Scores = NDArray[np.floating[Any]]
 """Higher means more likely positive."""
 
@@ -136,6 +136,7 @@ def class_metrics(labels_N: Labels, scores_N: Scores, *, threshold: float = 0.5)
         scores_N: probabilities (N,).
         threshold: a score at or above it is a positive prediction.
     """
+    labels_N, scores_N = known(labels_N, scores_N)
     actual = labels_N == 1
     predicted = scores_N >= threshold
     tp = int(np.sum(actual & predicted))
@@ -202,14 +203,21 @@ def check(labels_NC: Labels, scores_NC: Scores) -> None:
         raise ValueError(
             f"labels and scores must both be (N, C), got {labels_NC.shape} and {scores_NC.shape}."
         )
-    if not np.isin(labels_NC, (0, 1)).all():
-        raise ValueError("labels must be 0 or 1.")
+    if not np.isin(labels_NC, (-1, 0, 1)).all():
+        raise ValueError("labels must be 0 or 1, or -1 where one is not known.")
     if not np.isfinite(scores_NC).all():
         raise ValueError("scores must be finite numbers.")
 
 
+def known(labels_N: Labels, scores_N: Scores) -> tuple[Labels, Scores]:
+    """The labels and scores of the images whose label is known."""
+    sure = labels_N >= 0
+    return (labels_N, scores_N) if sure.all() else (labels_N[sure], scores_N[sure])
+
+
 def _counts(labels_N: Labels, scores_N: Scores) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """True and false positives at each distinct score, from the highest down; None without both labels."""
+    labels_N, scores_N = known(labels_N, scores_N)
     order = np.argsort(-scores_N, kind="stable")
     sorted_scores = scores_N[order]
     positive = (labels_N[order] == 1).astype(np.int64)

@@ -53,7 +53,7 @@ class OpenVINOEngine(Engine):
         """Probabilities float32 (C,)."""
         return self._classifier.infer(image_HW)
 
-    def infer_files(self, paths: Sequence[str]) -> NDArray[np.float32]:
+    def infer_files(self, files: Sequence[str | NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Probabilities float32 (N, C) through `Classifier.stream` in throughput mode, as `predict` does.
 
         Raises:
@@ -61,7 +61,7 @@ class OpenVINOEngine(Engine):
         """
         if self._streams is None:
             self._streams = Classifier.load(self._path, threads=self._threads, mode="throughput")
-        answers = self._streams.stream(paths, workers=self._threads)
+        answers = self._streams.stream(files, workers=self._threads)
         return np.array([list(answer.probabilities.values()) for answer in answers], dtype=np.float32)
 
     def macs(self) -> int:

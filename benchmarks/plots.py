@@ -73,7 +73,7 @@ def latency_auc(comparison: Comparison) -> "Figure":
         f"{row.name}: {in_words(row.latency.p50)} ms, {row.speedup.ratio:.3g} ×" for row in comparison.rows
     ]
     columns = 2 if max(map(len, labels)) <= _HALF_WIDTH else 1
-    with _figure(6.4, 5.9 + 0.21 * -(-len(labels) // columns)) as figure:
+    with new_figure(6.4, 5.9 + 0.21 * -(-len(labels) // columns)) as figure:
         absolute, change = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         tint = colours(comparison)
         for row in comparison.rows:
@@ -99,7 +99,7 @@ def latency_auc(comparison: Comparison) -> "Figure":
 def distributions(comparison: Comparison) -> "Figure":
     """How latencies spread around each variant's own median: one hill a variant, and its percentiles."""
     rows = tuple(reversed(comparison.rows))
-    with _figure(6.4, 1.1 + 0.75 * len(rows)) as figure:
+    with new_figure(6.4, 1.1 + 0.75 * len(rows)) as figure:
         axes = figure.subplots()
         tint = colours(comparison)
         far = max(float(np.percentile(row.measured.latency_ms, 99)) / row.latency.p50 for row in rows)
@@ -119,7 +119,7 @@ def distributions(comparison: Comparison) -> "Figure":
 
 def roc(comparison: Comparison, finding: int) -> "Figure":
     """The ROC curves of one finding: the reference's and the most compressed variant's."""
-    with _figure(1.8, 1.8) as figure:
+    with new_figure(1.8, 1.8) as figure:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="#cccccc", linewidth=0.8)
         for row, width in zip(pair(comparison), _WIDTHS, strict=False):
@@ -131,9 +131,10 @@ def roc(comparison: Comparison, finding: int) -> "Figure":
 
 def precision_recall(comparison: Comparison, finding: int) -> "Figure":
     """The precision-recall curves of one finding, as `roc`; the level line is the share of positives."""
-    with _figure(1.8, 1.8) as figure:
+    with new_figure(1.8, 1.8) as figure:
         axes = figure.subplots()
-        axes.axhline(float(comparison.split.labels_NC[:, finding].mean()), color="#cccccc", linewidth=0.8)
+        labels_N = comparison.split.marked_labels[:, finding]
+        axes.axhline(float(labels_N[labels_N >= 0].mean()), color="#cccccc", linewidth=0.8)
         for row, width in zip(pair(comparison), _WIDTHS, strict=False):
             curve = precision_recall_curve(*_column(comparison, row, finding))
             _draw(axes, curve, colours(comparison)[row.name], width)
@@ -167,7 +168,12 @@ def to_svg(figure: "Figure", *, prefix: str = "", inline: bool = False) -> str:
 
 
 @contextmanager
-def _figure(width_in: float, height_in: float) -> "Iterator[Figure]":
+def new_figure(width_in: float, height_in: float) -> "Iterator[Figure]":
+    """A figure in the look that all of xopt's have, for `to_svg`.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+    """
     need("matplotlib", extra="report")
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -230,7 +236,7 @@ def _hill(axes: "Axes", row: Row, level: int, bins: "NDArray[np.float64]", colou
 
 
 def _column(comparison: Comparison, row: Row, finding: int) -> tuple[Any, Any]:
-    return comparison.split.labels_NC[:, finding], row.measured.probabilities[:, finding]
+    return comparison.split.marked_labels[:, finding], row.measured.probabilities[:, finding]
 
 
 def _draw(axes: "Axes", curve: Curve | None, colour: str, width: float) -> None:

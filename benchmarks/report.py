@@ -192,7 +192,7 @@ def _curves(
     )
     panels = []
     for c, finding in enumerate(comparison.classes):
-        labels_N = comparison.split.labels_NC[:, c]
+        labels_N = comparison.split.marked_labels[:, c]
         values = [value(labels_N, row.measured.probabilities[:, c]) for row in pair]
         if None in values:
             continue

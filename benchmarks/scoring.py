@@ -101,17 +101,19 @@ def score(
     draws = {"resamples": settings.resamples, "seed": settings.seed}
     comparison = None
     if reference_NC is not None:
-        columns = zip(split.labels_NC.T, reference_NC.T, probabilities_NC.T, strict=True)
+        columns = zip(split.marked_labels.T, reference_NC.T, probabilities_NC.T, strict=True)
         comparison = Comparison(
             reference=reference,
-            paired=paired_auc_drop(split.labels_NC, reference_NC, probabilities_NC, split.patients, **draws),
+            paired=paired_auc_drop(
+                split.marked_labels, reference_NC, probabilities_NC, split.patients, **draws
+            ),
             delong=tuple(paired_test(labels, before, after) for labels, before, after in columns),
         )
     return Scores(
         split=split,
         classes=classes,
-        metrics=all_metrics(split.labels_NC, probabilities_NC, threshold=settings.threshold),
-        intervals=auc_intervals(split.labels_NC, probabilities_NC, split.patients, **draws),
+        metrics=all_metrics(split.marked_labels, probabilities_NC, threshold=settings.threshold),
+        intervals=auc_intervals(split.marked_labels, probabilities_NC, split.patients, **draws),
         settings=settings,
         comparison=comparison,
     )

@@ -10,28 +10,46 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
+    from .checking import Checked, CheckSettings, check
+    from .executors import Workers, open_executor, run_all
     from .lists import FINDINGS
     from .loading import load_images
+    from .preparing import Prepared, prepare
     from .records import Dataset, Split
     from .sources import FORMATS, Format, open_source
+    from .splitting import SplitSettings, divide
     from .statistics import Statistics, find_overlaps, gather_statistics
 
 __all__ = [
     "FINDINGS",
     "FORMATS",
+    "CheckSettings",
+    "Checked",
     "Dataset",
     "Format",
+    "Prepared",
     "Split",
+    "SplitSettings",
     "Statistics",
+    "Workers",
+    "check",
+    "divide",
     "find_overlaps",
     "gather_statistics",
     "load_images",
+    "open_executor",
     "open_source",
+    "prepare",
+    "run_all",
 ]
 
 _HOMES = {
+    "checking": ("CheckSettings", "Checked", "check"),
+    "preparing": ("Prepared", "prepare"),
+    "executors": ("Workers", "open_executor", "run_all"),
     "lists": ("FINDINGS",),
     "loading": ("load_images",),
+    "splitting": ("SplitSettings", "divide"),
     "records": ("Dataset", "Split"),
     "sources": ("FORMATS", "Format", "open_source"),
     "statistics": ("Statistics", "find_overlaps", "gather_statistics"),

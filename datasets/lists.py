@@ -5,16 +5,20 @@
 Names may hold sub-folders; whitespace or commas separate. Images lie under `<split>/`, under
 `images/`, or beside the lists. `classes.txt` names the classes, one a line; without it they are
 the 14 findings of ChestX-ray14. This is the layout in which the public CheXNet code releases its
-splits of ChestX-ray14.
+splits of ChestX-ray14. Two more files are optional: PATIENTS and FACTS, which `xopt data split` writes.
 """
 
+import json
 import re
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 
 from ..runtime.errors import DataError
+from .options import DEFAULTS, ReadOptions
 from .records import Dataset, Split, patient_of
+from .text import check_name, read_lines
 
 FINDINGS = (
     "Atelectasis",
@@ -34,6 +38,11 @@ FINDINGS = (
 )
 """The 14 findings of ChestX-ray14 (Wang et al., CVPR 2017), in the order of its public list files."""
 
+PATIENTS = "patients.txt"
+"""Names the patient of each image, `image patient` a line, where the image's own name does not."""
+FACTS = "dataset.json"
+"""Says `{"exclusive": true}` where the classes exclude each other."""
+
 _ENDING = "_list.txt"
 # An empty field between two commas stays a field, so that a missing label is seen.
 _SEPARATOR = re.compile(r"\s*,\s*|\s+")
@@ -46,7 +55,7 @@ def recognises(path: Path) -> bool:
     return bool(_list_files(path))
 
 
-def read(path: Path) -> Dataset:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> Dataset:
     """Read every list of a folder, or one list file.
 
     Raises:
@@ -57,8 +66,17 @@ def read(path: Path) -> Dataset:
         raise DataError(f"no list file in {path}; wanted <split>{_ENDING}, such as train{_ENDING}")
     folder = path if path.is_dir() else path.parent
     classes, origin = _read_classes(folder)
-    splits = {name: _read_list(file, name, classes, origin) for name, file in files.items()}
-    return Dataset(name=path.resolve().name.removesuffix(_ENDING), root=path, classes=classes, splits=splits)
+    patients = _read_patients(folder / PATIENTS)
+    splits = {
+        name: _read_list(file, name, classes, origin, patients, options) for name, file in files.items()
+    }
+    return Dataset(
+        name=path.resolve().name.removesuffix(_ENDING),
+        root=path,
+        classes=classes,
+        splits=splits,
+        exclusive=_read_exclusive(folder / FACTS),
+    )
 
 
 def _list_files(path: Path) -> dict[str, Path]:
@@ -68,8 +86,30 @@ def _list_files(path: Path) -> dict[str, Path]:
         for file in sorted(candidates)
         if file.is_file() and file.name.endswith(_ENDING) and file.name != _ENDING
     }
-    usual = {name: found[name] for name in _USUAL_ORDER if name in found}
-    return usual | found
+    return {name: found[name] for name in usual_order(found)}
+
+
+def usual_order(names: Iterable[str]) -> list[str]:
+    """Names of splits: train, val and test first, the others behind them as they come."""
+    given = list(names)
+    return [name for name in _USUAL_ORDER if name in given] + [n for n in given if n not in _USUAL_ORDER]
+
+
+def read_class_names(file: Path) -> tuple[str, ...]:
+    """The class names of a file, one a line.
+
+    Raises:
+        DataError: a name stands twice, there is none, or the file cannot be read.
+    """
+    names: dict[str, int] = {}
+    for number, line in read_lines(file):
+        name = line.strip()
+        if name in names:
+            raise DataError(f"{file}, line {number}: class {name!r} stands on line {names[name]} already")
+        names[name] = number
+    if not names:
+        raise DataError(f"{file} is empty; wanted one class name a line")
+    return tuple(names)
 
 
 def _read_classes(folder: Path) -> tuple[tuple[str, ...], str]:
@@ -77,70 +117,63 @@ def _read_classes(folder: Path) -> tuple[tuple[str, ...], str]:
     file = folder / "classes.txt"
     if not file.exists():
         return FINDINGS, f"the 14 findings of ChestX-ray14, as there is no {file.name}"
-    names: dict[str, int] = {}
-    for number, line in _lines(file):
-        name = line.strip()
-        if name in names:
-            raise DataError(f"{file}, line {number}: class {name!r} stands on line {names[name]} already")
-        names[name] = number
-    if not names:
-        raise DataError(f"{file} is empty; wanted one class name a line")
-    return tuple(names), f"the classes of {file.name}"
+    return read_class_names(file), f"the classes of {file.name}"
 
 
-def _read_list(file: Path, name: str, classes: tuple[str, ...], origin: str) -> Split:
+def _read_patients(file: Path) -> dict[str, str]:
+    if not file.exists():
+        return {}
+    patients: dict[str, str] = {}
+    for number, line in read_lines(file):
+        image, _space, patient = line.strip().partition("\t" if "\t" in line else " ")
+        if not patient.strip():
+            raise DataError(f"{file}, line {number}: wanted an image and its patient, found {line!r}")
+        patients[image.strip()] = patient.strip()
+    return patients
+
+
+def _read_exclusive(file: Path) -> bool:
+    if not file.exists():
+        return False
+    try:
+        exclusive = json.loads("\n".join(line for _number, line in read_lines(file)))["exclusive"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f'{file} must say {{"exclusive": true}} or false, got {error}') from error
+    return exclusive is True
+
+
+def _read_list(
+    file: Path,
+    name: str,
+    classes: tuple[str, ...],
+    origin: str,
+    patients: Mapping[str, str],
+    options: ReadOptions,
+) -> Split:
     first_seen: dict[str, int] = {}
     rows: list[list[int]] = []
-    for number, line in _lines(file):
+    for number, line in read_lines(file):
         image, *labels = _SEPARATOR.split(line.strip())
         place = f"{file}, line {number}"
-        _check_name(image, place)
+        check_name(image, place)
         if image in first_seen:
             raise DataError(f"{place}: image {image} stands on line {first_seen[image]} already")
         if len(labels) != len(classes):
             raise DataError(f"{place}: wanted {len(classes)} labels ({origin}), found {len(labels)}")
         for label in labels:
-            if label not in ("0", "1"):
-                raise DataError(f"{place}: a label must be 0 or 1, found {label!r}")
+            if label not in ("0", "1", "-1"):
+                raise DataError(f"{place}: a label must be 0, 1 or -1 (uncertain), found {label!r}")
         first_seen[image] = number
         rows.append([int(label) for label in labels])
     if not rows:
         raise DataError(f"{file} is empty; wanted one image a line, its name and then {len(classes)} labels")
     images = tuple(first_seen)
+    labels_NC, mask_NC = options.settle(np.array(rows, dtype=np.int8))
     return Split(
         name=name,
         images=images,
-        labels_NC=np.array(rows, dtype=np.uint8),
-        patients=tuple(map(patient_of, images)),
+        labels_NC=labels_NC,
+        mask_NC=mask_NC,
+        patients=tuple(patients[image] if image in patients else patient_of(image) for image in images),
         folders=(file.parent / name, file.parent / "images", file.parent),
     )
-
-
-def _check_name(image: str, place: str) -> None:
-    # A list from elsewhere must not make xopt read files outside its folder, on any system's path rules.
-    for path in (PurePosixPath(image), PureWindowsPath(image)):
-        if path.anchor or ".." in path.parts:
-            raise DataError(
-                f"{place}: an image name must stay inside the folder (no / first, no ..), found {image!r}"
-            )
-    if not image or not image.isprintable():
-        raise DataError(f"{place}: an image name must be printable text, found {image!r}")
-
-
-def _lines(file: Path) -> list[tuple[int, str]]:
-    """The lines that hold something, with their numbers from 1."""
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {file}: {error.strerror or error}") from error
-    lines = []
-    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
-        try:
-            line = raw.decode()
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{file}, line {number}: not UTF-8 text, found byte 0x{raw[error.start]:02x}"
-            ) from error
-        if line.strip():
-            lines.append((number, line))
-    return lines

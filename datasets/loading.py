@@ -16,6 +16,9 @@ def load_images(
 ) -> NDArray[np.uint8]:
     """Decode and resize every image of a split, several at a time.
 
+    Images that are stored at this size already are returned as they lie, perhaps read-only and
+    memory-mapped.
+
     Args:
         split: N images.
         preprocessing: its `size` is the side of the result.
@@ -25,16 +28,18 @@ def load_images(
         uint8 (N, size, size), in the split's order; N * size * size bytes.
 
     Raises:
-        DataError: an image is absent.
+        DataError: an image is absent, or the file that stores them cannot be read.
         InputError: an image cannot be decoded; the message names it.
     """
     from ..runtime import image
 
     size = preprocessing.size
+    if split.stored is not None and (ready_NHW := split.stored.at_size(size)) is not None:
+        return ready_NHW
     images_NHW = np.empty((len(split), size, size), dtype=np.uint8)
 
     def load_one(index: int) -> None:
-        images_NHW[index] = image.load(split.path(index), preprocessing)
+        images_NHW[index] = image.prepare(split.source(index), preprocessing).image_HW
 
     # Decoding and resizing release the GIL, so threads are enough and nothing is copied between processes.
     with ThreadPoolExecutor(max_workers=workers or _cpus()) as pool:

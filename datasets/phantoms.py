@@ -33,6 +33,7 @@ _MOST = 100_000
 # Shares of the images up to which patients go to train and val; the rest is test.
 _TRAIN_UNTIL, _VAL_UNTIL = 0.70, 0.85
 # Chances of exactly one and of at most two images of a patient; the rest has three.
+_SMALLEST = 32
 _ONE_IMAGE, _TWO_IMAGES = 0.55, 0.85
 # How often a follow-up image still shows a finding.
 _PERSISTS = 0.85
@@ -105,6 +106,20 @@ def draw(count: int, *, seed: int, size: int = 256) -> Phantoms:
     )
 
 
+def draw_images(count: int, *, seed: int, size: int) -> NDArray[np.uint8]:
+    """Phantoms without their labels, for a network of any input size: uint8 (count, size, size).
+
+    Below 32 pixels, where no sign could be drawn, they are drawn at 32 and shrunk.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+    from ..runtime.image import resize
+
+    drawn_NHW = draw(count, seed=seed, size=max(size, _SMALLEST)).images_NHW
+    return drawn_NHW if size >= _SMALLEST else np.stack([resize(image, size) for image in drawn_NHW])
+
+
 def write(folder: Path, *, count: int = 600, seed: int = 0, size: int = 256, force: bool = False) -> None:
     """Write phantoms as a data source in list format.
 
@@ -159,8 +174,8 @@ def _checked(count: int, seed: int, size: int, *, least: int = 1) -> int:
         raise ValueError(f"the number of images must be in {least}..{_MOST}, got {count}.")
     if seed < 0:
         raise ValueError(f"seed must be at least 0, got {seed}.")
-    if not 32 <= size <= 4096:
-        raise ValueError(f"size must be in 32..4096 pixels, got {size}.")
+    if not _SMALLEST <= size <= 4096:
+        raise ValueError(f"size must be in {_SMALLEST}..4096 pixels, got {size}.")
     return count
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DataError
+from .stored import Stored
 
 # ChestX-ray14 names a file PATIENT_FOLLOWUP; xopt's synthetic phantoms follow it with a word in front.
 _PATIENT_IN_NAME = re.compile(r"(\d{8}|phantom\d{5})_\d{2,3}\.\w+")
@@ -46,6 +47,11 @@ class Split:
     """N patient names; an image whose patient is not known is its own patient."""
     folders: tuple[Path, ...]
     """Where images are looked for, in this order."""
+    stored: Stored | None = None
+    """The images themselves, where they are no files but rows of an array."""
+    mask_NC: NDArray[np.bool_] | None = None
+    """Which labels are known, bool (N, C), False where one is to be left out of whatever is trained or
+    measured (it is 0 in `labels_NC`); None where all are known."""
 
     def __post_init__(self) -> None:
         count = len(self.images)
@@ -58,6 +64,14 @@ class Split:
                 f"{count} images need {count} label rows and patients, "
                 f"got {len(self.labels_NC)} and {len(self.patients)}."
             )
+        if self.stored is not None and len(self.stored.rows_N) != count:
+            raise ValueError(f"{count} images need {count} stored rows, got {len(self.stored.rows_N)}.")
+        if self.mask_NC is not None and (
+            self.mask_NC.dtype != np.bool_ or self.mask_NC.shape != self.labels_NC.shape
+        ):
+            raise ValueError(
+                f"a mask must be bool {self.labels_NC.shape}, got {self.mask_NC.dtype} {self.mask_NC.shape}."
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -67,8 +81,24 @@ class Split:
         """Whether patients were told apart from images; False where each image is its own patient."""
         return self.patients != self.images
 
+    @property
+    def marked_labels(self) -> NDArray[np.int8]:
+        """Labels for whatever measures: 0, 1, or -1 where one is not known, int8 (N, C)."""
+        marked_NC = self.labels_NC.astype(np.int8)
+        if self.mask_NC is not None:
+            marked_NC[~self.mask_NC] = -1
+        return marked_NC
+
+    def source(self, index: int) -> Path | NDArray[np.uint8]:
+        """The image at `index` as the runtime takes it: a file, or the stored pixels, uint8 (H, W).
+
+        Raises:
+            DataError: it is in none of the folders, or the stored pixels cannot be read.
+        """
+        return self.path(index) if self.stored is None else self.stored.image(index)
+
     def path(self, index: int) -> Path:
-        """Where the image at `index` lies.
+        """Where the file of the image at `index` lies; `source` also knows images that are no files.
 
         Raises:
             DataError: it is in none of the folders.
@@ -91,6 +121,8 @@ class Split:
             images=tuple(self.images[i] for i in chosen),
             labels_NC=self.labels_NC[chosen],
             patients=tuple(self.patients[i] for i in chosen),
+            stored=None if self.stored is None else self.stored.select(chosen),
+            mask_NC=None if self.mask_NC is None else self.mask_NC[chosen],
         )
 
     def spread(self, count: int) -> "Split":
@@ -99,11 +131,14 @@ class Split:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256, in hex, over names and labels: what `sha256sum` says of a list file with single spaces."""
-        lines = (
-            f"{image} {' '.join(map(str, row))}\n"
-            for image, row in zip(self.images, self.labels_NC.tolist(), strict=True)
-        )
+        """SHA-256, in hex, over names and labels: what `sha256sum` says of a list file with single spaces.
+
+        A label that is not known counts as `-`.
+        """
+        words = self.labels_NC.astype("<U1")
+        if self.mask_NC is not None:
+            words[~self.mask_NC] = "-"
+        lines = (f"{image} {' '.join(row)}\n" for image, row in zip(self.images, words.tolist(), strict=True))
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -119,6 +154,15 @@ class Dataset:
     """C class names, in the order of the label columns."""
     splits: Mapping[str, Split]
     """The parts there are, by name."""
+    exclusive: bool = False
+    """Whether an image is of exactly one class, as in a multi-class task; else findings exclude nothing."""
+
+    @property
+    def task(self) -> str:
+        """What the labels ask for, one of runtime.manifest.TASKS."""
+        if self.exclusive:
+            return "multi-class"
+        return "binary" if len(self.classes) == 1 else "multi-label"
 
     def __post_init__(self) -> None:
         for split in self.splits.values():

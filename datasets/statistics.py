@@ -18,14 +18,16 @@ class SplitStatistics:
     """Number of patients; None where images do not tell whose they are."""
     positives: dict[str, int]
     """Images that have the finding, for each class."""
+    known: dict[str, int]
+    """Images whose label is known, for each class: fewer where uncertain ones are left out."""
     without_finding: int
-    """Images that have none of the classes."""
+    """Images that have none of the classes, and no label that is left out."""
     digest: str
     """SHA-256 of names and labels."""
 
     def prevalence(self, name: str) -> float:
-        """Share of the images that have a class, 0..1."""
-        return self.positives[name] / self.images
+        """Share that has a class, 0..1, of the images whose label is known."""
+        return self.positives[name] / max(1, self.known[name])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,7 @@ class Statistics:
                     "patients": split.patients,
                     "without_finding": split.without_finding,
                     "positives": split.positives,
+                    "known": split.known,
                     "prevalence": {name: split.prevalence(name) for name in self.classes},
                     "digest": split.digest,
                 }
@@ -82,12 +85,17 @@ class Statistics:
             ["patients", *("not known" if s.patients is None else str(s.patients) for s in self.splits)],
             ["no finding", *(_share(split.without_finding, split.images) for split in self.splits)],
         ]
-        rows += [[name, *(_share(s.positives[name], s.images) for s in self.splits)] for name in self.classes]
+        rows += [
+            [name, *(_share(s.positives[name], s.known[name]) for s in self.splits)] for name in self.classes
+        ]
+        if any(split.known[name] < split.images for split in self.splits for name in self.classes):
+            left_out = [sum(s.images - s.known[name] for name in self.classes) for s in self.splits]
+            rows.append(["labels left out", *map(str, left_out)])
         return table(headings, rows)
 
 
 def _share(count: int, images: int) -> str:
-    return f"{count}  {100 * count / images:5.1f} %"
+    return f"{count}  {100 * count / max(1, images):5.1f} %"
 
 
 def gather_statistics(dataset: Dataset) -> Statistics:
@@ -109,11 +117,13 @@ def find_overlaps(dataset: Dataset) -> tuple[Overlap, ...]:
 
 def _count(split: Split, classes: tuple[str, ...]) -> SplitStatistics:
     positives_C = split.labels_NC.sum(axis=0, dtype=int).tolist()
+    known_C = (split.marked_labels >= 0).sum(axis=0, dtype=int).tolist()
     return SplitStatistics(
         name=split.name,
         images=len(split),
         patients=len(set(split.patients)) if split.patients_known else None,
         positives=dict(zip(classes, positives_C, strict=True)),
-        without_finding=int((split.labels_NC.sum(axis=1, dtype=int) == 0).sum()),
+        known=dict(zip(classes, known_C, strict=True)),
+        without_finding=int((split.marked_labels == 0).all(axis=1).sum()),
         digest=split.digest,
     )

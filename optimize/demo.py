@@ -13,7 +13,7 @@ from ..datasets import Dataset, open_source, phantoms
 from ..runtime.classifier import Classifier
 from ..runtime.console import progress
 from ..runtime.files import check_free, write_file
-from ..runtime.prediction import Answers, Picture, predict_all, to_csv
+from ..runtime.prediction import Answers, Picture, to_csv
 from ..runtime.requires import need
 
 if TYPE_CHECKING:
@@ -174,9 +174,11 @@ def _quantize(out: Path, parent: "Bundle", dataset: Dataset, settings: DemoSetti
 
 def _predict(out: Path, dataset: Dataset) -> None:
     split = dataset.split("test")
-    pictures = [Picture(name=name, path=split.path(i)) for i, name in enumerate(split.images)]
+    pictures = [Picture(name=name, path=Path(name)) for name in split.images]
     with Classifier.load(out / "int8.xopt") as classifier:
-        answers = Answers.gather(progress(predict_all(classifier, pictures), label="Predicting"))
+        answered = classifier.stream_all(split.source(index) for index in range(len(split)))
+        pairs = zip(pictures, answered, strict=True)
+        answers = Answers.gather(progress(pairs, label="Predicting", total=len(split)))
         table = to_csv(answers, classifier.manifest.classes)
     write_file(out / "predictions.csv", table)
 

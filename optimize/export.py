@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..datasets import Dataset
-from ..datasets.phantoms import draw
+from ..datasets.phantoms import draw_images
 from ..runtime.backend import Backend
 from ..runtime.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
 from ..runtime.crops import CROP_PLANS
@@ -151,7 +151,7 @@ def golden_images(backend: Backend, size: int) -> bytes:
 
 def golden_pictures(size: int) -> NDArray[np.uint8]:
     """The phantoms that every bundle carries, uint8 (GOLDEN_IMAGES, size, size)."""
-    return draw(GOLDEN_IMAGES, seed=_GOLDEN_SEED, size=size).images_NHW
+    return draw_images(GOLDEN_IMAGES, seed=_GOLDEN_SEED, size=size)
 
 
 def bundle_name(out: Path) -> str:

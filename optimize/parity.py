@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets import Dataset, load_images
-from ..datasets.phantoms import draw
+from ..datasets.phantoms import draw_images
 from ..runtime.backend import Backend
 from ..runtime.crops import exact_plan
 from ..runtime.preprocessing import Preprocessing
@@ -84,8 +84,8 @@ def parity_images(dataset: Dataset | None, preprocessing: Preprocessing) -> Pari
         DataError, InputError: an image is absent or cannot be decoded.
     """
     if dataset is None:
-        phantoms = draw(IMAGES, seed=_PHANTOM_SEED, size=preprocessing.size)
-        return ParityImages(images_NHW=phantoms.images_NHW, source="phantoms", split=None, digest=None)
+        phantoms_NHW = draw_images(IMAGES, seed=_PHANTOM_SEED, size=preprocessing.size)
+        return ParityImages(images_NHW=phantoms_NHW, source="phantoms", split=None, digest=None)
     name = next(name for name in (*_SPLITS, *dataset.splits) if name in dataset.splits)
     split = dataset.split(name)
     chosen = split.spread(IMAGES)

@@ -49,15 +49,24 @@ def note(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def progress(items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
-    """Iterate with a progress bar on stderr, shown only on a terminal."""
+def progress(
+    items: Iterable[T], *, label: str, total: int | None = None, unit: str | None = None
+) -> Iterator[T]:
+    """Iterate with a progress bar on stderr, shown only on a terminal; `unit` adds how many a second."""
     if not sys.stderr.isatty():
         yield from items
         return
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress, ProgressColumn, Task
+    from rich.text import Text
 
-    yield from track(items, description=label, total=total, console=Console(stderr=True), transient=True)
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if unit is None or not task.speed else f"{task.speed:.0f} {unit}/s")
+
+    columns = (*Progress.get_default_columns(), Rate())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield from bar.track(items, description=label, total=total)
 
 
 def table(headings: list[str], rows: list[list[str]], *, left: int = 1) -> str:

@@ -6,9 +6,12 @@ XoptError
 ├── DataError          a data source, a label list or a prediction file that cannot be used
 ├── BundleError        a bundle that is missing, incomplete, changed or from a newer xopt
 ├── CheckpointError    a checkpoint that cannot be read as the architecture it claims to be
+├── TrainingError      a training that cannot go on; what it has saved is intact
+│   └── StoppedError   a training that was asked to stop, and has saved (exit code 143)
 ├── DeviceError        a device that this machine lacks, or that cannot run the graph
 ├── OutputError        a result that cannot be written, or that would overwrite something
 ├── KeyFileError       a signing key that cannot be used
+├── ClusterError       workers that cannot be reached, or that were lost
 ├── DependencyError    an optional library that is not installed
 └── GateError          a candidate that did not pass its quality gate (exit code 3)
 
@@ -44,6 +47,17 @@ class CheckpointError(XoptError):
     """A checkpoint that cannot be read as the architecture it claims to be."""
 
 
+class TrainingError(XoptError):
+    """A training that cannot go on; what it has saved is intact."""
+
+
+class StoppedError(TrainingError):
+    """A training that was asked to stop, and has saved."""
+
+    exit_code = 143
+    """What a shell calls a process that SIGTERM ended: not done, so nothing after `&&` runs."""
+
+
 class DeviceError(XoptError):
     """A device that this machine lacks, or that cannot run the graph."""
 
@@ -54,6 +68,10 @@ class OutputError(XoptError):
 
 class KeyFileError(XoptError):
     """A signing key that cannot be used: unreadable, encrypted, or of another kind than Ed25519."""
+
+
+class ClusterError(XoptError):
+    """Workers that cannot be reached, or that were lost."""
 
 
 class DependencyError(XoptError):

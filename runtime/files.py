@@ -63,6 +63,7 @@ def staged_folder(path: Path, *, force: bool = False, marker: str = "manifest.js
             _sync(file)
         _sync(stage)
         _swap(stage, path)
+        _sync(path.parent)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:

@@ -6,7 +6,7 @@ nothing of itself: its architecture and classes are given with it.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +22,12 @@ from .models import build, check_architecture, plan
 from .state_dicts import SUFFIXES, check_finite, load_into, read_weights
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 CARD = "checkpoint.json"
 WEIGHTS = "checkpoint.safetensors"
+SPARE = "checkpoint.other.safetensors"
+"""The weights' name when the one before still has the first name: the two take turns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ def save_checkpoint(
     notes: dict[str, Any] | None = None,
     task: str = "multi-label",
 ) -> Path:
-    """Write checkpoint.safetensors and checkpoint.json into a run folder, over those that are there.
+    """Write a checkpoint into a run folder, over the one that is there; it is the old one or the new one.
 
     Args:
         folder: an existing folder; everything else in it is left alone.
@@ -104,18 +106,45 @@ def save_checkpoint(
         CheckpointError: the weights are not finite.
         OutputError: the disk refused.
     """
+    return save_weights(
+        folder,
+        network.state_dict(),
+        architecture=architecture,
+        classes=classes,
+        preprocessing=preprocessing,
+        notes=notes,
+        task=task,
+    )
+
+
+def save_weights(
+    folder: str | Path,
+    state: "Mapping[str, Tensor]",
+    *,
+    architecture: str,
+    classes: Sequence[str],
+    preprocessing: Preprocessing,
+    notes: dict[str, Any] | None = None,
+    task: str = "multi-label",
+) -> Path:
+    """`save_checkpoint` of a network's `state_dict()`.
+
+    Raises:
+        CheckpointError, OutputError: as there.
+    """
     need("torch", "safetensors", extra="train")
     from safetensors.torch import save
 
     check_architecture(architecture)
     if task not in TASKS:
         raise UsageError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
-    weights = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
+    weights = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     check_finite(weights, name="the network")
     content = save(weights)
+    place, before = Path(folder), _named_weights(Path(folder) / CARD)
     card = Card(
         architecture=architecture,
-        weights=WEIGHTS,
+        weights=SPARE if before == WEIGHTS else WEIGHTS,
         sha256=hashlib.sha256(content).hexdigest(),
         task=task,
         classes=tuple(classes),
@@ -123,10 +152,20 @@ def save_checkpoint(
         notes=notes or {},
     )
     encoded = card.encode()
-    # Weights first: a crash in between leaves a digest that does not fit, which loading refuses.
-    write_file(Path(folder) / WEIGHTS, content, force=True)
-    write_file(Path(folder) / CARD, encoded, force=True)
-    return Path(folder) / CARD
+    # The JSON names its weights file, so replacing it changes both at once; the old weights stay till then.
+    write_file(place / card.weights, content, force=True)
+    write_file(place / CARD, encoded, force=True)
+    if before in (WEIGHTS, SPARE):
+        (place / before).unlink(missing_ok=True)
+    return place / CARD
+
+
+def _named_weights(card: Path) -> str | None:
+    """The weights file that a checkpoint in place names; None where there is none that can be read."""
+    try:
+        return read_card(card).weights
+    except CheckpointError:
+        return None
 
 
 def load_reference(
@@ -182,6 +221,16 @@ def _find_card(place: Path, *, bare: bool) -> Path | None:
         raise CheckpointError(f"{place} is no checkpoint by its suffix; known: .json, {', '.join(SUFFIXES)}")
     beside = place.with_suffix(".json")
     return beside if place.suffix == ".safetensors" and not bare and beside.is_file() else None
+
+
+def weights_file(source: Path) -> Path:
+    """The file that holds the weights of a run folder, a .json, or a weights file itself.
+
+    Raises:
+        CheckpointError: nothing is there, or it is no checkpoint.
+    """
+    card = _find_card(source, bare=True)
+    return source if card is None else card.parent / read_card(card).weights
 
 
 def _load(card: Card, folder: Path) -> Checkpoint:

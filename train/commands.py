@@ -1,20 +1,31 @@
-"""xopt train: a recipe and a data source become a run folder."""
+"""xopt train: a recipe and a data source become a run folder; xopt train compare: runs side by side."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..datasets.command_options import FindingsOption, UncertainOption
 from ..runtime.console import ForceOption, JsonOption, note, show
+
+if TYPE_CHECKING:
+    from ..datasets import Dataset
+    from .recipe import Recipe
 
 app = typer.Typer()
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def train(
+    context: typer.Context,
     recipe_name: Annotated[
-        str, typer.Option("--recipe", help="A recipe's name, or a TOML file.", metavar="NAME_OR_FILE")
-    ],
+        str | None,
+        typer.Option(
+            "--recipe",
+            help="A recipe's name or file; with --resume the run's.",
+            metavar="NAME_OR_FILE",
+        ),
+    ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Labelled images.", metavar="SOURCE")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run folder to write.", metavar="RUN")] = None,
     settings: Annotated[
@@ -23,6 +34,26 @@ def train(
     data_format: Annotated[
         str | None, typer.Option("--format", help="The data's format; recognised if not given.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with RUN where it stood, or begin it.")
+    ] = False,
+    checkpoint_every: Annotated[
+        str, typer.Option(help="How often to save where it stands, as 500steps or 2epochs.")
+    ] = "1epoch",
+    pretrained: Annotated[
+        bool | None,
+        typer.Option("--pretrained/--no-pretrained", help="Start from ImageNet weights, or do not."),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Start from a checkpoint, run or weights file.", metavar="FILE")
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="Learn a bundle's or checkpoint's answers beside the labels.", metavar="TEACHER"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or hpu.")] = "auto",
+    uncertain: UncertainOption = "ignore",
+    findings: FindingsOption = "competition",
     print_recipe: Annotated[
         bool, typer.Option("--print-recipe", help="Print the settings as TOML, and do nothing else.")
     ] = False,
@@ -31,34 +62,87 @@ def train(
 ) -> None:
     """Train a network on the split train, keeping the epoch that does best on the split val.
 
-    The recipe is a small TOML file; the extra called train must be installed.
+    The recipe is a small TOML file; the extra called train must be installed. Started by torchrun,
+    accelerate launch or mpirun, the processes share the work.
     """
+    if context.invoked_subcommand is not None:
+        return
     from ..runtime.errors import UsageError
-    from .recipe import load_recipe
+    from .intervals import Interval
 
-    recipe = load_recipe(recipe_name, settings or ())
+    words = list(settings or ())
+    if pretrained is not None:
+        words.append(f"pretrained={str(pretrained).lower()}")
+    recipe = _find_recipe(recipe_name, out if resume else None, words)
     if print_recipe:
         print(recipe.to_toml(), end="")
         return
     if data is None or out is None:
         raise UsageError("xopt train needs --data SOURCE and --out RUN")
+    every = Interval.parse(checkpoint_every)
 
-    from ..datasets import find_overlaps, open_source
-    from ..runtime.files import check_free
-    from .checkpoints import CARD
+    from ..datasets import open_source
+    from .display import Display
     from .loop import train as run
-    from .results import Epoch
+    from .processes import launched
 
-    check_free(out, force=force, marker=CARD)
-    dataset = open_source(data, data_format)
+    leads = launched()[0] == 0
+    dataset = open_source(data, data_format, uncertain=uncertain, findings=findings)
+    if leads:
+        _warn_of_overlaps(dataset)
+    trained = run(
+        dataset,
+        recipe,
+        report=Display(recipe.epochs).show,
+        run=out,
+        resume=resume,
+        force=force,
+        checkpoint_every=every,
+        weights=weights,
+        teacher=teacher,
+        device=device,
+    )
+    if leads:
+        text = f"{trained.to_text()}\n\nrun in {out}; next: xopt export {out} --out {out.name}.xopt"
+        show(text, {"run": str(out), **trained.to_json()}, json_target)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; the first is the reference.")],
+    report: Annotated[
+        Path | None, typer.Option(help="Write the comparison as one HTML page.", metavar="FILE.html")
+    ] = None,
+    force: ForceOption = False,
+    json_target: JsonOption = None,
+) -> None:
+    """Compare runs: time, time per epoch and step, accuracy, AUC, and how many times faster each is."""
+    from ..runtime.files import check_free, write_file
+    from .comparing import compare_runs
+    from .page import comparison_page
+
+    if report is not None:
+        check_free(report, force=force)
+    comparison = compare_runs(runs)
+    if report is not None:
+        write_file(report, comparison_page(comparison), force=force)
+    show(comparison.to_text(), comparison.to_json(), json_target)
+
+
+def _find_recipe(name: str | None, run: Path | None, settings: list[str]) -> "Recipe":
+    from ..runtime.errors import UsageError
+    from .recipe import load_recipe
+
+    if name is not None:
+        return load_recipe(name, settings)
+    if run is not None and (run / "recipe.toml").is_file():
+        return load_recipe(run / "recipe.toml", settings)
+    raise UsageError("xopt train needs --recipe NAME_OR_FILE (xopt train --help)")
+
+
+def _warn_of_overlaps(dataset: "Dataset") -> None:
+    from ..datasets import find_overlaps
+
     for overlap in find_overlaps(dataset):
         if set(overlap.splits) == {"train", "val"}:
             note(f"warning: {overlap}; the val AUC will look better than it is")
-
-    def report(epoch: Epoch) -> None:
-        note(f"epoch {epoch.epoch}/{recipe.epochs}: {epoch}")
-
-    trained = run(dataset, recipe, report=report)
-    trained.write(out, force=force)
-    text = f"{trained.to_text()}\n\nrun in {out}; next: xopt export {out} --out {out.name}.xopt"
-    show(text, {"run": str(out), **trained.to_json()}, json_target)

@@ -1,6 +1,7 @@
 """Images in memory become batches of network input, with and without augmentation.
 
-Shape suffixes: B images of a batch, N of a split, C classes, K channels, H = W pixels.
+Shape suffixes: B images of a batch, N of a split, V views (images, or images times their ten crops), C
+classes, K channels, H = W pixels.
 """
 
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.crops import Window, take
+from ..runtime.crops import Window, take, windows
 from ..runtime.preprocessing import Preprocessing
 from .recipe import Recipe
 
@@ -30,34 +31,55 @@ def place_crop(recipe: Recipe, *, epoch: int, index: int) -> Window:
     return Window(top=top, left=left, mirrored=recipe.mirror and bool(random.random() < 0.5))
 
 
-class Examples:
-    """A split in memory, as torch's DataLoader wants it: uint8 (crop, crop) and float32 (C,) an item."""
+def training_windows(recipe: Recipe, *, epoch: int, index: int) -> tuple[Window, ...]:
+    """The window or the ten windows of one image in one epoch."""
+    if recipe.ten_crop == "none":
+        return (place_crop(recipe, epoch=epoch, index=index),)
+    return windows("ten", size=recipe.size, crop=recipe.crop)
 
-    def __init__(self, images_NHW: NDArray[np.uint8], labels_NC: NDArray[np.uint8], recipe: Recipe) -> None:
-        self.images_NHW = images_NHW
-        self.labels_NC = labels_NC.astype(np.float32)
-        self.recipe = recipe
-        self.epoch: int | None = None
-        """Which epoch's augmentation to apply; None takes the centre crop."""
 
-    def __len__(self) -> int:
-        return len(self.images_NHW)
+def cut(
+    images_NHW: NDArray[np.uint8], indices_B: NDArray[np.intp], recipe: Recipe, *, epoch: int | None
+) -> "torch.Tensor":
+    """Cut the crops of a batch out of a split's images.
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        if self.epoch is None:
-            window = self.recipe.preprocessing().windows()[0]
-        else:
-            window = place_crop(self.recipe, epoch=self.epoch, index=index)
-        # torch takes no mirrored view: its strides would be negative.
-        crop = np.ascontiguousarray(take(self.images_NHW[index], window, self.recipe.crop))
-        return crop, self.labels_NC[index]
+    Args:
+        images_NHW: uint8 (N, size, size), perhaps memory-mapped.
+        indices_B: the batch.
+        recipe: where crops lie.
+        epoch: which epoch's windows; None takes the centre crop of each, as validation does.
+
+    Returns:
+        uint8 (V, crop, crop), the crops of an image one after the other.
+    """
+    import torch
+
+    middle = recipe.preprocessing().windows()
+    plans = [
+        middle if epoch is None else training_windows(recipe, epoch=epoch, index=int(index))
+        for index in indices_B
+    ]
+    crops_VHW = np.empty((len(indices_B) * len(plans[0]), recipe.crop, recipe.crop), dtype=np.uint8)
+    view = 0
+    for index, plan in zip(indices_B, plans, strict=True):
+        for window in plan:
+            crops_VHW[view] = take(images_NHW[index], window, recipe.crop)
+            view += 1
+    return torch.from_numpy(crops_VHW)
 
 
 def normalise(crops_BHW: "torch.Tensor", preprocessing: Preprocessing) -> "torch.Tensor":
     """Uint8 grey crops (B, H, W) to normalised float32 (B, K, H, W)."""
     import torch
 
-    grey = crops_BHW.to(torch.float32).div(255).unsqueeze(1).expand(-1, preprocessing.channels, -1, -1)
+    return normalise_grey(crops_BHW.to(torch.float32).div(255).unsqueeze(1), preprocessing)
+
+
+def normalise_grey(grey_B1HW: "torch.Tensor", preprocessing: Preprocessing) -> "torch.Tensor":
+    """Grey values in 0..1, float32 (B, 1, H, W), to normalised float32 (B, K, H, W)."""
+    import torch
+
+    grey = grey_B1HW.expand(-1, preprocessing.channels, -1, -1)
     mean = torch.tensor(preprocessing.mean, device=grey.device).view(1, -1, 1, 1)
     std = torch.tensor(preprocessing.std, device=grey.device).view(1, -1, 1, 1)
     return (grey - mean) / std

@@ -1,188 +1,94 @@
-"""The training loop: multi-label, on accelerate, the same weights for the same seed.
+"""Training: a dataset and a recipe become a network, alone or shared among processes, and resumable."""
 
-One process today; every step already goes through accelerate, so that a launcher can share it out.
-Shape suffixes: B images of a batch, N of a split, C classes.
-"""
-
-import math
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
 
-import numpy as np
-
-from ..benchmarks.metrics import mean_auc
-from ..datasets import Dataset, Split, load_images
-from ..runtime.console import progress
-from ..runtime.errors import XoptError
+from ..datasets import Dataset
+from ..runtime.errors import TrainingError
 from ..runtime.requires import need
-from .inputs import Examples, normalise
+from .fit import Fit
+from .intervals import EVERY_EPOCH, Interval
+from .job import prepare
+from .keeping import Keeper
 from .models import build, check_architecture
-from .optimization import make_loss, make_optimizer, make_schedule
+from .processes import Processes
 from .recipe import Recipe
 from .results import Epoch, Trained
+from .run_folder import check_target
+from .stopping import listening
 
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-    from torch.utils.data import Dataset as TorchDataset
+Report = Callable[[Epoch], None]
 
 
-def train(dataset: Dataset, recipe: Recipe, *, report: Callable[[Epoch], None] | None = None) -> Trained:
+def train(
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    report: Report | None = None,
+    run: Path | None = None,
+    resume: bool = False,
+    force: bool = False,
+    checkpoint_every: Interval = EVERY_EPOCH,
+    weights: Path | None = None,
+    teacher: Path | None = None,
+    device: str = "auto",
+) -> Trained:
     """Train a network on a dataset's `train` split, choosing the epoch that does best on its `val` split.
 
     Args:
         dataset: has the splits train and val, and their images.
         recipe: all settings.
-        report: called after each epoch.
+        report: called after each epoch, in the first process.
+        run: a run folder to keep up to date (see train.run_folder); None keeps everything in memory.
+        resume: go on with what `run` holds; begin where it holds nothing yet.
+        force: replace an earlier run.
+        checkpoint_every: how often `run` gets a state to go on from; one is written at the end in any case.
+        weights: a checkpoint or weights file to start from instead of random or ImageNet's weights.
+        teacher: a bundle or checkpoint whose answers the network learns beside the labels.
+        device: one of train.processes.DEVICES.
+
+    Returns:
+        what came of it, in every process.
 
     Raises:
-        DataError: a split or an image is absent.
-        XoptError: the loss stopped being a number.
+        DataError: a split or an image is absent, or the labels do not fit the loss.
         InputError: an image cannot be decoded.
-        UsageError: the recipe names an architecture that is not known.
+        UsageError: the recipe names an architecture that is not known, or a resumed run is another one.
+        TrainingError: the loss stopped being a number, the disk is full, another process is gone.
+        StoppedError: SIGTERM or Ctrl-C asked to stop; the run is saved.
+        OutputError: the run folder exists.
         DependencyError: a library is not installed.
     """
     check_architecture(recipe.architecture)
-    need("accelerate", "sklearn", "torch", "torchvision", extra="train")
+    need("torch", "torchvision", extra="train")
     import torch
 
-    train_split, val_split = dataset.split("train"), dataset.split("val")
-    examples = _read(train_split, recipe)
-    val_examples = _read(val_split, recipe)
+    processes = Processes(device)
+    if run is not None:
+        processes.lead(lambda: check_target(run, force=force, resume=resume))
+    job = prepare(dataset, recipe, processes, weights=weights, teacher=teacher)
+    cuda = [processes.device] if processes.device.type == "cuda" else []
     # Weights come from torch's own global generator; the caller's is given back as it was.
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=cuda), listening(wanted=run is not None) as request:
         torch.manual_seed(recipe.seed)
         network = build(recipe.architecture, len(dataset.classes), recipe.channels)
-        history = _Fit(recipe, network, examples, val_examples).run(report)
-    return Trained(
-        recipe=recipe,
-        classes=dataset.classes,
-        network=network,
-        history=history,
-        notes={
-            "data": dataset.name,
-            "train_images": len(train_split),
-            "train_digest": train_split.digest,
-            "val_images": len(val_split),
-            "val_digest": val_split.digest,
-        },
-    )
-
-
-def _read(split: Split, recipe: Recipe) -> Examples:
-    return Examples(load_images(split, recipe.preprocessing()), split.labels_NC, recipe)
-
-
-def _as_torch(examples: Examples) -> "TorchDataset[Any]":
-    # torch asks for no more than what Examples has; deriving from its class would import torch.
-    return cast("TorchDataset[Any]", examples)
-
-
-class _Fit:
-    """One training under way."""
-
-    def __init__(
-        self, recipe: Recipe, network: "nn.Module", examples: Examples, val_examples: Examples
-    ) -> None:
-        import torch
-        from accelerate import Accelerator
-        from torch.utils.data import DataLoader
-
-        self.recipe = recipe
-        self.preprocessing = recipe.preprocessing()
-        self.network = network
-        self.examples = examples
-        # accelerate's own precision holds for the whole process, so that no second training could differ.
-        self.accelerator = Accelerator(mixed_precision="no")
-        # A last batch of one image would have no variance to normalise by.
-        rest = len(examples) >= recipe.batch_size
-        loader = DataLoader(_as_torch(examples), batch_size=recipe.batch_size, shuffle=True, drop_last=rest)
-        val_loader = DataLoader(_as_torch(val_examples), batch_size=2 * recipe.batch_size)
-        optimizer = make_optimizer(network, recipe)
-        schedule = make_schedule(optimizer, recipe, steps=len(loader) * recipe.epochs)
-        # Convolutions are faster with channels last, on CPUs as on GPUs; the numbers stay what they are.
-        network.to(memory_format=torch.channels_last)
-        prepared = self.accelerator.prepare(network, optimizer, loader, val_loader, schedule)
-        self.model, self.optimizer, self.loader, self.val_loader, self.schedule = prepared
-        self.loss = make_loss(examples.labels_NC, recipe).to(self.accelerator.device)
-
-    def _logits(self, crops_BHW: "torch.Tensor") -> "torch.Tensor":
-        """Uint8 (B, H, W) to float32 (B, C), computed in the recipe's precision."""
-        import torch
-
-        images_BKHW = normalise(crops_BHW, self.preprocessing)
-        low = self.recipe.precision == "bf16"
-        with torch.autocast(images_BKHW.device.type, torch.bfloat16, enabled=low):
-            logits_BC: torch.Tensor = self.model(images_BKHW)
-        return logits_BC.float()
-
-    def run(self, report: Callable[[Epoch], None] | None) -> tuple[Epoch, ...]:
-        """Train all epochs, and leave the network with the weights of the best one."""
-        import torch
-
-        history: list[Epoch] = []
-        best_weights: dict[str, torch.Tensor] = {}
-        for number in range(1, self.recipe.epochs + 1):
-            started = time.perf_counter()
-            train_loss = self._train(number)
-            val_loss, val_auc = self._validate()
-            epoch = Epoch(
-                epoch=number,
-                seconds=time.perf_counter() - started,
-                train_loss=train_loss,
-                val_loss=val_loss,
-                val_auc=val_auc,
-            )
-            if not history or epoch.merit > max(past.merit for past in history):
-                weights = self.accelerator.unwrap_model(self.model).state_dict()
-                best_weights = {key: tensor.detach().cpu().clone() for key, tensor in weights.items()}
-            history.append(epoch)
-            if report is not None:
-                report(epoch)
-        self.network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        self.network.load_state_dict(best_weights)
-        self.network.eval()
-        return tuple(history)
-
-    def _train(self, number: int) -> float:
-        """One pass over the training split; returns the mean loss."""
-        self.model.train()
-        self.examples.epoch = number
-        losses: list[float] = []
-        label = f"epoch {number}/{self.recipe.epochs}"
-        for crops_BHW, labels_BC in progress(self.loader, label=label, total=len(self.loader)):
-            loss = self.loss(self._logits(crops_BHW), labels_BC)
-            losses.append(loss.item())
-            if not math.isfinite(losses[-1]):
-                raise XoptError(
-                    f"the training loss became {losses[-1]} in epoch {number}, step {len(losses)}; "
-                    f"try a lower learning rate than {self.recipe.learning_rate:g}"
-                )
-            self.accelerator.backward(loss)
-            self.optimizer.step()
-            self.schedule.step()
-            self.optimizer.zero_grad()
-        return sum(losses) / len(losses)
-
-    def _validate(self) -> tuple[float, float | None]:
-        """Loss and mean AUC on the validation split's centre crops."""
-        import torch
-
-        self.model.eval()
-        logits, labels = [], []
-        with torch.no_grad():
-            for crops_BHW, labels_BC in self.val_loader:
-                both = self.accelerator.gather_for_metrics((self._logits(crops_BHW), labels_BC))
-                logits.append(both[0])
-                labels.append(both[1])
-        logits_NC, labels_NC = torch.cat(logits), torch.cat(labels)
-        loss = self.loss(logits_NC, labels_NC).item()
-        if not math.isfinite(loss):
-            raise XoptError(
-                f"the validation loss became {loss}; "
-                f"try a lower learning rate than {self.recipe.learning_rate:g}"
-            )
-        return loss, mean_auc(
-            labels_NC.cpu().numpy().astype(np.uint8), logits_NC.cpu().numpy().astype(np.float64)
-        )
+        processes.lead(lambda: job.start(network))
+        if not processes.leads:
+            # All begin with the first one's weights; what they drop out is their own.
+            torch.manual_seed(recipe.seed + processes.rank)
+        fit = Fit(recipe, network, train=job.train, val=job.val, loss=job.loss, processes=processes)
+        keeper = Keeper(fit, job, run, checkpoint_every, request)
+        try:
+            keeper.open(resume=resume, force=force)
+            keeper.run(report)
+        except TrainingError as error:
+            if processes.leads:
+                raise
+            # It is the same in every process; one line is enough.
+            raise SystemExit(error.exit_code) from None
+        except RuntimeError as error:
+            explained = processes.explain(error)
+            if explained is None:
+                raise
+            raise explained from error
+    return job.finish(fit)

@@ -2,21 +2,45 @@
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
-from difflib import get_close_matches
+from math import inf, nextafter
 from pathlib import Path
 from typing import Any
 
 from ..runtime.errors import UsageError
 from ..runtime.preprocessing import Preprocessing
+from .recipe_values import check_values, nearest, parse_word
 
-OPTIMIZERS = ("adamw", "sgd")
-SCHEDULES = ("constant", "cosine", "one-cycle")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "cosine", "exponential", "one-cycle", "plateau", "step")
+LOSSES = ("bce", "cross-entropy", "focal")
 WEIGHTINGS = ("balanced", "none")
-PRECISIONS = ("bf16", "fp32")
+SAMPLINGS = ("balanced", "shuffle")
+TEN_CROPS = ("logits", "none", "probabilities")
+PRECISIONS = ("bf16", "fp16", "fp32")
 
 _FOLDER = Path(__file__).parent / "recipes"
+_CHOICES = {
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "loss": LOSSES,
+    "positive_weight": WEIGHTINGS,
+    "sampling": SAMPLINGS,
+    "ten_crop": TEN_CROPS,
+    "precision": PRECISIONS,
+}
+_LEAST, _MOST = nextafter(0.0, 1.0), nextafter(inf, 0.0)
+_RANGES = (
+    (("epochs", "batch_size", "accumulate", "schedule_every"), 1, _MOST, "at least 1"),
+    (("weight_decay", "seed", "clip_norm", "patience", "schedule_patience"), 0, _MOST, "at least 0"),
+    (("focal_gamma", "rotation", "brightness", "contrast"), 0, _MOST, "at least 0"),
+    (("momentum", "label_smoothing", "ema", "translation", "scale"), 0, nextafter(1.0, 0.0), "in [0, 1)"),
+    (("erasing", "distill_weight"), 0, 1, "in [0, 1]"),
+    (("learning_rate", "distill_temperature"), _LEAST, _MOST, "above 0"),
+    (("schedule_factor",), _LEAST, 1, "in (0, 1]"),
+)
+"""Settings, the lowest and highest value they may have, and the rule in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +54,9 @@ class Recipe:
     learning_rate: float
     """The highest of the schedule."""
 
+    pretrained: bool = False
+    """Start from torchvision's ImageNet weights instead of random ones."""
+
     size: int = 256
     """Side of the resized square image, in pixels."""
     crop: int = 224
@@ -42,47 +69,98 @@ class Recipe:
     """Standard deviation per channel of the 0..1 image."""
 
     batch_size: int = 32
-    """Images in one step of one process."""
+    """Images in one step, over all processes together."""
+    accumulate: int = 1
+    """Steps whose gradients are averaged before the weights change once."""
     optimizer: str = "adamw"
     """One of OPTIMIZERS."""
     momentum: float = 0.9
-    """Of sgd; adamw has its own."""
+    """Of sgd; the others have their own."""
+    nesterov: bool = False
+    """Of sgd: look ahead along the momentum (Nesterov 1983)."""
     weight_decay: float = 1e-4
+    """For adamw apart from the gradient, for adam and sgd as a part of it."""
+    clip_norm: float = 0.0
+    """Highest norm of the gradient, longer ones are shortened; 0 leaves them as they are."""
+
     schedule: str = "one-cycle"
-    """One of SCHEDULES; `one-cycle` rises and falls (Smith & Topin 2018), `cosine` only falls."""
+    """One of SCHEDULES; see train.schedules."""
+    schedule_factor: float = 0.1
+    """Of step, exponential and plateau: what the learning rate is multiplied by."""
+    schedule_every: int = 1
+    """Of step and exponential: epochs between two multiplications."""
+    schedule_patience: int = 3
+    """Of plateau: epochs without a lower validation loss that are let pass."""
+
+    loss: str = "bce"
+    """One of LOSSES; cross-entropy is for classes that exclude each other."""
+    focal_gamma: float = 2.0
+    """Of focal: how little what is answered right already counts (Lin et al. 2017)."""
     positive_weight: str = "balanced"
     """One of WEIGHTINGS; `balanced` makes the positives of a class weigh as much as its negatives."""
+    label_smoothing: float = 0.0
+    """Share by which labels are drawn to the middle (Szegedy et al. 2016)."""
+    distill_weight: float = 0.5
+    """With a teacher: its share of the loss."""
+    distill_temperature: float = 2.0
+    """With a teacher: what logits are divided by before the two are compared (Hinton et al. 2015)."""
+
+    ema: float = 0.0
+    """How much of the running mean of the weights stays in each step, as 0.999; 0 keeps none."""
+    patience: int = 0
+    """Stop after so many epochs without a better mean AUC; 0 never does."""
+    sampling: str = "shuffle"
+    """One of SAMPLINGS; `balanced` draws images with rare labels more often."""
+
     random_crop: bool = True
     """Train on a crop at a random place instead of the middle."""
     mirror: bool = True
     """Train on the mirror image half the time."""
+    ten_crop: str = "none"
+    """One of TEN_CROPS: train on the ten crops of each image, and average their logits or probabilities."""
+    rotation: float = 0.0
+    """Turn by up to so many degrees, either way."""
+    translation: float = 0.0
+    """Move by up to this share of the side, either way."""
+    scale: float = 0.0
+    """Grow or shrink by up to this share."""
+    brightness: float = 0.0
+    """Multiply grey values by up to 1 plus or minus this."""
+    contrast: float = 0.0
+    """Draw grey values apart or together around their mean, by up to 1 plus or minus this."""
+    erasing: float = 0.0
+    """Chance that a rectangle of an image is erased (Zhong et al. 2020)."""
+
     precision: str = "fp32"
-    """One of PRECISIONS; bf16 computes in bfloat16 and keeps weights in float32."""
+    """One of PRECISIONS; bf16 and fp16 compute in 16 bits and keep weights in 32."""
+    channels_last: bool = True
+    """Lay images out with channels last: the same numbers, faster convolutions."""
+    compile: bool = False
+    """Compile the network (torch.compile): a minute first, then faster steps."""
+    sync_batch_norm: bool = True
+    """With several processes: BatchNorm sees the whole batch, not each process's share."""
     seed: int = 0
     """Of weights, order and augmentation."""
 
     def __post_init__(self) -> None:
-        choices = {
-            "optimizer": OPTIMIZERS,
-            "schedule": SCHEDULES,
-            "positive_weight": WEIGHTINGS,
-            "precision": PRECISIONS,
-        }
-        for name, allowed in choices.items():
+        for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}.")
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("weight_decay", "seed"):
-            # Written so that a NaN fails as well.
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}.")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}.")
+        for names, lowest, highest, rule in _RANGES:
+            for name in names:
+                # A NaN is in no range.
+                if not lowest <= getattr(self, name) <= highest:
+                    raise ValueError(f"{name} must be {rule}, got {getattr(self, name)}.")
+        self._check_together()
         self.preprocessing()
+
+    def _check_together(self) -> None:
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            raise ValueError("nesterov must be false without sgd and its momentum.")
+        if self.ten_crop != "none" and (self.random_crop or self.mirror):
+            raise ValueError(
+                "ten_crop takes its crops and mirrors from the plan; set random_crop and mirror to false."
+            )
 
     def preprocessing(self) -> Preprocessing:
         """How images become network input, with the centre crop that validation uses."""
@@ -99,6 +177,9 @@ class Recipe:
         """As a recipe file that reads back to the same recipe."""
         # Numbers, booleans, lists and plain strings are written alike in JSON and TOML.
         return "".join(f"{name} = {json.dumps(value)}\n" for name, value in asdict(self).items())
+
+
+_TYPES = {field.name: field.type for field in fields(Recipe)}
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -129,7 +210,7 @@ def load_recipe(name_or_file: str | Path, overrides: Iterable[str] = ()) -> Reci
             f"recipe {file} does not say {', '.join(missing)}; add a line such as {missing[0]} = ..."
         )
     try:
-        recipe = Recipe(**_checked(facts))
+        recipe = Recipe(**check_values(facts, _TYPES))
     except ValueError as error:
         raise UsageError(f"recipe {file}: {error}") from error
     return override(recipe, overrides)
@@ -146,9 +227,9 @@ def override(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
         key, equals, value = word.partition("=")
         if not equals:
             raise UsageError(f"--set takes key=value, got {word!r}")
-        facts[key.strip()] = _parse(value.strip())
+        facts[key.strip()] = parse_word(value.strip())
     try:
-        return replace(recipe, **_checked(facts))
+        return replace(recipe, **check_values(facts, _TYPES))
     except ValueError as error:
         raise UsageError(f"--set: {error}") from error
 
@@ -164,53 +245,7 @@ def _find(name_or_file: str | Path) -> Path:
     names = recipe_names()
     if str(name_or_file) not in names:
         raise UsageError(
-            f"no recipe {str(name_or_file)!r}{_nearest(str(name_or_file), names)}; "
+            f"no recipe {str(name_or_file)!r}{nearest(str(name_or_file), names)}; "
             f"give a .toml file, or one of: {', '.join(names)}"
         )
     return _FOLDER / f"{name_or_file}.toml"
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
-def _parse(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _checked(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with their keys known and their types right.
-
-    Raises:
-        ValueError: an unknown key, named with the nearest known one, or a value of another type.
-    """
-    types = {field.name: field.type for field in fields(Recipe)}
-    checked: dict[str, Any] = {}
-    for key, value in facts.items():
-        if key not in types:
-            hint = _nearest(key, types) or f"; known are {', '.join(types)}"
-            raise ValueError(f"unknown setting {key!r}{hint}")
-        checked[key] = _as_type(key, value, types[key])
-    return checked
-
-
-def _as_type(key: str, value: Any, wanted: Any) -> Any:
-    # bool is a kind of int in Python, but `epochs = true` is a slip.
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if wanted is int and number and isinstance(value, int):
-        return value
-    if wanted is float and number:
-        return float(value)
-    if wanted in (bool, str) and isinstance(value, wanted):
-        return value
-    listed = isinstance(value, list) and all(
-        isinstance(v, int | float) and not isinstance(v, bool) for v in value
-    )
-    if wanted == tuple[float, ...] and listed:
-        return tuple(float(v) for v in value)
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    raise ValueError(f"{key} must be {words.get(wanted, 'a list of numbers')}, got {value!r}.")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,22 +24,28 @@ class Epoch:
     """From 1."""
     seconds: float
     """Training and validation together."""
+    train_seconds: float
+    """Training alone."""
+    steps: int
+    """Optimizer steps of this epoch."""
+    learning_rate: float
+    """Of its last step."""
     train_loss: float
     val_loss: float
     val_auc: float | None
     """Mean ROC-AUC over the classes with both labels in val; None where there is no such class."""
+    val_accuracy: float
+    """Share of right labels at probability 0.5; of right images where classes exclude each other."""
+
+    @property
+    def step_ms(self) -> float:
+        """Milliseconds of one optimizer step."""
+        return 1000 * self.train_seconds / self.steps
 
     @property
     def merit(self) -> float:
         """The more the better: the AUC, or the validation loss where there is none (then in no epoch)."""
         return -self.val_loss if self.val_auc is None else self.val_auc
-
-    def __str__(self) -> str:
-        auc = "not defined" if self.val_auc is None else f"{self.val_auc:.4f}"
-        return (
-            f"train loss {self.train_loss:.4f}, val loss {self.val_loss:.4f}, val mean AUC {auc}, "
-            f"{self.seconds:.1f} s"
-        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +59,8 @@ class Trained:
     history: tuple[Epoch, ...]
     notes: dict[str, Any]
     """What the checkpoint keeps of the data it has seen."""
+    task: str = "multi-label"
+    """multi-label, binary or multi-class, by the loss and the classes."""
 
     @property
     def best(self) -> Epoch:
@@ -72,12 +81,9 @@ class Trained:
                 classes=self.classes,
                 preprocessing=self.recipe.preprocessing(),
                 notes=self.notes,
+                task=self.task,
             )
-            table = io.StringIO()
-            writer = csv.DictWriter(table, [field.name for field in fields(Epoch)], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(asdict(epoch) for epoch in self.history)
-            (stage / "history.csv").write_text(table.getvalue())
+            (stage / "history.csv").write_text(history_csv(self.history))
             (stage / "recipe.toml").write_text(self.recipe.to_toml())
 
     def to_json(self) -> dict[str, Any]:
@@ -100,3 +106,35 @@ class Trained:
             ["time", f"{sum(epoch.seconds for epoch in self.history):.0f} s"],
         ]
         return table(["", self.recipe.architecture], rows)
+
+
+def history_csv(history: Sequence[Epoch]) -> str:
+    """Epochs as CSV, one a row."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(epoch) for epoch in history)
+    return text.getvalue()
+
+
+def read_history(text: str) -> tuple[Epoch, ...]:
+    """The inverse of `history_csv`.
+
+    Raises:
+        ValueError: not such a table.
+    """
+    epochs = []
+    for row in csv.DictReader(io.StringIO(text)):
+        try:
+            values = {
+                field.name: int(row[field.name]) if field.type is int else _number(row[field.name])
+                for field in fields(Epoch)
+            }
+            epochs.append(Epoch(**values))  # type: ignore[arg-type]
+        except (KeyError, TypeError) as error:
+            raise ValueError("history.csv lacks a column") from error
+    return tuple(epochs)
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None

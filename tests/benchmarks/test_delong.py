@@ -92,3 +92,13 @@ def test_fewer_than_two_of_a_label_have_no_variance(labels):
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="scores must be"):
         auc_covariance(np.zeros(3), np.zeros((2, 4)))
+
+
+def test_images_whose_label_is_not_known_count_for_nothing():
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 2, 60)
+    one, two = random.random(60), random.random(60)
+    marked = labels.copy()
+    marked[::3] = -1
+    known = marked >= 0
+    assert paired_test(marked, one, two) == paired_test(labels[known], one[known], two[known])

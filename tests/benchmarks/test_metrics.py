@@ -141,3 +141,16 @@ def test_no_images_have_no_metric(empty):
 def test_arrays_that_cannot_be_scored_are_refused(labels, scores, reason):
     with pytest.raises(ValueError, match=reason):
         all_metrics(labels, scores)
+
+
+def test_images_whose_label_is_not_known_count_for_nothing():
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 2, 60)
+    scores = random.random(60).round(1)
+    marked = labels.copy()
+    marked[::3] = -1
+    known = marked >= 0
+    assert class_metrics(marked, scores) == class_metrics(labels[known], scores[known])
+    assert roc_auc(marked, scores) == roc_auc(labels[known], scores[known])
+    ours, theirs = roc_curve(marked, scores), roc_curve(labels[known], scores[known])
+    np.testing.assert_array_equal(ours.y, theirs.y)

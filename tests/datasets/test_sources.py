@@ -23,13 +23,15 @@ def test_an_unrecognised_folder_says_what_was_looked_for_and_what_was_found(tmp_
 def test_an_empty_folder_and_a_foreign_file_are_called_so(tmp_path):
     with pytest.raises(DataError, match="found an empty folder"):
         open_source(tmp_path)
-    (tmp_path / "data.npz").touch()
+    (tmp_path / "data.bin").touch()
     with pytest.raises(DataError, match="found a file"):
-        open_source(tmp_path / "data.npz")
+        open_source(tmp_path / "data.bin")
 
 
 def test_an_unknown_format_is_refused_with_those_there_are(tmp_path):
-    with pytest.raises(DataError, match="no data format 'lists'; there is: list"):
+    with pytest.raises(
+        DataError, match="no data format 'lists'; there is: cache, nih, list, chexpert, csv, npz, tree"
+    ):
         open_source(tmp_path, "lists")
 
 

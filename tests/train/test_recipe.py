@@ -1,7 +1,7 @@
 import pytest
 
 from xopt.runtime.errors import UsageError
-from xopt.train.models import ARCHITECTURES
+from xopt.train.models import check_architecture
 from xopt.train.recipe import Recipe, load_recipe, override, recipe_names
 
 LEAST = 'architecture = "resnet18"\nepochs = 3\nlearning_rate = 1e-3\n'
@@ -25,7 +25,7 @@ def make(**changes):
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_that_comes_along_is_valid(name):
-    assert load_recipe(name).architecture in ARCHITECTURES
+    check_architecture(load_recipe(name).architecture)
 
 
 def test_the_demo_s_recipe_comes_along():
@@ -91,10 +91,26 @@ def test_settings_that_only_fit_together_are_changed_together():
         ("momentum=1", r"momentum must be in \[0, 1\), got 1"),
         ("seed=-1", "seed must be at least 0"),
         ("mirror=1", "mirror must be true or false, got 1"),
-        ("optimizer=adam", "optimizer must be one of adamw, sgd, got 'adam'"),
-        ("schedule=step", "schedule must be one of constant, cosine, one-cycle"),
+        ("optimizer=lion", "optimizer must be one of adam, adamw, sgd, got 'lion'"),
+        ("schedule=line", "schedule must be one of constant, cosine, exponential, one-cycle, plateau, step"),
+        ("loss=mse", "loss must be one of bce, cross-entropy, focal"),
+        ("sampling=even", "sampling must be one of balanced, shuffle"),
+        ("accumulate=0", "accumulate must be at least 1, got 0"),
+        ("clip_norm=-1", "clip_norm must be at least 0"),
+        ("clip_norm=inf", "clip_norm must be at least 0, got inf"),
+        ("label_smoothing=1", r"label_smoothing must be in \[0, 1\), got 1"),
+        ("ema=1.0", r"ema must be in \[0, 1\)"),
+        ("erasing=1.5", r"erasing must be in \[0, 1\], got 1.5"),
+        ("distill_weight=nan", r"distill_weight must be in \[0, 1\], got nan"),
+        ("distill_temperature=0", "distill_temperature must be above 0"),
+        ("schedule_factor=0", r"schedule_factor must be in \(0, 1\], got 0"),
+        ("schedule_every=0", "schedule_every must be at least 1"),
+        ("rotation=-5", "rotation must be at least 0"),
+        ("nesterov=true", "nesterov must be false without sgd and its momentum"),
+        ("ten_crop=mean", "ten_crop must be one of logits, none, probabilities"),
+        ("ten_crop=logits", "set random_crop and mirror to false"),
         ("positive_weight=2", "positive_weight must be text, got 2"),
-        ("precision=int8", "precision must be one of bf16, fp32"),
+        ("precision=int8", "precision must be one of bf16, fp16, fp32"),
         ("mean=0.5", "mean must be a list of numbers, got 0.5"),
         ("mean=[0.5]", "mean must hold 3 numbers"),
         ("std=[0, 1, 1]", "std must be positive"),

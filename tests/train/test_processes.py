@@ -1,0 +1,224 @@
+"""Several processes, as torchrun starts them, train what one process does."""
+
+import csv
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from xopt.datasets import open_source, phantoms  # noqa: E402
+from xopt.runtime.errors import DependencyError, DeviceError, UsageError  # noqa: E402
+from xopt.train import load_checkpoint  # noqa: E402
+from xopt.train.loop import train  # noqa: E402
+from xopt.train.processes import Processes, launched  # noqa: E402
+from xopt.train.recipe import Recipe  # noqa: E402
+from xopt.train.results import read_history  # noqa: E402
+from xopt.train.states import States  # noqa: E402
+
+RECIPE = Recipe(
+    architecture="macro-1200-stem8-depths2.2-widths16.24-head32",
+    epochs=2,
+    learning_rate=0.003,
+    optimizer="sgd",
+    size=40,
+    crop=32,
+    channels=1,
+    mean=(0.5,),
+    std=(0.25,),
+    batch_size=10,
+    accumulate=1,
+    ema=0.9,
+    clip_norm=5.0,
+    rotation=5,
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "phantoms"
+    phantoms.write(folder, count=160, seed=1, size=48)
+    return folder
+
+
+def environment():
+    # One thread each: two processes share two cores.
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def launch(launcher, *words):
+    return subprocess.run(
+        [*launcher, "-m", "xopt", "train", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment(),
+        check=False,
+    )
+
+
+def torchrun(processes):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        f"--nproc-per-node={processes}",
+        "--master-addr=127.0.0.1",
+        f"--master-port={port}",
+    ]
+
+
+def losses(run: Path):
+    with (run / "steps.csv").open(newline="") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def runs(data, tmp_path_factory):
+    """The same training by one process and by two."""
+    folder = tmp_path_factory.mktemp("runs")
+    recipe = folder / "recipe.toml"
+    recipe.write_text(RECIPE.to_toml())
+    done = launch(torchrun(2), "--recipe", recipe, "--data", data, "--out", folder / "two", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    train(open_source(data), RECIPE, run=folder / "one", device="cpu")
+    torch.set_num_threads(threads)
+    return folder / "one", folder / "two", done
+
+
+@pytest.mark.slow
+def test_two_processes_have_one_process_s_loss_curve(runs):
+    one, two, _ = runs
+    assert len(losses(one)) >= 18
+    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_come_to_the_same_metrics_and_weights(runs):
+    one, two, _ = runs
+    for ours, theirs in zip(
+        *(read_history((run / "history.csv").read_text()) for run in (two, one)), strict=True
+    ):
+        assert ours.val_loss == pytest.approx(theirs.val_loss, rel=1e-4)
+        # Rounding turns the order of images that are nearly tied, one pair of some thousands each.
+        assert ours.val_auc == pytest.approx(theirs.val_auc, abs=0.005)
+        assert ours.val_accuracy == pytest.approx(theirs.val_accuracy, abs=0.02)
+    weights = [load_checkpoint(run).network.state_dict() for run in (two, one)]
+    for key, tensor in weights[0].items():
+        torch.testing.assert_close(tensor, weights[1][key], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_only_the_first_process_prints(runs):
+    *_, done = runs
+    assert done.stdout.count("val mean AUC") == 1
+    assert len(re.findall(r"^\s+1/2 ", done.stderr, flags=re.MULTILINE)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["mpirun", "accelerate"])
+def test_other_launchers_start_two_processes_too(data, tmp_path, launcher):
+    folder = Path(sys.executable).parent
+    if not (folder / launcher).exists():
+        pytest.skip(f"no {launcher} here")
+    words = {
+        "mpirun": [folder / "mpirun", "-n", "2", sys.executable],
+        "accelerate": [
+            folder / "accelerate",
+            "launch",
+            "--cpu",
+            "--num-processes=2",
+            "--num-machines=1",
+            "--mixed-precision=no",
+            "--main-process-port=0",
+        ],
+    }[launcher]
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(replace(RECIPE, epochs=1).to_toml())
+    run = tmp_path / "run"
+    done = launch(map(str, words), "--recipe", recipe, "--data", data, "--out", run, "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("val mean AUC") == 1
+    assert len(read_history((run / "history.csv").read_text())) == 1
+
+
+def test_without_a_launcher_there_is_one_process(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "PMI_RANK", "PMI_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert launched() == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        ({"RANK": "1", "WORLD_SIZE": "2"}, (1, 2)),
+        ({"PMI_RANK": "3", "PMI_SIZE": "4"}, (3, 4)),
+        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "8"}, (0, 8)),
+        # A Slurm shell that was left over: one process is one process.
+        ({"RANK": "5", "WORLD_SIZE": "1"}, (0, 1)),
+        ({"RANK": "", "WORLD_SIZE": "many"}, (0, 1)),
+    ],
+)
+def test_each_launcher_says_who_is_who_in_its_own_words(monkeypatch, variables, found):
+    for name in ("RANK", "WORLD_SIZE", "PMI_RANK", "PMI_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert launched() == found
+
+
+def test_devices_that_are_not_here_are_named():
+    with pytest.raises(UsageError, match="--device must be one of auto, cpu, cuda, hpu, got 'tpu'"):
+        Processes("tpu")
+    with pytest.raises(DependencyError, match="habana_frameworks"):
+        Processes("hpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match=r"no CUDA device .* use --device cpu"):
+            Processes("cuda")
+
+
+@pytest.mark.slow
+def test_when_one_process_dies_the_other_says_so_and_the_run_resumes(data, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(replace(RECIPE, epochs=40).to_toml())
+    run = tmp_path / "run"
+    words = ["--recipe", recipe, "--data", data, "--out", run, "--device", "cpu"]
+    # mpirun would end the survivor itself; here it is left to find out.
+    port = torchrun(1)[-1].split("=")[1]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "xopt", "train", *map(str, words), "--checkpoint-every", "2steps"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment()
+            | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_PORT": port},
+        )
+        for rank in range(2)
+    ]
+    deadline = time.monotonic() + 120
+    while not list(run.glob("states/*-*/state.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    processes[1].send_signal(signal.SIGKILL)
+    _, said = processes[0].communicate(timeout=120)
+    processes[1].communicate()
+    assert processes[0].returncode == 1
+    lines = [line for line in said.splitlines() if line.startswith("xopt:")]
+    assert len(lines) == 1
+    assert "another process of this training is gone" in lines[0]
+    assert "start all processes again with --resume" in lines[0]
+    assert States(run).load() is not None

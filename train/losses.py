@@ -1,0 +1,194 @@
+"""What a training makes small, with labels that may be missing, crops to average and a teacher to follow.
+
+Shape suffixes: B images of a batch, N of a split, K crops of an image, C classes.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.errors import DataError
+from .recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What is wanted of a batch, float32 (B, C) each."""
+
+    labels_BC: "torch.Tensor"
+    """0 or 1."""
+    known_BC: "torch.Tensor | None" = None
+    """1 where the label is known, else 0; None where all are."""
+    taught_BC: "torch.Tensor | None" = None
+    """The teacher's logits."""
+
+
+class Loss:
+    """The recipe's loss.
+
+    It is split in two, so that every process can divide its sum by what the whole batch weighs: the mean
+    over all processes is then the same as one process's.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        labels_NC: NDArray[np.uint8],
+        mask_NC: NDArray[np.bool_] | None = None,
+        taught_C: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Weigh the classes by the training split.
+
+        Args:
+            recipe: its loss, weights and smoothing.
+            labels_NC: the training split's, 0 or 1.
+            mask_NC: which of them are known; None for all.
+            taught_C: which classes a teacher knows; None without a teacher.
+
+        Raises:
+            DataError: cross-entropy, and images that are not of exactly one class.
+        """
+        import torch
+
+        self.recipe = recipe
+        self.device = torch.device("cpu")
+        self.exclusive = recipe.loss == "cross-entropy"
+        if self.exclusive and (mask_NC is not None or (labels_NC.sum(axis=1) != 1).any()):
+            raise DataError(
+                "the loss cross-entropy needs images of exactly one class each; "
+                "these labels are another kind, so use --set loss=bce"
+            )
+        weights_C = balance(labels_NC, mask_NC, exclusive=self.exclusive)
+        balanced = recipe.positive_weight == "balanced"
+        self.weights_C = torch.tensor(weights_C, dtype=torch.float32) if balanced else None
+        self.taught_C = None if taught_C is None else torch.tensor(taught_C, dtype=torch.float32)
+
+    def to(self, device: "torch.device") -> "Loss":
+        """Move what it multiplies by to a device."""
+        self.device = device
+        for name in ("weights_C", "taught_C"):
+            tensor = getattr(self, name)
+            setattr(self, name, None if tensor is None else tensor.to(device))
+        return self
+
+    def weight(self, labels_BC: NDArray[np.uint8], mask_BC: NDArray[np.bool_] | None) -> float:
+        """What a batch weighs: the number of known labels, or for cross-entropy the weight of its images.
+
+        Args:
+            labels_BC: of the whole batch, over all processes.
+            mask_BC: which are known.
+        """
+        if self.exclusive:
+            weights_C = None if self.weights_C is None else self.weights_C.cpu().numpy()
+            return float(len(labels_BC) if weights_C is None else (labels_BC * weights_C).sum())
+        return float(labels_BC.size if mask_BC is None else max(int(mask_BC.sum()), 1))
+
+    def sum(self, logits_BC: "torch.Tensor", wanted: Answers) -> "torch.Tensor":
+        """The loss added up over a batch; divided by its `weight` it is the mean.
+
+        Args:
+            logits_BC: float32.
+            wanted: of the same images.
+
+        Returns:
+            a float32 scalar.
+        """
+        hard = self._cross_entropy if self.exclusive else self._binary
+        loss = hard(logits_BC, wanted)
+        if wanted.taught_BC is None or self.taught_C is None:
+            return loss
+        share = self.recipe.distill_weight
+        return (1 - share) * loss + share * self._distilled(logits_BC, wanted.taught_BC)
+
+    def _binary(self, logits_BC: "torch.Tensor", wanted: Answers) -> "torch.Tensor":
+        import torch
+        from torch.nn import functional
+
+        labels_BC, smoothing = wanted.labels_BC, self.recipe.label_smoothing
+        if smoothing:
+            labels_BC = labels_BC * (1 - smoothing) + smoothing / 2
+        losses_BC = functional.binary_cross_entropy_with_logits(
+            logits_BC, labels_BC, pos_weight=self.weights_C, reduction="none"
+        )
+        if self.recipe.loss == "focal":
+            # The chance given to the wrong label; a sigmoid keeps its digits where 1 - p would not.
+            missed_BC = torch.sigmoid(torch.where(wanted.labels_BC > 0.5, -logits_BC, logits_BC))
+            losses_BC = losses_BC * missed_BC**self.recipe.focal_gamma
+        return (losses_BC if wanted.known_BC is None else losses_BC * wanted.known_BC).sum()
+
+    def _cross_entropy(self, logits_BC: "torch.Tensor", wanted: Answers) -> "torch.Tensor":
+        from torch.nn import functional
+
+        return functional.cross_entropy(
+            logits_BC,
+            wanted.labels_BC.argmax(dim=1),
+            weight=self.weights_C,
+            label_smoothing=self.recipe.label_smoothing,
+            reduction="sum",
+        )
+
+    def _distilled(self, logits_BC: "torch.Tensor", taught_BC: "torch.Tensor") -> "torch.Tensor":
+        """How far the answers are from the teacher's, both softened (Hinton et al. 2015)."""
+        import torch
+        from torch.nn import functional
+
+        assert self.taught_C is not None
+        heat = self.recipe.distill_temperature
+        # Gradients shrink with the square of the temperature.
+        if self.exclusive:
+            soft = functional.softmax(taught_BC / heat, dim=1)
+            return heat**2 * functional.cross_entropy(logits_BC / heat, soft, reduction="sum")
+        losses_BC = functional.binary_cross_entropy_with_logits(
+            logits_BC / heat, torch.sigmoid(taught_BC / heat), reduction="none"
+        )
+        return heat**2 * (losses_BC * self.taught_C).sum()
+
+
+def balance(
+    labels_NC: NDArray[np.uint8], mask_NC: NDArray[np.bool_] | None, *, exclusive: bool
+) -> NDArray[np.float64]:
+    """The weight of each class, float64 (C,).
+
+    For findings that exclude nothing, negatives/positives, by which the positives count (Rajpurkar et al.
+    2017); a class with one label only counts as it stands. For classes that exclude each other, images over
+    classes times the class's images, so that every class counts the same.
+    """
+    known_NC = np.ones(labels_NC.shape, dtype=bool) if mask_NC is None else mask_NC
+    positives_C = ((labels_NC == 1) & known_NC).sum(axis=0)
+    if exclusive:
+        return np.where(
+            positives_C > 0, len(labels_NC) / (labels_NC.shape[1] * np.maximum(positives_C, 1)), 1.0
+        )
+    negatives_C = ((labels_NC == 0) & known_NC).sum(axis=0)
+    usable_C = (positives_C > 0) & (negatives_C > 0)
+    return np.where(usable_C, negatives_C / np.maximum(positives_C, 1), 1.0)
+
+
+def pool_crops(logits_BKC: "torch.Tensor", how: str, *, exclusive: bool = False) -> "torch.Tensor":
+    """One answer of an image's crops: the logit of their mean probability, or their mean logit.
+
+    System A's training averages the sigmoids of the ten crops (`probabilities`), which is also what the
+    `ten` crop plan of a bundle does. It is computed from logits, so that nothing is rounded to 0 or 1.
+
+    Args:
+        logits_BKC: of K crops an image.
+        how: `probabilities` or `logits`.
+        exclusive: classes exclude each other, so probabilities are a softmax's.
+
+    Returns:
+        logits (B, C).
+    """
+    import torch
+    from torch.nn import functional
+
+    if how == "logits":
+        return logits_BKC.mean(dim=1)
+    if exclusive:
+        return torch.logsumexp(functional.log_softmax(logits_BKC, dim=2), dim=1)
+    yes_BC = torch.logsumexp(functional.logsigmoid(logits_BKC), dim=1)
+    return yes_BC - torch.logsumexp(functional.logsigmoid(-logits_BKC), dim=1)

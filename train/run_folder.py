@@ -1,0 +1,199 @@
+"""A run folder while a training writes it: what it is, its logs, where it stands, its best network.
+
+run.json           what is trained on what: a resumed run must be the same
+recipe.toml        every setting as used
+history.csv        an epoch a row
+steps.csv          an optimizer step a row
+events.out.*       the same for TensorBoard
+states/            where it stands (see train.states)
+checkpoint.json    the best network so far, with its weights beside it
+run.html, *.svg    the page of the run, at its end
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..runtime.errors import CheckpointError, OutputError, TrainingError, UsageError
+from ..runtime.files import check_free, staged_folder, write_file
+from .events import Events
+from .recipe import Recipe
+from .results import Epoch, history_csv
+from .running_loss import Step
+from .states import States
+
+RUN = "run.json"
+HISTORY = "history.csv"
+STEPS = "steps.csv"
+RECIPE = "recipe.toml"
+
+
+class RunFolder:
+    """The run folder of the process that writes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.states = States(path)
+        self._events: Events | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether a training has begun here."""
+        return (self.path / RUN).is_file()
+
+    def begin(self, identity: dict[str, Any], recipe: Recipe, *, force: bool) -> None:
+        """Make the folder, with what it is in it from the first moment.
+
+        Raises:
+            OutputError: it exists and may not be replaced, or the disk refused.
+        """
+        marker = RUN if self.exists else "checkpoint.json"
+        with staged_folder(self.path, force=force, marker=marker) as stage:
+            (stage / RECIPE).write_text(recipe.to_toml())
+            facts = {"xopt": __version__, "identity": identity}
+            (stage / RUN).write_text(json.dumps(facts, indent=2) + "\n")
+        self._log_from(0)
+
+    def check_same(self, identity: dict[str, Any]) -> None:
+        """Check that a training to go on with is the one that was begun.
+
+        Raises:
+            UsageError: its recipe, data, first weights or teacher are others; the message names them.
+            CheckpointError: run.json cannot be read.
+        """
+        try:
+            before = json.loads((self.path / RUN).read_bytes())["identity"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{self.path / RUN} cannot be read ({error}); train anew with --force"
+            ) from error
+        if changes := describe_changes(before, identity):
+            raise UsageError(
+                f"{self.path} was begun with {'; '.join(changes)}; resume it as it was, or choose "
+                "another --out"
+            )
+
+    def resume_logs(self, history: Sequence[Epoch], steps: int) -> None:
+        """Take the logs back to where the training goes on.
+
+        Raises:
+            TrainingError: the disk refused.
+        """
+        with self.keeping():
+            self.log_epochs(history)
+            file = self.path / STEPS
+            rows = file.read_text().splitlines(keepends=True) if file.is_file() else []
+            # A torn last line is one whose step was never saved.
+            kept = [row for row in rows[1:] if row.endswith("\n") and _step_of(row) <= steps]
+            write_file(file, "".join(rows[:1] + kept), force=True)
+        self._log_from(steps)
+
+    def log_steps(self, steps: Sequence[Step]) -> None:
+        """Append optimizer steps to the logs.
+
+        Raises:
+            TrainingError: the disk refused.
+        """
+        if not steps:
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [field.name for field in fields(Step)], lineterminator="\n")
+        file = self.path / STEPS
+        if not file.is_file() or not file.stat().st_size:
+            writer.writeheader()
+        for step in steps:
+            writer.writerow(asdict(step))
+            self._scalar("train/loss", step.loss, step.step)
+            self._scalar("train/learning_rate", step.learning_rate, step.step)
+        with self.keeping():
+            with file.open("a") as log:
+                log.write(text.getvalue())
+            self._flush()
+
+    def log_epochs(self, history: Sequence[Epoch]) -> None:
+        """Write the history anew; its last epoch goes to TensorBoard, too.
+
+        Raises:
+            TrainingError: the disk refused.
+        """
+        with self.keeping():
+            write_file(self.path / HISTORY, history_csv(history), force=True)
+        if history and self._events is not None:
+            last = history[-1]
+            for name in ("train_loss", "val_loss", "val_auc", "val_accuracy", "seconds"):
+                if (value := getattr(last, name)) is not None:
+                    self._scalar(f"epoch/{name}", value, last.epoch)
+            with self.keeping():
+                self._flush()
+
+    def save_state(
+        self, place: tuple[int, int], state: dict[str, Any], best: dict[str, Any], best_epoch: int
+    ) -> None:
+        """Save where the training stands (see States.save).
+
+        Raises:
+            TrainingError: the disk refused.
+        """
+        with self.keeping():
+            self.states.save(place, state, best, best_epoch)
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Say of a disk that refuses that nothing is lost, and what to do."""
+        try:
+            yield
+        except (OSError, OutputError) as error:
+            reason = error if isinstance(error, OutputError) else f"{self.path}: {error.strerror or error}"
+            raise TrainingError(
+                f"{reason}; what was saved before is intact: make room, then go on with --resume"
+            ) from error
+
+    def _log_from(self, steps: int) -> None:
+        self._events = Events(self.path, first_step=steps + 1 if steps else 0)
+
+    def _scalar(self, tag: str, value: float, step: int) -> None:
+        if self._events is not None:
+            self._events.scalar(tag, value, step)
+
+    def _flush(self) -> None:
+        if self._events is not None:
+            self._events.flush()
+
+
+def check_target(path: Path, *, force: bool, resume: bool) -> None:
+    """Check before long work that a run may be written at `path`.
+
+    Raises:
+        OutputError: something is there that may neither be replaced nor resumed.
+    """
+    run = RunFolder(path)
+    if resume and (run.exists or not path.exists()):
+        return
+    if run.exists and not force:
+        raise OutputError(f"{path} exists already; go on with it by --resume, or replace it by --force")
+    check_free(path, force=force, marker=RUN if run.exists else "checkpoint.json")
+
+
+def describe_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs between two identities, in words."""
+    changes = []
+    old, new = before["recipe"], now["recipe"]
+    changes += [
+        f"{name} = {json.dumps(old[name])} in its recipe, not {json.dumps(new[name])}"
+        for name in new
+        if name in old and json.loads(json.dumps(new[name])) != old[name]
+    ]
+    for part in ("classes", *(key for key in now if key not in ("recipe", "classes"))):
+        if json.loads(json.dumps(now[part])) != before.get(part):
+            changes.append(f"other {part.replace('_', ' ')}")
+    return changes
+
+
+def _step_of(row: str) -> int:
+    return int(row.split(",")[1])
