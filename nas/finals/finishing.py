@@ -3,12 +3,14 @@
 All of it lies in the search's folder, so that whatever was finished before a kill is not done again:
 
     finals/runs/CODE/seed-1/    run folders of the finalists
+    finals/latency.json         what was measured
     finals/bundles/             see nas.finals.winning
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ...benchmarks.machine import machine_facts
@@ -27,6 +29,7 @@ from ..search.training import recipe_for
 from ..space import Space
 from .comparing import Standing, compare_finalists
 from .finished import Finalist, Finished
+from .measured import MeasuredBefore
 from .retraining import Retrained, retrain
 from .settings import FinalsSettings
 from .winning import make_bundle, measure_bundle, score_once
@@ -122,6 +125,7 @@ class _Finals:
             precision=how.precision or "INT8", classes=len(dataset.classes), threads=how.threads or 1
         )
         self.stopwatch = Stopwatch(graphs, table)
+        self.measured = MeasuredBefore(folder / "latency.json", self.stopwatch)
         self.pool = contenders(rows, how.pick)
         if not self.pool:
             raise DataError("the search has no candidate that was trained to the end; search on")
@@ -133,7 +137,7 @@ class _Finals:
         while pool and (lacking := self.how.finalists - sum(not f.dropped for f in chosen)) > 0:
             batch, pool = pool[:lacking], pool[lacking:]
             codes = [row.code for row in batch]
-            latencies = self.stopwatch.measure_codes(self.space, codes)
+            latencies = self.measured.of(codes, partial(self.stopwatch.measure_codes, self.space))
             for row, latency in zip(batch, latencies, strict=True):
                 chosen.append(Finalist(row=row, latency=latency, dropped=self._too_slow(latency)))
                 self.say(chosen[-1].measured_words)
@@ -169,13 +173,16 @@ class _Finals:
             except RejectedError as rejected:
                 raise GateError(f"the best finalist, {finalist.row.code}: {rejected}") from rejected
             predicted = finalist.latency.predicted_ms
-            latency = measure_bundle(bundle, self.stopwatch, predicted_ms=predicted)
+            (latency,) = self.measured.of([bundle.digest], partial(self._measure, bundle, predicted))
             dropped = self._too_slow(latency)
             finalists[place] = replace(finalist, latency=latency, dropped=dropped, won=not dropped)
             self.say(finalists[place].measured_words)
             if not dropped:
                 return bundle, finalists
         raise GateError(f"no finalist's bundle is fast enough: {finalists[0].dropped}; allow more")
+
+    def _measure(self, bundle: Bundle, predicted_ms: float | None, _digests: list[str]) -> list[RealLatency]:
+        return [measure_bundle(bundle, self.stopwatch, predicted_ms=predicted_ms)]
 
     def _trainings(self, code: str) -> list[Retrained]:
         job = Job(

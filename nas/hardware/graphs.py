@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...datasets.phantoms import draw
+from ...datasets.phantoms import draw_images
 from ...optimize.libraries import need_export, need_quantize
 from ...runtime.openvino_backend import OpenVINOBackend
 from ...runtime.preprocessing import Preprocessing
@@ -83,4 +83,4 @@ def untrained_network(architecture: str, size: int, settings: GraphSettings) -> 
 
 
 def _calibration(size: int) -> "NDArray[np.uint8]":
-    return draw(_CALIBRATION_IMAGES, seed=1, size=size).images_NHW
+    return draw_images(_CALIBRATION_IMAGES, seed=1, size=size)
