@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
+    from .checking import Checked, CheckSettings, check
     from .executors import Workers, open_executor, run_all
     from .lists import FINDINGS
     from .loading import load_images
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = [
     "FINDINGS",
     "FORMATS",
+    "CheckSettings",
+    "Checked",
     "Dataset",
     "Format",
     "Prepared",
@@ -29,6 +32,7 @@ __all__ = [
     "SplitSettings",
     "Statistics",
     "Workers",
+    "check",
     "divide",
     "find_overlaps",
     "gather_statistics",
@@ -40,6 +44,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "checking": ("CheckSettings", "Checked", "check"),
     "preparing": ("Prepared", "prepare"),
     "executors": ("Workers", "open_executor", "run_all"),
     "lists": ("FINDINGS",),

@@ -40,6 +40,43 @@ def stats(
 
 
 @app.command()
+def check(
+    source: SourceArgument,
+    outlier: Annotated[
+        float, typer.Option("--outlier", min=0.1, help="Robust deviations from which an exposure is odd.")
+    ] = 3.5,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write a self-contained page.", metavar="FILE.html")
+    ] = None,
+    cluster: ClusterOption = None,
+    workers: WorkersOption = None,
+    data_format: FormatOption = None,
+    uncertain: UncertainOption = "ignore",
+    findings: FindingsOption = "competition",
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE.html.")] = False,
+    json_target: JsonOption = None,
+) -> None:
+    """Look at every image: unreadable, oddly exposed, padded or repeated ones, and patients in two splits.
+
+    The page also shows label counts, histograms and samples; it holds images of patients.
+    """
+    from ..runtime.files import check_free, write_file
+    from .checking import CheckSettings
+    from .checking import check as check_source
+    from .sources import open_source
+
+    if report is not None:
+        check_free(report, force=force)
+    dataset = open_source(source, data_format, uncertain=uncertain, findings=findings)
+    checked = check_source(dataset, settings=CheckSettings(outlier=outlier), cluster=cluster, workers=workers)
+    if report is not None:
+        from .check_page import render
+
+        write_file(report, render(checked), force=force)
+    show(checked.to_text(), checked.to_json(), json_target)
+
+
+@app.command()
 def split(
     source: SourceArgument,
     out: Annotated[Path, typer.Option("--out", help="The folder to write list files in.", metavar="DIR")],

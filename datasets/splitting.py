@@ -68,7 +68,7 @@ def divide(dataset: Dataset, settings: SplitSettings) -> Dataset:
     }
     if empty := [name for name, split in splits.items() if not len(split)]:
         raise DataError(
-            f"{dataset.name} has {len(names)} patients, and none is left for {empty[0]}; give it a larger share"
+            f"{dataset.name} has {len(names)} patients, none is left for {empty[0]}; give it a larger share"
         )
     return replace(dataset, splits=splits)
 
@@ -120,11 +120,7 @@ def _whole(dataset: Dataset, pattern: str | None) -> Split:
     patients = [patient for split in splits for patient in split.patients]
     if pattern is not None:
         patients = [_patient(_compiled(pattern), name) for name in names]
-    masks = [
-        np.ones(split.labels_NC.shape, dtype=bool) if split.mask_NC is None else split.mask_NC
-        for split in splits
-    ]
-    mask_NC = np.concatenate(masks)
+    mask_NC = np.concatenate([split.marked_labels >= 0 for split in splits])
     whole = Split(
         name=_MIXED,
         images=tuple(names),

@@ -88,7 +88,8 @@ def test_every_command_in_the_docs_is_one_that_there_is(xopt):
             words = shlex.split(text) if kind == "console" else ["python"]
             if words[0] != "xopt":
                 continue
-            name = words[1:3] if words[1] in ("data", "nas") else words[1:2]
+            grouped = words[1] in ("data", "nas") or words[1:3] == ["train", "compare"]
+            name = words[1:3] if grouped else words[1:2]
             if name[0].startswith("-"):
                 continue
             offered = xopt(*name, "--help").out

@@ -1,4 +1,4 @@
-"""The networks xopt trains and exports by name: torchvision's without their weights, and searched ones.
+"""The networks xopt trains and exports by name: torchvision's without their weights, ours, searched ones.
 
 A searched network's name holds its whole plan: see train.macro and train.xray.
 """
@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING
 
 from ..runtime.errors import UsageError
 from ..runtime.requires import need
-from . import macro, xray
+from . import macro, small_cnn, xray
 from .plans import Plan
 
 if TYPE_CHECKING:
     from torch import nn
 
-ARCHITECTURES = ("densenet121", "efficientnet_b0", "mobilenet_v3_small", "resnet18", "resnet50")
+ARCHITECTURES = (
+    "densenet121",
+    "efficientnet_b0",
+    "mobilenet_v3_small",
+    "resnet18",
+    "resnet50",
+    small_cnn.NAME,
+)
 SEARCHED = (f"{macro.FAMILY}-CODE", f"{xray.FAMILY}-CODE")
 """Families of networks whose names say how they are built."""
 
@@ -33,11 +40,13 @@ def check_architecture(name: str) -> None:
 
 
 def plan(name: str, classes: int = 1, channels: int = 3) -> Plan | None:
-    """The plan of a searched network; None for a name that belongs to no searched family.
+    """The plan of a searched network or of ours; None for a name that belongs to no such family.
 
     Raises:
         UsageError: the family is known, the rest of the name is none of its networks.
     """
+    if name == small_cnn.NAME:
+        return small_cnn.plan(classes, channels)
     if name.startswith(f"{macro.FAMILY}-"):
         skeleton, code = macro.parse(name)
         return skeleton.plan(code, classes=classes, channels=channels)

@@ -44,8 +44,9 @@ class OpenAiTransport:
 
     def __init__(self, *, url: str, key: str | None, max_bytes: int) -> None:
         need("openai", extra="nas")
-        # Its first import takes seconds, which are no call's.
+        # Its first import and the certificates take seconds, which are no call's.
         import_module("openai")
+        _tls()
         self._url = url
         self._key = key
         self._max_bytes = max_bytes

@@ -44,9 +44,10 @@ def describe(row: Candidate, rows: Sequence[Candidate], budget: int) -> str:
     best = best_of(rows)
     beside = f"best {best[0].value:.4f}" if best else "no best one yet"
     how = ", stopped early" if row.state is State.STOPPED else ", from the cache" if row.cached else ""
+    epochs = f"{row.epochs} epoch{'s' * (row.epochs != 1)}"
     return (
         f"{place}: {OBJECTIVE} {row.value:.4f} ({beside}), {row.parameters:,} parameters, "
-        f"{row.epochs} epochs, {row.seconds:.0f} s{how}"
+        f"{epochs}, {row.seconds:.0f} s{how}"
     )
 
 

@@ -1,5 +1,6 @@
 """Local processes, a Dask cluster of two real workers, and an MPI program of three real ranks."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from xopt.datasets import open_executor, run_all
@@ -190,7 +192,7 @@ if __name__ == "__main__":
 """
 
 
-def mpi(tmp_path, ranks, *command):
+def mpi(tmp_path, ranks, *launcher, command=("script.py",)):
     mpiexec = Path(sys.executable).with_name("mpiexec")
     if not mpiexec.exists():
         pytest.skip("no mpiexec beside this Python")
@@ -198,7 +200,7 @@ def mpi(tmp_path, ranks, *command):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     environment.pop("OMP_NUM_THREADS", None)
     return subprocess.run(
-        [mpiexec, "-n", str(ranks), sys.executable, *command, "script.py"],
+        [mpiexec, "-n", str(ranks), sys.executable, *launcher, *command],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -218,6 +220,15 @@ def test_a_single_rank_is_one_error(tmp_path):
     done = mpi(tmp_path, 1, "-m", "mpi4py.futures")
     assert done.returncode != 0
     assert "start it with mpiexec -n 2 or more" in done.stderr
+
+
+def test_the_command_line_runs_on_the_ranks_of_an_mpi_program(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", train_images=images, train_labels=np.arange(40) % 2)
+    command = ["-m", "xopt", "data", "check", "x.npz", "--cluster", "mpi", "--json"]
+    done = mpi(tmp_path, 3, "-m", "mpi4py.futures", command=command)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["images"] == 40
 
 
 def test_a_dask_worker_that_dies_is_one_error(dask_address):

@@ -60,6 +60,8 @@ def fresh(
         ("mobilenet_v3_small", {"channels": 1}, "ten-shared"),
         ("resnet18", {"task": "multi-class"}, "ten-shared"),
         ("resnet50", {}, "ten-shared"),
+        ("small-cnn", {"channels": 1}, "center"),
+        ("small-cnn", {}, "ten-shared"),
     ],
 )
 def test_every_architecture_answers_like_pytorch_in_openvino_and_onnx_runtime(

@@ -212,9 +212,7 @@ def test_a_disk_that_is_full_leaves_what_was_saved(dataset, tmp_path):
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
 
     try:
-        with pytest.raises(
-            TrainingError, match=r"cannot write .*what was saved before is intact: make room"
-        ):
+        with pytest.raises(TrainingError, match=r"cannot write .*what was saved before is intact: make room"):
             train(dataset, TINY, run=run, report=fill)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -23,12 +23,12 @@ def no_proxy(monkeypatch):
 
 
 def client_of(url: str, **changes) -> Client:
-    chosen = {"call_s": 0.6, "proposal_s": 2.0, "tries": 3, "backoff_s": 0.02, **changes}
+    chosen = {"call_s": 5.0, "tries": 3, "backoff_s": 0.02, **changes}
     settings = LlmSettings(url=url, model="local", **chosen)
     return Client(OpenAiTransport(url=url, key=KEY, max_bytes=settings.max_reply_bytes), settings, key=KEY)
 
 
-def ask(client: Client, seconds: float = 2.0):
+def ask(client: Client, seconds: float = 10.0):
     return client.ask(MESSAGES, SCHEMA, until_s=time.monotonic() + seconds)
 
 
@@ -102,7 +102,7 @@ def test_retry_after_is_obeyed_within_the_deadline():
     with serving(behave) as server:
         began = time.monotonic()
         assert ask(client_of(server.url)).text == "now"
-    assert 0.4 <= time.monotonic() - began < 1.5
+    assert 0.4 <= time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("value", ["3600", "Wed, 21 Oct 2065 07:28:00 GMT"])
@@ -111,7 +111,7 @@ def test_a_wait_beyond_the_deadline_is_not_begun(value):
         began = time.monotonic()
         reply = ask(client_of(server.url))
     assert reply.text is None
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 5
     assert len(server.calls) == 1
 
 
@@ -149,10 +149,10 @@ def _drip_head(call: Call) -> None:
 def test_a_call_ends_at_its_deadline_whatever_drips(behave):
     with serving(behave) as server:
         began = time.monotonic()
-        reply = ask(client_of(server.url, tries=2), seconds=1.5)
+        reply = ask(client_of(server.url, tries=2, call_s=0.6), seconds=1.5)
     assert reply.text is None
     assert "no reply within" in reply.fault
-    assert time.monotonic() - began < 2.2
+    assert time.monotonic() - began < 3
     assert len(server.calls) == 2
 
 
@@ -215,6 +215,14 @@ def test_the_key_is_in_no_fault_and_no_text():
         reply = ask(client_of(server.url))
     assert reply.text == "your key is [key]"
     assert KEY not in repr(reply)
+
+
+@pytest.mark.parametrize("key", ["1", "none", "EMPTY"])
+def test_a_key_that_is_none_is_not_cut_out_of_a_reply(key):
+    settings = LlmSettings(url="http://localhost/v1", model="local")
+    with serving(lambda call: call.say("12120, EMPTY, none")) as server:
+        client = Client(OpenAiTransport(url=server.url, key=key, max_bytes=1_000), settings, key=key)
+        assert ask(client).text == "12120, EMPTY, none"
 
 
 def _truncated(call: Call) -> None:
