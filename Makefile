@@ -8,8 +8,9 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.ready
 	$(BIN)/xopt demo --out demo --force
 
+# Two processes, a file to each: most tests keep one core busy. Fixtures of a file are made once.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.ready .link/xopt
 	$(BIN)/ruff check .

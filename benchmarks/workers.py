@@ -111,6 +111,21 @@ class Worker:
             self._process.wait()
         self._log.close()
 
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """End the process at once, whatever it does; a call that waits for it raises."""
+        self._process.kill()
+        self._process.wait()
+
     def __enter__(self) -> Self:
         return self
 

@@ -6,6 +6,9 @@ from typing import Annotated
 import typer
 
 from ..runtime.console import JsonOption, show
+from .finals.commands import finish
+from .hardware.commands import latency
+from .search import commands as search
 
 app = typer.Typer(no_args_is_help=True, help="Architecture search on measured quality and latency.")
 
@@ -88,3 +91,10 @@ def describe(
 
     described = run(code, space=space, classes=classes, channels=channels, size=size)
     show(described.to_text(), described.to_json(), json_target)
+
+
+app.add_typer(search.app)
+
+
+app.command()(latency)
+app.command()(finish)

@@ -5,8 +5,9 @@ Nothing is trained; the table's accuracies are handed out when a simulated worke
 
 import heapq
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -25,6 +26,7 @@ from .tables import Table, load_table
 
 DURATIONS = ("flops", "lognormal")
 _JITTER, _SPREAD = 0.1, 0.5
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _FEW = 4
 """Seeds up to which another process does not pay."""
 
@@ -153,7 +155,7 @@ def simulate(table: Table | Path, settings: SimulationSettings, *, processes: in
     else:
         parts = [range(start, settings.seeds, count) for start in range(count)]
         # A fresh interpreter: forking one with threads (torch, BLAS) can hang.
-        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        with _one_thread_each(), ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
             done = list(pool.map(partial(_run_file, table, settings), parts))
         searches = [done[seed % count][seed // count] for seed in range(settings.seeds)]
     return Simulated(
@@ -163,6 +165,18 @@ def simulate(table: Table | Path, settings: SimulationSettings, *, processes: in
         settings=settings,
         searches=tuple(searches),
     )
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started meanwhile multiply matrices on one thread: small ones, for which more would spin."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
 def _run_file(path: Path, settings: SimulationSettings, seeds: Sequence[int]) -> list[Search]:

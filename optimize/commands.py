@@ -103,6 +103,13 @@ def quantize(
     max_auc_drop: Annotated[
         float, typer.Option("--max-auc-drop", help="Largest drop in mean AUC, by its 95 % upper bound.")
     ] = 0.01,
+    max_class_auc_drop: Annotated[
+        float | None,
+        typer.Option(
+            "--max-class-auc-drop",
+            help="Largest drop in the AUC of any single finding; not gated if not given.",
+        ),
+    ] = None,
     calibration_size: Annotated[
         int, typer.Option("--calibration-size", min=1, help="Calibration images, of the train split.")
     ] = 300,
@@ -147,7 +154,7 @@ def quantize(
         keep_floating_point=tuple(keep_float or ()),
         seed=seed,
     )
-    gate = GateSettings(max_auc_drop=max_auc_drop, split=split)
+    gate = GateSettings(max_auc_drop=max_auc_drop, max_class_auc_drop=max_class_auc_drop, split=split)
     parent = Bundle.open(bundle)
     try:
         dataset = open_source(data, format, uncertain=uncertain, findings=findings)
@@ -157,6 +164,36 @@ def quantize(
             show(str(rejected), quantized_facts(rejected.result, parent), json_target)
         raise
     show(describe_quantized(made, parent), quantized_facts(made, parent), json_target)
+
+
+@app.command()
+def thresholds(
+    bundle: Annotated[Path, typer.Argument(help="Any bundle, FP32 or INT8.", metavar="BUNDLE")],
+    data: Annotated[Path, typer.Option("--data", help="Labelled images.", metavar="SOURCE")],
+    out: OutOption,
+    rule: Annotated[str, typer.Option("--rule", help="youden, sensitivity or specificity.")] = "youden",
+    target: Annotated[float, typer.Option("--target", help="The sensitivity or specificity wanted.")] = 0.9,
+    temperature: Annotated[
+        bool, typer.Option("--temperature", help="Also fit a temperature, and put it into the graph.")
+    ] = False,
+    split: Annotated[str, typer.Option("--split", help="The split whose labels decide.")] = "val",
+    format: FormatOption = None,
+    force: ForceOption = False,
+    json_target: JsonOption = None,
+) -> None:
+    """Choose from which probability on a class counts as found, and keep it in a new bundle.
+
+    youden makes sensitivity + specificity largest; the others reach the target with as much of the other as
+    there is. No AUC changes.
+    """
+    from ..datasets import open_source
+    from ..runtime.bundle import Bundle
+    from .thresholds import ThresholdSettings, describe, set_thresholds
+
+    settings = ThresholdSettings(rule=rule, target=target, temperature=temperature, split=split)  # type: ignore[arg-type]
+    made = set_thresholds(Bundle.open(bundle), open_source(data, format), out, settings=settings, force=force)
+    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **made.facts}
+    show(describe(made), facts, json_target)
 
 
 @app.command()

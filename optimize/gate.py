@@ -8,16 +8,19 @@ Shape suffixes: N images, C classes.
 """
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..benchmarks.bootstrap import PairedDrop, paired_auc_drop
-from ..benchmarks.metrics import mean_auc, roc_auc
+from ..benchmarks.metrics import mean_auc
 from ..datasets import Split
 from ..runtime.errors import DataError, UsageError
+from .findings import ALPHA, Finding, describe_findings, judge_findings, measure_findings
 
 Outcome = Literal["passed", "failed", "too_few"]
 
@@ -25,6 +28,7 @@ MIN_PATIENTS = 30
 """Below this the bootstrap's own intervals are too narrow, down to no width at all for a single patient."""
 # Normal quantiles: one-sided 95 % confidence, and an 80 % chance to pass with as many images as we name.
 _Z_CONFIDENCE, _Z_POWER = 1.645, 0.842
+DEFAULT_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,8 @@ class GateSettings:
 
     max_auc_drop: float = 0.01
     """Largest drop in mean AUC that is allowed, in AUC. Negative: the candidate has to be better."""
+    max_class_auc_drop: float | None = None
+    """Largest drop that is allowed in the AUC of any single finding; None only reports them."""
     split: str = "val"
     """The split that is scored."""
     resamples: int = 2000
@@ -43,6 +49,10 @@ class GateSettings:
     def __post_init__(self) -> None:
         if not -1 <= self.max_auc_drop <= 1:
             raise UsageError(f"the allowed drop in AUC must be in -1..1, got {self.max_auc_drop}")
+        if self.max_class_auc_drop is not None and not 0 < self.max_class_auc_drop <= 1:
+            raise UsageError(
+                f"the allowed drop in a finding's AUC must be in (0, 1], got {self.max_class_auc_drop}"
+            )
         if self.resamples < 100:
             raise UsageError(f"the gate needs at least 100 resamples, got {self.resamples}")
 
@@ -75,22 +85,20 @@ class GateResult:
     """The dataset's name."""
     digest: str
     """SHA-256 over the names and labels that were scored."""
-    classes: tuple[str, ...]
     reference_auc: float
     """Mean AUC over the classes that have both labels."""
     candidate_auc: float
-    reference_aucs: tuple[float | None, ...] = field(default=())
-    """Per class; None without both labels."""
-    candidate_aucs: tuple[float | None, ...] = field(default=())
+    findings: tuple[Finding, ...]
+    """Each class on its own."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, for a manifest."""
         drop = self.verdict.drop
-        per_class = zip(self.classes, self.reference_aucs, self.candidate_aucs, strict=True)
         return {
             "outcome": self.verdict.outcome,
             "reason": self.verdict.reason,
             "max_auc_drop": self.settings.max_auc_drop,
+            "max_class_auc_drop": self.settings.max_class_auc_drop,
             "auc_reference": self.reference_auc,
             "auc_candidate": self.candidate_auc,
             "auc_drop": drop.drop,
@@ -105,7 +113,7 @@ class GateResult:
             "images": drop.images,
             "patients": drop.patients,
             "images_needed": self.verdict.images_needed,
-            "classes": {name: {"reference": r, "candidate": c} for name, r, c in per_class},
+            "classes": {finding.name: finding.to_json() for finding in self.findings},
         }
 
 
@@ -130,6 +138,7 @@ def run_gate(
     reference_NC: NDArray[np.float32],
     candidate_NC: NDArray[np.float32],
     settings: GateSettings,
+    thresholds: Mapping[str, float] | None = None,
 ) -> GateResult:
     """Compare a candidate's probabilities with the reference's on a labelled split.
 
@@ -140,6 +149,7 @@ def run_gate(
         reference_NC: probabilities of the reference, in the split's order.
         candidate_NC: probabilities of the candidate.
         settings: what is allowed.
+        thresholds: per class, from which probability on it counts as present; 0.5 where not given.
 
     Raises:
         DataError: no class has both labels.
@@ -157,17 +167,20 @@ def run_gate(
     reference_auc, candidate_auc = mean_auc(labels_NC, reference_NC), mean_auc(labels_NC, candidate_NC)
     if reference_auc is None or candidate_auc is None:
         raise DataError(f"split {split.name} has no class with both labels, so there is no AUC")
-    columns = range(len(classes))
+    at = {name: (thresholds or {}).get(name, DEFAULT_THRESHOLD) for name in classes}
+    findings = measure_findings(classes, split, reference_NC, candidate_NC, drop, at)
+    verdict = judge(drop, settings.max_auc_drop)
+    if settings.max_class_auc_drop is not None:
+        findings = judge_findings(findings, settings.max_class_auc_drop)
+        verdict = with_findings(verdict, findings, settings.max_class_auc_drop)
     return GateResult(
-        verdict=judge(drop, settings.max_auc_drop),
+        verdict=verdict,
         settings=settings,
         dataset=dataset,
         digest=split.digest,
-        classes=classes,
         reference_auc=reference_auc,
         candidate_auc=candidate_auc,
-        reference_aucs=tuple(roc_auc(labels_NC[:, c], reference_NC[:, c]) for c in columns),
-        candidate_aucs=tuple(roc_auc(labels_NC[:, c], candidate_NC[:, c]) for c in columns),
+        findings=findings,
     )
 
 
@@ -187,6 +200,38 @@ def judge(drop: PairedDrop, max_auc_drop: float) -> Verdict:
     needed = _images_needed(drop, max_auc_drop)
     reason = f"too few images to tell, about {needed} like these would: {found}"
     return Verdict(outcome="too_few", reason=reason, drop=drop, images_needed=needed)
+
+
+def with_findings(verdict: Verdict, findings: Sequence[Finding], max_class_auc_drop: float) -> Verdict:
+    """A verdict on the mean AUC together with those on single findings: the worst of them counts."""
+    reason = f"{verdict.reason}; {describe_findings(findings)}, allowed {max_class_auc_drop:.4f} each"
+    lost = [finding for finding in findings if finding.judged == "lost"]
+    unclear = [finding for finding in findings if finding.judged == "too_few"]
+    if verdict.outcome == "failed" or (verdict.passed and not lost and not unclear):
+        return replace(verdict, reason=reason)
+    if lost:
+        names = ", ".join(finding.name for finding in lost)
+        return replace(
+            verdict, outcome="failed", reason=f"{names} lost too much: {reason}", images_needed=None
+        )
+    tested = len([finding for finding in findings if finding.p_value is not None])
+    needed = max(
+        [verdict.images_needed or 0]
+        + [_images_for(finding, verdict.drop.images, tested, max_class_auc_drop) for finding in unclear]
+    )
+    if verdict.outcome == "too_few":
+        return replace(verdict, reason=reason, images_needed=needed)
+    reason = f"too few images to tell for every finding, about {needed} like these would: {reason}"
+    return replace(verdict, outcome="too_few", reason=reason, images_needed=needed)
+
+
+def _images_for(finding: Finding, images: int, tested: int, max_class_auc_drop: float) -> int:
+    """As `_images_needed`, for one finding among all that are tested (Bonferroni's level, the strictest)."""
+    if finding.drop is None:
+        return 0
+    z = NormalDist().inv_cdf(1 - ALPHA / tested) + _Z_POWER
+    room = max_class_auc_drop - finding.drop.drop
+    return _two_digits(max(images + 1, images * (z * finding.drop.standard_error / room) ** 2))
 
 
 def _images_needed(drop: PairedDrop, max_auc_drop: float) -> int:

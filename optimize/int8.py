@@ -19,7 +19,6 @@ from ..runtime.errors import BundleError, DataError, GateError, UsageError
 from ..runtime.files import check_free
 from ..runtime.manifest import Manifest
 from ..runtime.openvino_backend import PRECISION_HINT, OpenVINOBackend
-from ..runtime.preprocessing import Preprocessing
 from .calibration import TRAIN, CalibrationSet, draw_calibration
 from .export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures, versions
 from .gate import GateResult, GateSettings, check_gate_split, run_gate
@@ -108,7 +107,7 @@ def quantize_bundle(
     clock.lap("quantize")
     peak = peak_memory_mb()
     reference = OpenVINOBackend(parent.read(MODEL), parent.read(WEIGHTS))
-    result = _measure(dataset, split, preprocessing, parent.manifest.classes, reference, candidate, margin)
+    result = _measure(dataset, split, parent.manifest, reference, candidate, margin)
     clock.lap("gate")
     pictures_NHW = golden_pictures(preprocessing.size)
     onnx = make_onnx_form(parent, xml, weights, candidate, pictures_NHW, tolerance=GOLDEN_TOLERANCE)
@@ -149,7 +148,17 @@ def gate_split(dataset: Dataset, manifest: Manifest, gate: GateSettings) -> Spli
     """
     if gate.split == TRAIN:
         raise UsageError(f"the {TRAIN} split calibrates, so it cannot gate; choose another --split")
-    split = dataset.split(gate.split)
+    split = label_columns(dataset, dataset.split(gate.split), manifest)
+    check_gate_split(split)
+    return split
+
+
+def label_columns(dataset: Dataset, split: Split, manifest: Manifest) -> Split:
+    """A split with its label columns in the order of a bundle's classes.
+
+    Raises:
+        DataError: the dataset is labelled for other classes.
+    """
     if set(dataset.classes) != set(manifest.classes):
         absent = [name for name in manifest.classes if name not in dataset.classes]
         extra = [name for name in dataset.classes if name not in manifest.classes]
@@ -159,9 +168,7 @@ def gate_split(dataset: Dataset, manifest: Manifest, gate: GateSettings) -> Spli
         )
     columns = [dataset.classes.index(name) for name in manifest.classes]
     mask_NC = None if split.mask_NC is None else split.mask_NC[:, columns]
-    split = replace(split, labels_NC=split.labels_NC[:, columns], mask_NC=mask_NC)
-    check_gate_split(split)
-    return split
+    return replace(split, labels_NC=split.labels_NC[:, columns], mask_NC=mask_NC)
 
 
 class _Clock:
@@ -180,20 +187,21 @@ class _Clock:
 def _measure(
     dataset: Dataset,
     split: Split,
-    preprocessing: Preprocessing,
-    classes: tuple[str, ...],
+    manifest: Manifest,
     reference: Backend,
     candidate: Backend,
     gate: GateSettings,
 ) -> GateResult:
-    images_NHW = load_images(split, preprocessing)
+    images_NHW = load_images(split, manifest.preprocessing)
     answers = [
         (reference.infer(image), candidate.infer(image))
         for image in progress(images_NHW, label=f"gate on {split.name}", total=len(images_NHW))
     ]
     reference_NC: NDArray[np.float32] = np.stack([one for one, _ in answers])
     candidate_NC: NDArray[np.float32] = np.stack([other for _, other in answers])
-    return run_gate(dataset.name, classes, split, reference_NC, candidate_NC, gate)
+    return run_gate(
+        dataset.name, manifest.classes, split, reference_NC, candidate_NC, gate, manifest.thresholds
+    )
 
 
 def _provenance(

@@ -5,6 +5,8 @@ from typing import Any
 
 from ..runtime.bundle import Bundle
 from .export import Exported
+from .findings import describe_findings
+from .gate import GateResult
 from .int8 import Quantized
 from .onnx_form import OnnxForm
 
@@ -79,6 +81,7 @@ def describe_quantized(made: Quantized, parent: Bundle) -> str:
         f"mean AUC {gate.reference_auc:.4f} -> {gate.candidate_auc:.4f}",
         f"         drop {drop.drop:+.4f}, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}; upper bound "
         f"{drop.upper_one_sided:+.4f}, allowed {gate.settings.max_auc_drop:.4f}",
+        f"findings {_findings(gate)}",
         f"onnx     {_onnx(made.onnx)}",
         f"time     {_times(made.seconds)}{peak}",
         f"digest   {made.bundle.digest}",
@@ -103,6 +106,18 @@ def quantized_facts(made: Quantized, parent: Bundle) -> dict[str, Any]:
         "seconds": made.seconds,
         "peak_memory_mb": provenance["peak_memory_mb"],
     }
+
+
+def _findings(gate: GateResult) -> str:
+    """The largest drop of a single finding, how many were kept where they were gated, and what flips."""
+    flips = sum(finding.decisions.flips for finding in gate.findings)
+    count = gate.verdict.drop.images * len(gate.findings)
+    drops = [(finding.drop.drop, finding.name) for finding in gate.findings if finding.drop is not None]
+    worst, name = max(drops)
+    gated = "not gated one by one"
+    if gate.settings.max_class_auc_drop is not None:
+        gated = f"{describe_findings(gate.findings)}, allowed {gate.settings.max_class_auc_drop:.4f} each"
+    return f"{gated}; largest drop {worst:+.4f} ({name}); {flips} of {count} decisions change"
 
 
 def _onnx(form: OnnxForm) -> str:

@@ -63,9 +63,7 @@ class Surrogate:
         taken, running = set(known.taken), list(known.running)
         chosen: list[str] = []
         while len(chosen) < k:
-            # Where the belief is wrong, it would keep on asking for large networks that teach nothing.
-            believing = (len(history) + len(chosen)) % 2 == 0
-            scales = self._scales(known, believing=believing)
+            scales = self._scales(known, believing=_believes(history, len(chosen)))
             score = self._score(self._posterior(scales, known, running), random)
             code = self._best(score, known, taken, random)
             if code is None:
@@ -89,6 +87,28 @@ class Surrogate:
         posterior = self._posterior(self._scales(known, believing=True), known, known.running)
         mean_N, deviation_N = posterior.predict(self.problem.space.features(codes))
         return mean_N + self.settings.exploration * deviation_N
+
+    def expect(
+        self, history: Sequence[Trial], codes: Sequence[str], *, place: int = 0
+    ) -> tuple[Array, Array, float]:
+        """What is expected of networks that somebody else names, in units of -log(ceiling - value).
+
+        Args:
+            history: what is known.
+            codes: networks of the space.
+            place: of `propose(history, k)[place]`, whose model it is that expects.
+
+        Returns:
+            The means, float64 (N,), and standard deviations (N,) of their targets without noise, and the
+            standard deviation of the noise.
+
+        Raises:
+            UsageError: one is no code of the space.
+        """
+        known = Known.of(history, self.problem)
+        scales = self._scales(known, believing=_believes(history, place))
+        mean_N, deviation_N = self._posterior(scales, known, known.running).predict(self._features(codes))
+        return mean_N, deviation_N, scales.scale * scales.ratio**0.5
 
     def _scales(self, known: Known, *, believing: bool) -> Scales:
         upgrades_help = believing and self.settings.upgrades_help
@@ -151,3 +171,11 @@ class Surrogate:
             fresh = {other for code in top for other in self.pool.neighbours(code)}
         free = [code for code in looked_at if code not in taken]
         return min(free, key=lambda code: (-looked_at[code], code), default=None)
+
+
+def _believes(history: Sequence[Trial], place: int) -> bool:
+    """Whether a network is chosen with the belief that size helps: every second one is.
+
+    Where the belief is wrong, it would keep on asking for large networks that teach nothing.
+    """
+    return (len(history) + place) % 2 == 0

@@ -153,8 +153,9 @@ def test_the_record_names_split_digest_classes_and_intervals():
     )
     assert record["auc_drop"] == pytest.approx(record["auc_reference"] - record["auc_candidate"])
     assert record["auc_drop_ci"][0] <= record["auc_drop"] <= record["auc_drop_ci"][1]
-    assert record["classes"]["b"] == {"reference": None, "candidate": None}
+    assert (record["classes"]["b"]["reference"], record["classes"]["b"]["auc_drop"]) == (None, None)
     assert record["classes"]["a"]["reference"] == record["auc_reference"]
+    assert record["classes"]["a"]["judged"] is None
 
 
 @pytest.mark.parametrize("labels", [[[0, 1]] * 40, [[0, 0]] * 40, [[1, 0]]])
@@ -166,7 +167,15 @@ def test_a_split_without_both_labels_cannot_gate(labels):
 
 
 @pytest.mark.parametrize(
-    "options", [{"max_auc_drop": 1.5}, {"max_auc_drop": float("nan")}, {"resamples": 10}]
+    "options",
+    [
+        {"max_auc_drop": 1.5},
+        {"max_auc_drop": float("nan")},
+        {"resamples": 10},
+        {"max_class_auc_drop": 0.0},
+        {"max_class_auc_drop": 1.5},
+        {"max_class_auc_drop": float("nan")},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(options):
     with pytest.raises(UsageError, match="got"):

@@ -1,0 +1,45 @@
+"""What `xopt nas search --bundle` does when the search has ended."""
+
+from pathlib import Path
+
+from ...runtime.console import note, show
+from ..search.found import Found
+from .finished import Finished
+from .settings import FinalsSettings
+from .whole import finish_search
+
+
+def finish_found(
+    found: Found,
+    out: Path,
+    *,
+    report: Path | None,
+    finalists: int,
+    seeds: int,
+    precision: str | None,
+    force: bool,
+    json_target: str | None,
+) -> None:
+    """Finish a search and show both tables, or the facts of the finals with the search's as JSON.
+
+    Raises:
+        XoptError: see `finish_search`; what was searched is kept, and `xopt nas finish` goes on from it.
+    """
+    if json_target is None:
+        note(found.to_text())
+    finished = finish_search(
+        found.folder,
+        out,
+        settings=FinalsSettings(finalists=finalists, seeds=seeds, precision=precision),
+        report=report,
+        force=force,
+        say=note,
+    )
+    show_finished(finished, out, report, json_target)
+
+
+def show_finished(finished: Finished, out: Path, report: Path | None, json_target: str | None) -> None:
+    """The finalists as text, or all facts as JSON."""
+    where = f"bundle in {out}" if report is None else f"bundle in {out}, report in {report}"
+    facts = {**finished.to_json(), "report": None if report is None else str(report)}
+    show(f"{finished.to_text()}\n\n{where}", facts, json_target)

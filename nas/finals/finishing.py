@@ -1,0 +1,233 @@
+"""The end of a search: finalists measured, trained again, compared, and the winner made into a bundle.
+
+All of it lies in the search's folder, so that whatever was finished before a kill is not done again:
+
+    finals/runs/CODE/seed-1/    run folders of the finalists
+    finals/latency.json         what was measured
+    finals/bundles/             see nas.finals.winning
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from ...benchmarks.machine import machine_facts
+from ...datasets import Dataset
+from ...optimize.int8 import RejectedError
+from ...runtime.bundle import MANIFEST, Bundle
+from ...runtime.errors import DataError, GateError
+from ...runtime.files import check_free, make_folder, staged_folder
+from ...train.recipe import Recipe, override
+from ..hardware.graphs import GraphSettings
+from ..hardware.pareto import pareto_front
+from ..hardware.real import RealLatency, Stopwatch
+from ..hardware.table import LatencyTable
+from ..search.candidates import Candidate, Job, State
+from ..search.training import recipe_for
+from ..space import Space
+from .comparing import Standing, compare_finalists
+from .finished import Finalist, Finished
+from .measured import MeasuredBefore
+from .retraining import Retrained, retrain
+from .settings import FinalsSettings
+from .winning import make_bundle, measure_bundle, score_once
+
+FOLDER = "finals"
+
+
+def finish(
+    rows: Sequence[Candidate],
+    *,
+    search: Path,
+    space: Space,
+    dataset: Dataset,
+    recipe: Recipe,
+    out: Path,
+    settings: FinalsSettings | None = None,
+    table: LatencyTable | None = None,
+    force: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> Finished:
+    """Turn a search's candidates into one bundle.
+
+    Args:
+        rows: all candidates of the search.
+        search: its folder; what the finals make is kept in it.
+        space: that was searched.
+        dataset: train trains and calibrates, val compares and gates, test is scored once, for the winner.
+        recipe: of the search; each finalist's network, input size and seed take the place of its own.
+        out: the bundle's folder.
+        settings: how many finalists, seeds, limits.
+        table: of block latencies; a limit on latency is then held against the table's machine state.
+        force: replace a bundle at `out`.
+        say: called with a line after each step.
+
+    Raises:
+        GateError: no finalist is fast enough, or INT8 lost more AUC than allowed; `out` was not written.
+        DataError: the search has no candidate that was trained to the end, or a split is absent.
+        XoptError: see train, export and quantize.
+    """
+    how = (settings or FinalsSettings()).fitted_to(table)
+    check_free(out, force=force)
+    make_folder(search / FOLDER)
+    make_folder(search / FOLDER / "bundles")
+    started = time.perf_counter()
+    finals = _Finals(
+        rows=rows,
+        folder=search / FOLDER,
+        space=space,
+        dataset=dataset,
+        recipe=override(recipe, how.overrides),
+        how=how,
+        table=table,
+        say=say,
+    )
+    finalists = finals.choose()
+    finalists = finals.rank(finalists)
+    bundle, finalists = finals.crown(finalists)
+    tested = score_once(bundle, dataset, finals.folder)
+    _copy(bundle, out, force=force)
+    return Finished(
+        search=search.name,
+        rows=tuple(rows),
+        finalists=tuple(finalists),
+        bundle=replace(bundle, path=out),
+        tested=tested,
+        dataset=dataset,
+        recipe=finals.recipe,
+        settings=how,
+        table=table,
+        machine=machine_facts(),
+        seconds=time.perf_counter() - started,
+    )
+
+
+class _Finals:
+    """Finals under way."""
+
+    def __init__(
+        self,
+        *,
+        rows: Sequence[Candidate],
+        folder: Path,
+        space: Space,
+        dataset: Dataset,
+        recipe: Recipe,
+        how: FinalsSettings,
+        table: LatencyTable | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self.folder, self.space, self.dataset, self.recipe = folder, space, dataset, recipe
+        self.how, self.say = how, say
+        graphs = GraphSettings(
+            precision=how.precision or "INT8", classes=len(dataset.classes), threads=how.threads or 1
+        )
+        self.stopwatch = Stopwatch(graphs, table)
+        self.measured = MeasuredBefore(folder / "latency.json", self.stopwatch)
+        self.pool = contenders(rows, how.pick)
+        if not self.pool:
+            raise DataError("the search has no candidate that was trained to the end; search on")
+
+    def choose(self) -> list[Finalist]:
+        """The finalists, measured for real; those that are too slow stand among them as dropped."""
+        chosen: list[Finalist] = []
+        pool = list(self.pool)
+        while pool and (lacking := self.how.finalists - sum(not f.dropped for f in chosen)) > 0:
+            batch, pool = pool[:lacking], pool[lacking:]
+            codes = [row.code for row in batch]
+            latencies = self.measured.of(codes, partial(self.stopwatch.measure_codes, self.space))
+            for row, latency in zip(batch, latencies, strict=True):
+                chosen.append(Finalist(row=row, latency=latency, dropped=self._too_slow(latency)))
+                self.say(chosen[-1].measured_words)
+        if all(finalist.dropped for finalist in chosen):
+            raise GateError(
+                f"none of the {len(chosen)} candidates is fast enough: {chosen[0].dropped}; search with this "
+                "--max-latency-ms and a --latency-table, or allow more"
+            )
+        return chosen
+
+    def rank(self, finalists: list[Finalist]) -> list[Finalist]:
+        """Train the finalists again and compare them; best first, the dropped ones last."""
+        taking_part = [finalist for finalist in finalists if not finalist.dropped]
+        trained = {finalist.row.code: self._trainings(finalist.row.code) for finalist in taking_part}
+        val = self.dataset.split("val")
+        standings = compare_finalists(
+            val.marked_labels,
+            {code: [run.val_NC for run in runs] for code, runs in trained.items()},
+            val.patients,
+            resamples=self.how.resamples,
+        )
+        by_code = {finalist.row.code: finalist for finalist in taking_part}
+        ranked = [replace(by_code[s.code], standing=s, run=_best_run(s, trained[s.code])) for s in standings]
+        return ranked + [finalist for finalist in finalists if finalist.dropped]
+
+    def crown(self, finalists: list[Finalist]) -> tuple[Bundle, list[Finalist]]:
+        """The bundle of the best finalist that is fast enough as it ships."""
+        for place, finalist in enumerate(finalists):
+            if finalist.run is None:
+                break
+            try:
+                bundle = make_bundle(finalist.run, self.dataset, self.folder / "bundles", self.how)
+            except RejectedError as rejected:
+                raise GateError(f"the best finalist, {finalist.row.code}: {rejected}") from rejected
+            predicted = finalist.latency.predicted_ms
+            (latency,) = self.measured.of([bundle.digest], partial(self._measure, bundle, predicted))
+            dropped = self._too_slow(latency)
+            finalists[place] = replace(finalist, latency=latency, dropped=dropped, won=not dropped)
+            self.say(finalists[place].measured_words)
+            if not dropped:
+                return bundle, finalists
+        raise GateError(f"no finalist's bundle is fast enough: {finalists[0].dropped}; allow more")
+
+    def _measure(self, bundle: Bundle, predicted_ms: float | None, _digests: list[str]) -> list[RealLatency]:
+        return [measure_bundle(bundle, self.stopwatch, predicted_ms=predicted_ms)]
+
+    def _trainings(self, code: str) -> list[Retrained]:
+        job = Job(
+            number=0,
+            code=code,
+            architecture=self.space.architecture(code),
+            input_size=self.space.input_size(code),
+        )
+        own = recipe_for(self.recipe, job)
+        trainings = []
+        for seed in range(self.recipe.seed + 1, self.recipe.seed + 1 + self.how.seeds):
+            run = self.folder / "runs" / code / f"seed-{seed}"
+            trainings.append(retrain(self.dataset, replace(own, seed=seed), run))
+            self.say(f"{code}, seed {seed}: trained")
+        return trainings
+
+    def _too_slow(self, latency: RealLatency) -> str:
+        limit = self.how.max_latency_ms
+        if limit is None or latency.latency_ms <= limit:
+            return ""
+        return f"{latency.latency_ms:.3g} ms measured, allowed are {limit:.3g} ms"
+
+
+def contenders(rows: Sequence[Candidate], pick: str = "best") -> list[Candidate]:
+    """Candidates that were trained to the end, best first; with `front` those on the Pareto front only.
+
+    The front is that of value and predicted latency, or parameters where no latency is known.
+    """
+    done = [row for row in rows if row.state is State.DONE and row.value is not None]
+    ranked = sorted(done, key=lambda row: (-(row.value or 0.0), row.number))
+    if pick == "best":
+        return ranked
+    timed = all(row.latency_ms is not None for row in ranked)
+    costs = [float((row.latency_ms if timed else row.parameters) or 0) for row in ranked]
+    front = pareto_front([(row.value or 0.0, cost) for row, cost in zip(ranked, costs, strict=True)])
+    return [ranked[index] for index in sorted(front)]
+
+
+def _best_run(standing: Standing, runs: Sequence[Retrained]) -> Path:
+    return runs[standing.aucs.index(max(standing.aucs))].run
+
+
+def _copy(bundle: Bundle, out: Path, *, force: bool) -> None:
+    """Write the bundle's verified bytes to `out`: the same bundle, with the same digest."""
+    with staged_folder(out, force=force, marker=MANIFEST) as stage:
+        for name in (*bundle.manifest.files, MANIFEST):
+            content = (bundle.path / name).read_bytes() if name == MANIFEST else bundle.read(name)
+            (stage / name).write_bytes(content)

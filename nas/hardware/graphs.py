@@ -1,0 +1,86 @@
+"""Networks as a device would run them, with fresh weights: what they take does not depend on training."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...datasets.phantoms import draw_images
+from ...optimize.libraries import need_export, need_quantize
+from ...runtime.openvino_backend import OpenVINOBackend
+from ...runtime.preprocessing import Preprocessing
+from ...train.anatomy import take_apart
+from ...train.models import build
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PRECISIONS = ("FP32", "INT8")
+_CALIBRATION_IMAGES = 4
+"""Phantoms; the ranges they give do not change how fast a layer is."""
+CHANNELS = 1
+"""Planes of an exported network's input: grey ones that are alike are folded to one."""
+_MEAN, _STD = 0.5, 0.25
+_TASK = "multi-label"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphSettings:
+    """What is exported for a measurement."""
+
+    precision: str = "FP32"
+    """One of PRECISIONS."""
+    classes: int = 1
+    threads: int = 1
+    """Of one inference."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}.")
+        for name in ("classes", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+
+
+def untrained_network(architecture: str, size: int, settings: GraphSettings) -> OpenVINOBackend:
+    """A network exported (and quantized) as `xopt export` and `xopt quantize` do it, ready to be timed.
+
+    It takes grey images as one plane, with one centre crop: what `xopt export --crops center` makes of a
+    network whose planes are normalised alike.
+
+    Args:
+        architecture: as `train.models.build` takes it.
+        size: side of the image and of the network's input, in pixels.
+        settings: precision, classes and threads.
+
+    Raises:
+        UsageError: an unknown architecture.
+        CheckpointError: torch cannot export it.
+        DependencyError: torch, onnx, onnxscript or nncf is not installed.
+    """
+    need_export()
+    import torch
+
+    from ...optimize.graph import InferenceGraph
+    from ...optimize.ir import encode_ir, from_onnx
+    from ...optimize.onnx_graph import to_onnx
+
+    preprocessing = Preprocessing(
+        size=size, crop=size, crops="center", channels=CHANNELS, mean=(_MEAN,), std=(_STD,)
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build(architecture, settings.classes, preprocessing.channels).eval()
+    graph = InferenceGraph(network, take_apart(architecture, network), preprocessing, _TASK).eval()
+    model = from_onnx(to_onnx(graph, size=size), size=size, name=architecture)
+    if settings.precision == "INT8":
+        need_quantize()
+        from ...optimize.quantize import QuantizeSettings, quantize_model
+
+        model = quantize_model(model, _calibration(size), preprocessing, QuantizeSettings())
+    xml, weights = encode_ir(model)
+    return OpenVINOBackend(xml, weights, threads=settings.threads)
+
+
+def _calibration(size: int) -> "NDArray[np.uint8]":
+    return draw_images(_CALIBRATION_IMAGES, seed=1, size=size)

@@ -1,0 +1,201 @@
+"""The table of block latencies of one machine: what it was measured on, what it predicts, how well.
+
+A table is JSON. It belongs to a machine, an OpenVINO version, a precision and a number of threads; with any
+of these different it would predict another computer.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...runtime.errors import DataError
+from ...runtime.files import write_file
+from .blocks import WORK, placed_blocks
+from .graphs import CHANNELS, GraphSettings
+from .prediction import BlockLatencies
+
+SCHEMA = 1
+_IDENTITY = ("cpu", "cores", "features", "openvino")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One network of the table."""
+
+    code: str
+    architecture: str
+    size: int
+    """Side of its input in pixels."""
+    latency_ms: float
+    """Measured."""
+    predicted_ms: float
+    """By a fit that has not seen it."""
+
+    @property
+    def error(self) -> float:
+        """By how much it is slower than predicted, relative; negative where it is faster."""
+        return self.latency_ms / self.predicted_ms - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyTable:
+    """Block latencies with all that is needed to judge them."""
+
+    space: str
+    """Name of the space whose networks were measured."""
+    settings: GraphSettings
+    """Precision, classes and threads."""
+    machine: Mapping[str, Any]
+    """Of `this_machine`, when it was measured."""
+    blocks: BlockLatencies
+    networks: tuple[Measured, ...]
+    """What it was fitted to."""
+    shapes: Mapping[str, float]
+    """Milliseconds of every shape of block that was measured, by its key."""
+    rounds: int
+    repeat_error: float
+    """What the measurement itself is uncertain by, relative (see clock.Timings)."""
+    disturbance: float
+    """How busy the machine was (see clock.Timings)."""
+
+    @cached_property
+    def median_error(self) -> float:
+        """Median relative error of held-out predictions."""
+        return float(np.median([abs(network.error) for network in self.networks]))
+
+    @cached_property
+    def p90_error(self) -> float:
+        """Relative error that nine of ten held-out predictions stay within."""
+        return float(np.percentile([abs(network.error) for network in self.networks], 90))
+
+    @cached_property
+    def margin(self) -> float:
+        """By how much nine of ten networks are slower than predicted at most, relative; at least 0."""
+        return max(0.0, float(np.percentile([network.error for network in self.networks], 90)))
+
+    def predict_ms(self, architecture: str, size: int) -> float:
+        """Latency of one image, in milliseconds; nothing is built.
+
+        Args:
+            architecture: of a searched network, as `Space.architecture` names it.
+            size: side of its input in pixels.
+
+        Raises:
+            UsageError: not the name of a searched network.
+        """
+        return self.blocks.network_ms(placed_blocks(architecture, size=size, channels=CHANNELS))
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "schema": SCHEMA,
+            "space": self.space,
+            **asdict(self.settings),
+            "machine": dict(self.machine),
+            "rounds": self.rounds,
+            "repeat_error": self.repeat_error,
+            "disturbance": self.disturbance,
+            "median_error": self.median_error,
+            "p90_error": self.p90_error,
+            "margin": self.margin,
+            "fixed_ms": self.blocks.fixed_ms,
+            "rates_ms": dict(zip(WORK, self.blocks.rates_ms, strict=True)),
+            "corrections_ms": dict(self.blocks.corrections_ms),
+            "blocks_ms": dict(self.shapes),
+            "networks": [asdict(network) for network in self.networks],
+        }
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> "LatencyTable":
+        """The inverse of `to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: something is missing or is not what it should be.
+        """
+        if facts["schema"] != SCHEMA:
+            raise ValueError(f"schema {facts['schema']} is not {SCHEMA}.")
+        return cls(
+            space=facts["space"],
+            settings=GraphSettings(
+                precision=facts["precision"], classes=facts["classes"], threads=facts["threads"]
+            ),
+            machine={name: facts["machine"][name] for name in _IDENTITY},
+            blocks=BlockLatencies(
+                fixed_ms=float(facts["fixed_ms"]),
+                rates_ms=tuple(float(facts["rates_ms"][name]) for name in WORK),
+                corrections_ms={key: float(value) for key, value in facts["corrections_ms"].items()},
+            ),
+            networks=tuple(Measured(**network) for network in facts["networks"]),
+            shapes={key: float(value) for key, value in facts["blocks_ms"].items()},
+            rounds=int(facts["rounds"]),
+            repeat_error=float(facts["repeat_error"]),
+            disturbance=float(facts["disturbance"]),
+        )
+
+
+def this_machine() -> dict[str, Any]:
+    """What a table belongs to: the CPU, its cores and instruction sets, and OpenVINO's version."""
+    from ...runtime.doctor import examine
+    from ...runtime.openvino_backend import import_openvino
+
+    found = examine()
+    return {
+        "cpu": found.cpu,
+        "cores": found.cores,
+        "features": list(found.features),
+        "openvino": import_openvino().get_version(),
+    }
+
+
+def save_table(table: LatencyTable, path: Path, *, force: bool = False) -> None:
+    """Write a table.
+
+    Raises:
+        OutputError: something is there already, or the disk refused.
+    """
+    write_file(path, json.dumps(table.to_json(), indent=2, allow_nan=False) + "\n", force=force)
+
+
+def load_table(path: str | Path, *, any_machine: bool = False) -> LatencyTable:
+    """Read a table that was measured on this machine.
+
+    Args:
+        path: a file of `xopt nas latency`.
+        any_machine: take one of another machine too; it predicts that machine.
+
+    Raises:
+        DataError: no such file, no such table, or one of another machine; the message says what differs.
+    """
+    again = "measure one here: xopt nas latency --out TABLE.json"
+    try:
+        table = LatencyTable.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+    except OSError as error:
+        raise DataError(f"cannot read latency table {path}: {error.strerror or error}; {again}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path} is no latency table of xopt ({error}); {again}") from error
+    if not any_machine:
+        _check_machine(table, path, again)
+    return table
+
+
+def _check_machine(table: LatencyTable, path: str | Path, again: str) -> None:
+    here = this_machine()
+    different = [
+        f"{name} {_said(table.machine[name])}, here {_said(here[name])}"
+        for name in _IDENTITY
+        if table.machine[name] != here[name]
+    ]
+    if different:
+        raise DataError(
+            f"latency table {path} was measured elsewhere ({'; '.join(different)}); {again}, or predict that "
+            "machine with --any-machine"
+        )
+
+
+def _said(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)

@@ -1,0 +1,141 @@
+"""What a search keeps of each network it tried."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ..problem import Trial
+
+
+class State(StrEnum):
+    """Where a candidate stands."""
+
+    WAITING = "waiting"
+    """Taken, and not on a device: the search was ended while it trained."""
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    """Ended early by successive halving: its value is the best of the epochs it had."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a worker is sent."""
+
+    number: int
+    """The candidate's, from 1."""
+    code: str
+    """In canonical form."""
+    architecture: str
+    """The name by which `train.models.build` builds the network."""
+    input_size: int
+    """Side in pixels of what it is trained on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a candidate came to, as the worker saw it."""
+
+    value: float
+    """The objective, the more the better."""
+    curve: tuple[float, ...] = ()
+    """The objective after each epoch."""
+    seconds: float = 0.0
+    """On the device."""
+    stopped: bool = False
+    """Whether successive halving ended it early."""
+    run: Path | None = None
+    """The run folder with its checkpoint, where one was written."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "value": self.value,
+            "curve": list(self.curve),
+            "seconds": self.seconds,
+            "stopped": self.stopped,
+            "run": None if self.run is None else str(self.run),
+        }
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> "Outcome":
+        """What `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: it did not write this.
+        """
+        return cls(
+            value=float(facts["value"]),
+            curve=tuple(float(value) for value in facts["curve"]),
+            seconds=float(facts["seconds"]),
+            stopped=bool(facts["stopped"]),
+            run=None if facts["run"] is None else Path(facts["run"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One row of a search."""
+
+    number: int
+    """From 1, in the order of asking; B's iteration."""
+    code: str
+    """In canonical form."""
+    state: State
+    parameters: int
+    macs: int
+    latency_ms: float | None = None
+    """As predicted for the canonical code; None where nobody predicts it."""
+    value: float | None = None
+    """The objective; None until it ended, and where it failed."""
+    epochs: int = 0
+    """Trained so far."""
+    curve: tuple[float, ...] = ()
+    """The objective after each of them."""
+    seconds: float = 0.0
+    """On the device; 0 until it ended."""
+    reason: str = ""
+    """Why it failed."""
+    deaths: int = 0
+    """How many workers died while they had it."""
+    cached: bool = False
+    """Whether its outcome was known from another search."""
+    owner: str = ""
+    """The id of the search folder that has it in hand."""
+    trial: int = 0
+    """Its id in the storage."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has yet to end."""
+        return self.state in (State.WAITING, State.RUNNING)
+
+    @property
+    def memory_mb(self) -> float:
+        """Megabytes (1e6 bytes) of the weights in float32."""
+        return self.parameters * 4 / 1e6
+
+    def as_trial(self, *, value: float | None = None) -> Trial:
+        """As proposers see it, with `value` in place of a value that was measured too early."""
+        known = value if value is not None else self.value
+        return Trial(code=self.code, value=known, failed=self.state is State.FAILED)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "iteration": self.number,
+            "architecture": self.code,
+            "state": str(self.state),
+            "value": self.value,
+            "parameters": self.parameters,
+            "macs": self.macs,
+            "memory_mb": self.memory_mb,
+            "hours": self.seconds / 3600,
+            "latency_ms": self.latency_ms,
+            "epochs": self.epochs,
+            "curve": list(self.curve),
+            "cached": self.cached,
+            "reason": self.reason or None,
+        }

@@ -1,0 +1,126 @@
+"""The folder of a search: what is in it, and that one process at a time works for it.
+
+search.json  recipe.toml     what was asked for
+search.db                    the candidates, an SQLite storage of Optuna, unless --storage says otherwise
+results/                     one outcome a file, written by the worker
+curves/                      the objective after each epoch
+runs/CODE/                   run folders of the best candidates
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...runtime.errors import OutputError
+from ...runtime.files import check_free, make_folder
+from .candidates import Candidate, State
+from .halving import Curves
+from .settings import MARKER
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchFolder:
+    """Paths of a search."""
+
+    path: Path
+
+    @property
+    def results(self) -> Path:
+        """Outcomes."""
+        return self.path / "results"
+
+    @property
+    def runs(self) -> Path:
+        """Run folders."""
+        return self.path / "runs"
+
+    @property
+    def curves(self) -> Curves:
+        """The objective after each epoch, of every candidate."""
+        return Curves(folder=self.path / "curves")
+
+    @property
+    def storage(self) -> str:
+        """URL of the storage that lies in the folder."""
+        return f"sqlite:///{self.path.resolve() / 'search.db'}"
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether a process works for this search now."""
+        try:
+            handle = os.open(self._lock, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    @property
+    def _lock(self) -> Path:
+        return self.path / "lock"
+
+    def make(self, *, force: bool) -> None:
+        """Start an empty folder.
+
+        Raises:
+            OutputError: something is there that may not be replaced, or a search is at work in it.
+        """
+        check_free(self.path, force=force, marker=MARKER)
+        if self.is_searching:
+            raise self._busy()
+        if self.path.is_dir():
+            shutil.rmtree(self.path)
+        make_folder(self.path)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Work for this search; the system lets go of the lock when the process ends, however it does.
+
+        Raises:
+            OutputError: another process does, or the disk refused.
+        """
+        try:
+            handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise OutputError(f"cannot lock {self.path}: {error.strerror or error}") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise self._busy() from None
+        try:
+            yield
+        finally:
+            os.close(handle)
+
+    def prune(self, rows: Sequence[Candidate], keep: int) -> None:
+        """Remove the run folders of all but the `keep` best candidates and those under way."""
+        wanted = {row.code for row in best_of(rows)[:keep]} | {row.code for row in rows if row.is_open}
+        for place in self.runs.glob("*") if self.runs.is_dir() else ():
+            if place.name not in wanted and not place.name.startswith("."):
+                shutil.rmtree(place, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what a kill left half-written; only while nobody works here."""
+        for place in (*self.path.glob(".*.part"), *self.path.glob("*/.*.part"), *self.path.glob("*/.*.old")):
+            if place.is_dir():
+                shutil.rmtree(place, ignore_errors=True)
+                continue
+            place.unlink(missing_ok=True)
+
+    def _busy(self) -> OutputError:
+        return OutputError(f"a search is at work in {self.path}; wait for it, or choose another --out")
+
+
+def best_of(rows: Sequence[Candidate]) -> list[Candidate]:
+    """The whole trainings, best first; of equals the one asked for earlier."""
+    whole = [row for row in rows if row.state is State.DONE and row.value is not None]
+    return sorted(whole, key=lambda row: (-(row.value or 0.0), row.number))

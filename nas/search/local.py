@@ -1,0 +1,122 @@
+"""Worker processes on this machine, one for each device, that live as long as the search."""
+
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from ...benchmarks.workers import Worker
+from ...runtime.errors import XoptError
+from .candidates import Job
+from .devices import Device
+from .pool import Ended, Evaluator, Objective
+
+_LOOK_S = 0.5
+
+
+@dataclass(frozen=True)
+class _Orphanless:
+    """An objective whose worker ends when the search does, however that ended."""
+
+    objective: Objective
+    parent: int
+    """Process id of the search."""
+
+    def open(self) -> Evaluator:
+        # SIGTERM may go to the whole group of processes; the search decides what becomes of its workers.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        threading.Thread(target=self._watch, daemon=True).start()
+        return self.objective.open()
+
+    def _watch(self) -> None:
+        # Killed for good, a search tells nobody; its children are then handed to another parent.
+        while os.getppid() == self.parent:
+            time.sleep(_LOOK_S)
+        os._exit(1)
+
+
+class LocalPool:
+    """One process for each device; one that dies is replaced when its device is needed again."""
+
+    def __init__(self, objective: Objective, devices: tuple[Device, ...]) -> None:
+        self._opener = _Orphanless(objective, os.getpid())
+        self._ended: SimpleQueue[Ended] = SimpleQueue()
+        self._free = [_Place(self._opener, device, number) for number, device in enumerate(devices, 1)]
+        self._busy: dict[str, _Place] = {}
+        self.size = len(devices)
+
+    def submit(self, job: Job) -> None:
+        """Start a candidate on a free device."""
+        place = self._free.pop(0)
+        self._busy[job.code] = place
+        place.thread = threading.Thread(target=self._train, args=(place, job), daemon=True)
+        place.thread.start()
+
+    def wait(self, timeout_s: float) -> list[Ended]:
+        """What has ended since the last call; waits for the first one, at most `timeout_s` seconds."""
+        ended: list[Ended] = []
+        try:
+            ended.append(self._ended.get(timeout=timeout_s))
+            while True:
+                ended.append(self._ended.get_nowait())
+        except Empty:
+            pass
+        for one in ended:
+            self._free.append(self._busy.pop(one.job.code))
+        return ended
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of the workers, by the code each trains."""
+        return {code: place.worker.pid for code, place in self._busy.items() if place.worker is not None}
+
+    def close(self) -> None:
+        """Kill what runs and end the other workers."""
+        for place in (*self._busy.values(), *self._free):
+            place.end()
+
+    def _train(self, place: "_Place", job: Job) -> None:
+        try:
+            self._ended.put(place.train(job))
+        except Exception as error:  # noqa: BLE001 - a thread's error would be lost, and the search would wait for ever
+            self._ended.put(Ended(job=job, error=error))
+
+
+class _Place:
+    """A device and the process on it."""
+
+    def __init__(self, opener: _Orphanless, device: Device, number: int) -> None:
+        self.opener, self.device, self.number = opener, device, number
+        self.worker: Worker | None = None
+        self.thread: threading.Thread | None = None
+        self._closed = False
+
+    def train(self, job: Job) -> Ended:
+        """Called in a thread of its own; returns when the candidate has ended."""
+        if self.worker is None:
+            name = f"worker {self.number} ({self.device.name})"
+            self.worker = Worker(name, self.opener, environment=self.device.environment)
+        worker = self.worker
+        if self._closed:
+            worker.kill()
+        try:
+            return Ended(job=job, outcome=worker.call("evaluate", job).value)
+        except XoptError as error:
+            died = worker.has_ended
+            # What an error leaves behind, a broken CUDA context or filled memory, goes with the process.
+            self.worker = None
+            worker.kill()
+            worker.close()
+            return Ended(job=job, error=error, died=died)
+
+    def end(self) -> None:
+        """Kill the process, and see the thread that waits for it end."""
+        self._closed = True
+        worker = self.worker
+        if worker is not None:
+            worker.kill()
+        if self.thread is not None:
+            self.thread.join()
+        if self.worker is not None:
+            self.worker.close()

@@ -1,0 +1,182 @@
+"""A whole search: its folder, its workers, its storage, and the engine between them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+from ...datasets import Dataset, open_source
+from ...datasets.executors import open_executor
+from ...runtime.errors import UsageError
+from ...runtime.requires import need
+from ..hardware.limits import Predictor
+from ..hardware.table import load_table
+from ..problem import Problem, Proposer
+from ..space import Space
+from .candidates import Candidate
+from .data import digest_data
+from .devices import share_devices
+from .engine import Engine, Watcher
+from .folder import SearchFolder
+from .found import OBJECTIVE, Found, read_search, storage_url
+from .halving import Halving
+from .interrupts import Interrupts
+from .ledger import Ledger
+from .local import LocalPool
+from .pool import Objective, Pool
+from .recording import Recorded
+from .remote import ClusterPool
+from .results import Results
+from .settings import SearchSettings, check_same, read_settings
+from .storage import without_password
+from .training import Training
+
+Silent = Watcher()
+
+
+def search(
+    settings: SearchSettings,
+    out: Path,
+    *,
+    make_space: Callable[[SearchSettings, Dataset], Space],
+    make_proposer: Callable[[SearchSettings, Problem, Path], Proposer],
+    latency_ms: Callable[[str], float] | None = None,
+    resume: bool = False,
+    force: bool = False,
+    watcher: Watcher = Silent,
+    interrupts: Interrupts | None = None,
+) -> Found:
+    """Search for the network that does best on a data set's `val` split when trained on its `train` split.
+
+    Args:
+        settings: all settings.
+        out: the search's folder.
+        make_space: builds the space for a data set's classes.
+        make_proposer: builds what proposes networks for a problem.
+        latency_ms: predicts the latency of a canonical code, in place of the settings' table.
+        resume: go on with the search in `out`, whose finished candidates are kept.
+        force: replace the search in `out`.
+        watcher: told how it goes.
+        interrupts: signals that end it between two steps.
+
+    Returns:
+        what was found, with why it ended; that is "interrupted" where a signal asked for the end.
+
+    Raises:
+        UsageError: a limit on latency without a prediction, or a resumed search that was another one.
+        DataError: the data, the search to resume or the storage cannot be read.
+        OutputError: `out` may not be written.
+        ClusterError: the cluster cannot be reached.
+        XoptError: no candidate can be trained.
+        DependencyError: a library is not installed.
+    """
+    need("optuna", extra="nas")
+    if settings.max_latency_ms is not None and latency_ms is None and settings.latency_table is None:
+        raise UsageError("a limit on latency needs a prediction of it: add --latency-table TABLE.json")
+    table = None if settings.latency_table is None else load_table(settings.latency_table)
+    place = SearchFolder(path=out)
+    settings, owner = _prepare(place, settings, resume=resume, force=force)
+    with place.locked():
+        place.sweep()
+        dataset = open_source(
+            settings.data,
+            settings.data_format,
+            uncertain=settings.uncertain,
+            findings=settings.findings,
+        )
+        space = make_space(settings, dataset)
+        context = settings.context(space, digest_data(dataset))
+        url = storage_url(place, settings, None)
+        settings.write(out, owner=owner, storage=without_password(url), context=context)
+        ledger = Ledger.open(
+            url, settings.study or out.name, owner=owner, context=context, space=space, objective=OBJECTIVE
+        )
+        margin = 0.0
+        if table is not None and latency_ms is None:
+            latency_ms, margin = Predictor(space=space, table=table).predict_latency_ms, table.margin
+        problem = Problem(
+            space=space,
+            allowed=_allowed(settings, space, latency_ms, margin),
+            objective=OBJECTIVE,
+            seed=settings.seed,
+        )
+        results = Results(folder=place.results, context=context, shared=settings.cache)
+        objective = Recorded(_training(settings, place), results)
+        proposer = make_proposer(settings, problem, out)
+        with _pool(settings, objective) as pool:
+            engine = Engine(
+                problem=problem,
+                proposer=proposer,
+                ledger=ledger,
+                results=results,
+                pool=pool,
+                budget=settings.budget,
+                watcher=_watching(watcher, place, settings.keep),
+                latency_ms=latency_ms,
+            )
+            ledger.close("")
+            ledger.close(engine.run(interrupts))
+        place.prune(ledger.candidates(), settings.keep)
+    return read_search(out, storage=url)
+
+
+def _prepare(
+    place: SearchFolder, settings: SearchSettings, *, resume: bool, force: bool
+) -> tuple[SearchSettings, str]:
+    """The folder, made or checked; the settings to go on with, and the folder's id."""
+    if resume:
+        before, facts = read_settings(place.path)
+        settings = check_same(before, settings)
+        return replace(settings, study=before.study), str(facts["id"])
+    place.make(force=force)
+    return replace(settings, study=settings.study or place.path.resolve().name), uuid4().hex
+
+
+def _training(settings: SearchSettings, place: SearchFolder) -> Training:
+    return Training(
+        recipe=settings.recipe,
+        data=settings.data.resolve(),
+        data_format=settings.data_format,
+        uncertain=settings.uncertain,
+        findings=settings.findings,
+        train_images=settings.train_images,
+        curves=replace(place.curves, folder=place.curves.folder.resolve()),
+        runs=place.runs.resolve(),
+        halving=Halving() if settings.halving else None,
+    )
+
+
+def _allowed(
+    settings: SearchSettings, space: Space, latency_ms: Callable[[str], float] | None, margin: float
+) -> Callable[[str], bool]:
+    def allowed(code: str) -> bool:
+        if not settings.limits.allow(space.cost(code)):
+            return False
+        limit = settings.max_latency_ms
+        return limit is None or latency_ms is None or latency_ms(code) * (1 + margin) <= limit
+
+    return allowed
+
+
+@contextmanager
+def _pool(settings: SearchSettings, objective: Objective) -> Iterator[Pool]:
+    if settings.cluster is None:
+        pool = LocalPool(objective, share_devices(settings.workers))
+        try:
+            yield pool
+        finally:
+            pool.close()
+        return
+    with open_executor(settings.cluster, settings.workers) as workers:
+        yield ClusterPool(objective, workers)
+
+
+def _watching(watcher: Watcher, place: SearchFolder, keep: int) -> Watcher:
+    """A watcher that also sees to it that only the best candidates keep their checkpoints."""
+
+    def ended(row: Candidate, rows: Sequence[Candidate]) -> None:
+        place.prune(rows, keep)
+        watcher.ended(row, rows)
+
+    return replace(watcher, ended=ended, curve=place.curves.read)

@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pytest
+
+from xopt.nas.search.candidates import State
+from xopt.nas.search.found import read_search
+
+
+@pytest.fixture(scope="module")
+def few_images(shared, tmp_path_factory):
+    """96 training and 40 validation images of a real set, at their own size."""
+    whole = np.load(shared / "data" / "pneumonia28.npz")
+    path = tmp_path_factory.mktemp("data") / "pneumonia28.npz"
+    parts = {"train": 96, "val": 40}
+    np.savez(
+        path,
+        **{
+            f"{split}_{kind}": whole[f"{split}_{kind}"][:count]
+            for split, count in parts.items()
+            for kind in ("images", "labels")
+        },
+    )
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+def test_three_networks_are_trained_for_real_and_kept_for_the_finals(xopt, few_images, tmp_path):
+    out = tmp_path / "search"
+    asked = ["--set", "epochs=1", "--max-parameters", 900_000, "--workers", 2, "--keep", 2]
+    words = ["nas", "search", "--data", few_images, "--recipe", "search-small", "--out", out, "--budget", 3]
+    done = xopt(*words, *asked, "--json")
+    assert done.code == 0, done.err
+    facts = json.loads(done.out)
+    assert facts["state"] == "ended"
+    assert facts["ended"] == "the budget of 3 candidates is spent"
+    rows = facts["candidates"]
+    assert [row["state"] for row in rows] == ["done"] * 3
+    assert len({row["architecture"] for row in rows}) == 3
+    assert all(row["parameters"] <= 900_000 and row["hours"] > 0 and len(row["curve"]) == 1 for row in rows)
+    assert facts["best"]["value"] == max(row["value"] for row in rows)
+    assert sum(row["run"] is not None for row in rows) == 2
+    # A line a candidate, where there is no terminal.
+    assert len([line for line in done.err.splitlines() if "val mean AUC" in line]) == 3
+    found = read_search(out)
+    best = found.best()[0]
+    run = found.run_folder(best)
+    assert run is not None
+    assert json.loads((run / "checkpoint.json").read_text())["architecture"] == f"macro-{best.code}"
+
+    shown = xopt("nas", "show", out)
+    assert shown.code == 0
+    headings = "iteration architecture AUC parameters MB hours epochs"
+    assert shown.out.splitlines()[0].split() == headings.split()
+    assert f"best: {best.code}, val mean AUC {best.value:.4f}" in shown.out
+
+    # It has nothing left to do, and says so without a worker.
+    again = xopt("nas", "search", "--out", out, "--resume", "--json")
+    assert again.code == 0, again.err
+    assert json.loads(again.out)["candidates"] == rows
+    other = xopt("nas", "search", "--out", out, "--resume", "--set", "epochs=2")
+    assert other.code == 2
+    assert "the search to resume has another recipe" in other.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "needs --data SOURCE, --recipe NAME_OR_FILE, --budget N, or --resume"),
+        (["--data", "x", "--recipe", "search-smal", "--budget", "3"], "did you mean search-small?"),
+        (["--data", "x", "--recipe", "search-small", "--budget", "3", "--space", "x"], "unknown space 'x'"),
+        (["--data", "x", "--recipe", "search-small", "--budget", "3", "--proposer", "x"], "unknown proposer"),
+        (
+            ["--data", "x", "--recipe", "search-small", "--budget", "3", "--hours", "0"],
+            "hours must be above 0",
+        ),
+        (["--data", "x", "--recipe", "search-small", "--budget", "3", "--max-latency-ms", "2"], "prediction"),
+        (["--resume"], "no search in"),
+    ],
+)
+def test_what_cannot_be_searched_is_said_before_anything_is_made(xopt, tmp_path, words, said):
+    done = xopt("nas", "search", "--out", tmp_path / "s", *words)
+    assert done.code in (1, 2)
+    assert said in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_folder_without_a_search_is_refused(xopt, tmp_path):
+    done = xopt("nas", "show", tmp_path)
+    assert done.code == 1
+    assert "search.json is missing" in done.err
+
+
+def test_states_of_a_row_are_words():
+    assert [str(state) for state in State] == ["waiting", "running", "done", "stopped", "failed"]
