@@ -122,7 +122,7 @@ class Finished:
     def _sentences(self) -> list[str]:
         winner, manifest = self.winner, self.bundle.manifest
         lines = [
-            f"AUC on split val: mean of {self.settings.seeds} trainings each, paired over patients.",
+            f"AUC on split val: mean over trainings ({self.settings.seeds} each), paired over patients.",
             f"Winner: {winner.row.code}, {manifest.precision}, {winner.row.parameters:,} parameters, "
             f"{in_words(winner.latency.latency_ms)} ms.",
         ]

@@ -85,8 +85,9 @@ def _headline(finished: Finished) -> str:
         f"<p class='kicker'>xopt nas · {escape(machine['cpu'])}, {machine['cores']} cores</p>\n"
         f"<h1>Network <span class='code'>{winner.row.code}</span>, the best of {done}</h1>\n"
         f"<p>{escape(finished.dataset.name)}: {', '.join(map(escape, finished.dataset.classes))}. "
-        f"{_trained_again(finished)} candidates of the search were trained again with "
-        f"{finished.settings.seeds} seeds each and compared on split val; the winner became a bundle.</p>\n"
+        f"{_trained_again(finished)} candidates of the search were trained "
+        f"again, {_times(finished.settings.seeds)} each, and compared on split val; the winner became a "
+        "bundle.</p>\n"
         f"<div class='cards'>{shown}</div>"
     )
 
@@ -136,7 +137,8 @@ def _finalists(finished: Finished) -> str:
     )
     return (
         f"<h2>Finalists</h2>\n{_table(_FINALISTS, rows)}\n{figure}\n"
-        f"<p class='note'>AUC: mean over {finished.settings.seeds} trainings on split val. Intervals are 95 "
+        f"<p class='note'>AUC: mean over trainings ({finished.settings.seeds} each) on split val. "
+        "Intervals are 95 "
         "%, over patients and trainings; those of “behind” are paired. "
         f"{clean}</p>"
     )
@@ -270,6 +272,10 @@ def _origin(finished: Finished) -> str:
     ]
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in facts)
     return f"<h2>Machine, data and bundle</h2>\n<dl>{rows}</dl>"
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _recipe(finished: Finished) -> str:

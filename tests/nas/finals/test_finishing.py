@@ -124,9 +124,13 @@ def test_a_training_lost_to_a_kill_is_done_again_and_alone(finished, run, search
 def test_a_finalist_that_is_too_slow_when_measured_is_dropped_for_the_next(finished, run):
     times = {finalist.row.code: finalist.latency.latency_ms for finalist in finished.finalists}
     again = run("fast.xopt", max_latency_ms=(times["10"] * times["22"]) ** 0.5)
-    assert {f.row.code: bool(f.dropped) for f in again.finalists} == {"22": True, "10": False, "00": False}
+    dropped = {f.row.code: bool(f.dropped) for f in again.finalists}
+    assert dropped["22"]
+    assert not dropped["10"]
+    # The next one was measured in its place; so near the limit it may pass or not on a busy machine.
+    assert set(dropped) == {"22", "10", "00"}
     assert again.winner.row.code in ("10", "00")
-    assert again.finalists[-1].standing is None
+    assert next(f for f in again.finalists if f.row.code == "22").standing is None
     assert "dropped" in again.to_text()
 
 
