@@ -53,7 +53,7 @@ def test_only_a_search_is_replaced_and_only_by_force(tmp_path):
     (folder.path / "mine.txt").touch()
     with pytest.raises(OutputError, match="exists already"):
         folder.make(force=False)
-    with pytest.raises(OutputError, match=r"without search\\.json"):
+    with pytest.raises(OutputError, match=r"without search\.json"):
         folder.make(force=True)
     (folder.path / "search.json").touch()
     folder.make(force=True)
