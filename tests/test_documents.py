@@ -7,10 +7,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.M | re.S)
+SMALL = 120
+"""Images of each split of pneumonia28."""
 SPLITS = {"train": 80, "val": 164, "test": 12}
 
 
@@ -41,6 +44,9 @@ def place(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines = (data / "nih-mini" / f"{split}_list.txt").read_text().splitlines(keepends=True)
         (mini / f"{split}_list.txt").write_text("".join(lines[:count]))
     (folder / "chest.png").symlink_to(data / "nih-mini/originals/00000061_012.png")
+    with np.load(data / "pneumonia28.npz") as arrays:
+        small = {name: array[:SMALL] for name, array in arrays.items()}
+    np.savez(folder / "pneumonia28.npz", **small)
     return folder
 
 

@@ -82,8 +82,10 @@ def train(
     every = Interval.parse(checkpoint_every)
 
     from ..datasets import open_source
+    from .comparing import read_run
     from .display import Display
     from .loop import train as run
+    from .page import write_page
     from .processes import launched
 
     leads = launched()[0] == 0
@@ -103,6 +105,8 @@ def train(
         device=device,
     )
     if leads:
+        if remark := write_page(out, read_run(out)):
+            note(remark)
         text = f"{trained.to_text()}\n\nrun in {out}; next: xopt export {out} --out {out.name}.xopt"
         show(text, {"run": str(out), **trained.to_json()}, json_target)
 

@@ -4,6 +4,7 @@ Shape suffixes: B images of a batch, N of a split, V views (images, or images ti
 classes, K channels, H = W pixels.
 """
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,11 +25,17 @@ def place_crop(recipe: Recipe, *, epoch: int, index: int) -> Window:
     the work.
     """
     random = np.random.default_rng([recipe.seed, epoch, index])
-    middle = recipe.preprocessing().windows()[0]
+    middle = _middle(recipe.size, recipe.crop)
     top, left = middle.top, middle.left
     if recipe.random_crop:
         top, left = (int(corner) for corner in random.integers(0, recipe.size - recipe.crop + 1, size=2))
     return Window(top=top, left=left, mirrored=recipe.mirror and bool(random.random() < 0.5))
+
+
+@cache
+def _middle(size: int, crop: int) -> Window:
+    # Asked for every image of every step.
+    return windows("center", size=size, crop=crop)[0]
 
 
 def training_windows(recipe: Recipe, *, epoch: int, index: int) -> tuple[Window, ...]:

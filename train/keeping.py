@@ -7,11 +7,9 @@ from typing import Any
 from ..runtime.console import note
 from ..runtime.errors import StoppedError
 from .checkpoints import save_weights
-from .comparing import Run
 from .fit import Fit
 from .intervals import Interval
 from .job import Job
-from .page import write_page
 from .results import Epoch
 from .run_folder import RunFolder
 from .stopping import Request
@@ -81,18 +79,6 @@ class Keeper:
                 report(epoch)
             if self.kept and (fit.finished or self.every.after_epoch(epoch.epoch)):
                 self._save()
-        if self.kept:
-            self.processes.lead(self._draw)
-
-    def _draw(self) -> None:
-        assert self.folder is not None
-        run = Run(
-            name=self.folder.path.resolve().name, recipe=self.job.recipe, history=tuple(self.fit.history)
-        )
-        with self.folder.keeping():
-            remark = write_page(self.folder.path, run)
-        if remark is not None:
-            note(f"{self.folder.path}: {remark}")
 
     def _after_step(self, fit: Fit) -> None:
         if not self.kept:

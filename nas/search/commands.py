@@ -62,7 +62,7 @@ def search(
     ] = None,
     max_parameters: Annotated[
         int | None,
-        typer.Option("--max-parameters", "--max-params", min=1, help="Weights of a network, at most."),
+        typer.Option("--max-params", "--max-params", min=1, help="Weights of a network, at most."),
     ] = None,
     max_macs: Annotated[
         int | None, typer.Option("--max-macs", min=1, help="Multiply-accumulates of an image, at most.")

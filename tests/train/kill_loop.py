@@ -22,7 +22,6 @@ import traceback
 from pathlib import Path
 
 import accelerate
-import matplotlib.figure
 import numpy as np
 import torch
 import torch._dynamo
@@ -35,7 +34,7 @@ from xopt.train.recipe import Recipe
 from xopt.train.states import States
 
 # What every training imports sooner or later, so that no fork has to.
-PRELOADED = (accelerate, matplotlib.figure, torch._dynamo)
+PRELOADED = (accelerate, torch._dynamo)
 EVERY = 3
 RECIPE = Recipe(
     architecture="macro-1-stem4-depths1-widths8-head8",

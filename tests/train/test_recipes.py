@@ -28,7 +28,7 @@ def part_of(dataset, count):
 @pytest.mark.shared
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "count"), [("chexnet", 4), ("chexnet-fast", 8), ("gennas", 12), ("resnet18-accelerated", 12)]
+    ("name", "count"), [("chexnet", 4), ("chexnet-fast", 4), ("gennas", 6), ("resnet18-accelerated", 6)]
 )
 def test_a_recipe_for_findings_trains_on_real_x_rays(shared, name, count):
     dataset = part_of(open_source(shared / "data" / "nih-mini"), count)

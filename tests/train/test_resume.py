@@ -303,7 +303,7 @@ def test_the_command_stops_at_sigterm_in_one_line_and_resumes_without_its_recipe
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("ranks", "kills"), [(1, 25), (2, 5)])
+@pytest.mark.parametrize(("ranks", "kills"), [(1, 25), (2, 4)])
 def test_kills_at_any_moment_lose_one_interval_at_most(ranks, kills):
     kills = int(os.environ.get("XOPT_KILLS", kills))
     done = subprocess.run(

@@ -21,7 +21,7 @@ from xopt.train.events import Events  # noqa: E402
 from xopt.train.intervals import Interval  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
 from xopt.train.models import build  # noqa: E402
-from xopt.train.page import comparison_page, run_page  # noqa: E402
+from xopt.train.page import comparison_page, run_page, write_page  # noqa: E402
 from xopt.train.recipe import Recipe  # noqa: E402
 from xopt.train.results import Epoch, history_csv, read_history  # noqa: E402
 
@@ -80,6 +80,7 @@ def run(data, tmp_path_factory):
     with pytest.raises(Halt):
         train(open_source(data), recipe, run=folder, report=crash, checkpoint_every=every)
     trained = train(open_source(data), recipe, run=folder, resume=True, checkpoint_every=every)
+    assert write_page(folder, read_run(folder)) is None
     return folder, trained
 
 
@@ -146,12 +147,13 @@ def test_the_page_stands_alone_and_names_everything(run):
         assert ElementTree.parse(folder / name).getroot().tag.endswith("svg")
 
 
-def test_without_matplotlib_the_run_still_works_and_says_so(run, data, tmp_path, monkeypatch, capsys):
+def test_without_matplotlib_the_run_still_works_and_says_so(data, tmp_path, monkeypatch, xopt):
     monkeypatch.setattr(pages, "can_draw", lambda: False)
-    train(open_source(data), replace(TINY, epochs=1), run=tmp_path / "plain")
-    assert (
-        'no curves: matplotlib is not installed here (pip install "xopt[report]")' in capsys.readouterr().err
-    )
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(replace(TINY, epochs=1).to_toml())
+    done = xopt("train", "--recipe", recipe, "--data", data, "--out", tmp_path / "plain")
+    assert done.code == 0, done.err
+    assert 'no curves: matplotlib is not installed here (pip install "xopt[report]")' in done.err
     names = {path.name for path in (tmp_path / "plain").iterdir()}
     assert "run.html" in names
     assert not {"loss.svg", "auc.svg"} & names

@@ -28,7 +28,7 @@ def few_images(shared, tmp_path_factory):
 @pytest.mark.shared
 def test_three_networks_are_trained_for_real_and_kept_for_the_finals(xopt, few_images, tmp_path):
     out = tmp_path / "search"
-    asked = ["--set", "epochs=1", "--max-parameters", 900_000, "--workers", 2, "--keep", 2]
+    asked = ["--set", "epochs=1", "--max-params", 900_000, "--workers", 2, "--keep", 2]
     words = ["nas", "search", "--data", few_images, "--recipe", "search-small", "--out", out, "--budget", 3]
     done = xopt(*words, *asked, "--json")
     assert done.code == 0, done.err
