@@ -1,6 +1,6 @@
 """A finished search as one HTML file: no script, no font, no picture, no address outside of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from ...benchmarks.report_style import STYLE
 from ..finals.finished import Finalist, Finished
 from ..hardware.summary import sentences
 from ..search.candidates import Candidate, State
-from . import figures
+from . import figures, pieces
 from .diagram import draw
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _network(finished: Finished) -> str:
 
 def _finalists(finished: Finished) -> str:
     rows = [_finalist(finalist) for finalist in finished.finalists]
-    figure = _figure(figures.finalists(finished), "f-", "")
+    figure = pieces.figure(figures.finalists(finished), "f-")
     looks = finished.tested.looks if finished.tested is not None else 0
     clean = (
         "The test split was scored once, for the winner."
@@ -136,7 +136,7 @@ def _finalists(finished: Finished) -> str:
         else "The data has no test split."
     )
     return (
-        f"<h2>Finalists</h2>\n{_table(_FINALISTS, rows)}\n{figure}\n"
+        f"<h2>Finalists</h2>\n{pieces.table(_FINALISTS, rows)}\n{figure}\n"
         f"<p class='note'>AUC: mean over trainings ({finished.settings.seeds} each) on split val. "
         "Intervals are 95 "
         "%, over patients and trainings; those of “behind” are paired. "
@@ -145,7 +145,7 @@ def _finalists(finished: Finished) -> str:
 
 
 def _finalist(finalist: Finalist) -> str:
-    cells = [_code(finalist.row.code)]
+    cells = [pieces.code(finalist.row.code)]
     standing = finalist.standing
     if standing is None:
         cells += ["–"] * 3
@@ -161,7 +161,7 @@ def _finalist(finalist: Finalist) -> str:
     predicted = "–" if latency.predicted_ms is None else in_words(latency.predicted_ms)
     remark = "winner" if finalist.won else escape(f"dropped: {finalist.dropped}" if finalist.dropped else "")
     cells += [f"{finalist.row.parameters:,}", predicted, in_words(latency.latency_ms), remark]
-    return _tr(cells, won=finalist.won)
+    return pieces.row(cells, won=finalist.won)
 
 
 def _curves(finished: Finished) -> str:
@@ -205,11 +205,11 @@ def _grid(
 
 def _search(finished: Finished) -> str:
     rows = [_candidate(row, finished) for row in finished.rows]
-    progress = _figure(figures.progress(finished), "p-", "")
-    front = _figure(figures.front(finished), "q-", "Left is cheaper, up is better.")
+    progress = pieces.figure(figures.progress(finished), "p-")
+    front = pieces.figure(figures.front(finished), "q-", "Left is cheaper, up is better.")
     hours = sum(row.seconds for row in finished.rows) / 3600
     return (
-        f"<h2>The search</h2>\n<div class='pair'>{progress}{front}</div>\n{_table(_CANDIDATES, rows)}\n"
+        f"<h2>The search</h2>\n<div class='pair'>{progress}{front}</div>\n{pieces.table(_CANDIDATES, rows)}\n"
         f"<p class='note'>AUC: the best epoch's mean AUC on split val. MB: parameters in float32. Hours on "
         f"the device, {hours:.2f} in all. Latency as predicted from blocks, where it was.</p>"
     )
@@ -221,7 +221,7 @@ def _candidate(row: Candidate, finished: Finished) -> str:
     remark = roles.get(row.code) or states.get(row.state) or ("" if row.value is not None else "not ended")
     cells = [
         str(row.number),
-        _code(row.code),
+        pieces.code(row.code),
         "–" if row.value is None else f"{row.value:.4f}",
         f"{row.parameters:,}",
         f"{row.memory_mb:.2f}",
@@ -229,7 +229,7 @@ def _candidate(row: Candidate, finished: Finished) -> str:
         "–" if row.latency_ms is None else in_words(row.latency_ms),
         escape(remark),
     ]
-    return _tr(cells, won=row.code == finished.winner.row.code)
+    return pieces.row(cells, won=row.code == finished.winner.row.code)
 
 
 def _latency(finished: Finished) -> str:
@@ -290,24 +290,3 @@ def _trained_again(finished: Finished) -> int:
 def _stored_mb(finished: Finished) -> float:
     files = finished.bundle.manifest.files
     return sum(files[name].size for name in ("model.xml", "model.bin")) / 1e6
-
-
-def _figure(figure: "Figure", prefix: str, caption: str) -> str:
-    said = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f"<figure>{to_svg(figure, prefix=prefix, inline=True)}{said}</figure>"
-
-
-def _table(headings: Sequence[str], rows: Sequence[str]) -> str:
-    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
-    return (
-        f"<div class='scroll'><table><thead><tr>{head}</tr></thead>\n"
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
-def _tr(cells: Sequence[str], *, won: bool) -> str:
-    return f"<tr{' class=winner' if won else ''}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-
-
-def _code(code: str) -> str:
-    return f"<span class='code'>{escape(code)}</span>"
