@@ -57,14 +57,19 @@ def finish_search(
         how = replace(how, max_latency_ms=found.settings.max_latency_ms)
     place = table or found.settings.latency_table
     blocks = None if place is None else load_table(place, any_machine=any_machine)
-    dataset = open_source(data or found.settings.data, data_format or found.settings.data_format)
-    recipe = found.settings.recipe
+    searched = found.settings
+    dataset = open_source(
+        data or searched.data,
+        data_format or searched.data_format,
+        uncertain=searched.uncertain,
+        findings=searched.findings,
+    )
     finished = finish(
         found.rows,
         search=search,
-        space=make_space(found.settings, dataset),
+        space=make_space(searched, dataset),
         dataset=dataset,
-        recipe=recipe,
+        recipe=searched.recipe,
         out=out,
         settings=how,
         table=blocks,
