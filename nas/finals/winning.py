@@ -71,8 +71,11 @@ def make_bundle(run: Path, dataset: Dataset, folder: Path, settings: FinalsSetti
     gate = GateSettings(max_auc_drop=settings.max_auc_drop)
     how = QuantizeSettings(calibration_size=settings.calibration_size)
     known = _made_before(place, "parent", "digest", parent.digest)
-    if known is not None and known.manifest.provenance["gate"]["max_auc_drop"] == gate.max_auc_drop:
-        return known
+    if known is not None:
+        made = known.manifest.provenance
+        asked = (made["gate"]["max_auc_drop"], made["calibration"]["asked"])
+        if asked == (gate.max_auc_drop, how.calibration_size):
+            return known
     return quantize_bundle(parent, dataset, place, settings=how, gate=gate, force=True).bundle
 
 
