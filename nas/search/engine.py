@@ -173,10 +173,12 @@ class Engine:
         )
 
     def _take(self, ended: Ended) -> None:
-        row = self._running.pop(ended.job.code)
+        row = self._as_known(self._running.pop(ended.job.code))
         self._exhausted = False
+        if row is None:
+            return
         if ended.outcome is not None:
-            self.ledger.finish(self._as_known(row), ended.outcome)
+            self.ledger.finish(row, ended.outcome)
             self._tell(row.code)
             return
         died = ended.died or isinstance(ended.error, StoppedError)
@@ -195,9 +197,12 @@ class Engine:
         if len(states) >= _HOPELESS and all(state is State.FAILED for state in states):
             raise XoptError(f"all of the first {len(states)} candidates failed, the last one so: {error}")
 
-    def _as_known(self, row: Candidate) -> Candidate:
-        """With as much of its curve as the storage has."""
-        return next(known for known in self.ledger.candidates() if known.code == row.code)
+    def _as_known(self, row: Candidate) -> Candidate | None:
+        """With as much of its curve as the storage has; None where others took this machine for dead.
+
+        A machine that slept for an hour finds its rows withdrawn, and what it trained in other hands.
+        """
+        return next((known for known in self.ledger.candidates() if known.trial == row.trial), None)
 
     def _tell(self, code: str) -> None:
         rows = self.ledger.candidates()

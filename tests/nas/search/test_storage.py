@@ -3,6 +3,8 @@ import time
 
 import pytest
 
+from xopt.nas.search.candidates import State
+from xopt.nas.search.stopping import Budget
 from xopt.nas.search.storage import open_study, without_password
 from xopt.runtime.errors import DataError, DependencyError, UsageError
 
@@ -138,6 +140,22 @@ def test_what_a_dead_machine_had_in_hand_is_taken_over(searching, tmp_path, monk
     # The lost one comes back after all: what it had is not its own any more.
     lost.ledger.beat(hours=0.0)
     assert lost.ledger.candidates() == []
+
+
+def test_a_machine_that_was_taken_for_dead_goes_on_without_what_was_taken_over(searching, tmp_path):
+    pool = searching.VirtualPool(dict.fromkeys(searching.InOrder().codes, 1.0), size=1)
+    slept = searching.make_engine(tmp_path, None, pool=pool, budget=Budget(candidates=2))
+    wait = pool.wait
+
+    def sleep(timeout_s):
+        pool.wait = wait
+        (row,) = slept.ledger.candidates()
+        assert slept.ledger._withdraw(row)
+        return wait(timeout_s)
+
+    pool.wait = sleep
+    assert slept.run() == "the budget of 2 candidates is spent"
+    assert [row.state for row in slept.ledger.candidates()] == [State.DONE] * 2
 
 
 def test_a_study_of_other_data_is_not_joined(searching, tmp_path):
