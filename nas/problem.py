@@ -31,6 +31,10 @@ class Problem:
     ceiling: float = 1.0
     """The value that no network can pass: 1 for an AUC, 100 for an accuracy in percent."""
     seed: int = 0
+    latency_ms: Callable[[str], float] | None = None
+    """Predicts what one image takes a canonical code; None where nobody does."""
+    max_latency_ms: float | None = None
+    """The largest prediction that `allowed` lets pass; None leaves it free."""
 
 
 class Proposer(Protocol):

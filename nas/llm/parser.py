@@ -90,4 +90,5 @@ def _sizes(problem: Problem, code: str) -> str:
         cost = problem.space.cost(code)
     except UsageError:
         return ""
-    return f": {cost.parameters:,} parameters, {cost.macs:,} multiply-accumulates"
+    timed = "" if problem.latency_ms is None else f", {problem.latency_ms(code):.4g} milliseconds"
+    return f": {cost.parameters:,} parameters, {cost.macs:,} multiply-accumulates{timed}"

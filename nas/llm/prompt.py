@@ -50,7 +50,7 @@ def messages(
     """
     parts = [
         layer_table(problem.space),
-        _limits(limits),
+        _limits(problem, limits),
         _results(problem, history, most),
         _wanted(problem, candidates),
     ]
@@ -75,12 +75,14 @@ def repair(asked: Sequence[Message], reply: str, parsed: Parsed, *, candidates: 
     ]
 
 
-def _limits(limits: Limits) -> str:
+def _limits(problem: Problem, limits: Limits) -> str:
     said = [
         f"at most {most:,} {what}"
         for most, what in ((limits.parameters, "parameters"), (limits.macs, "multiply-accumulates"))
         if most is not None
     ]
+    if problem.max_latency_ms is not None:
+        said.append(f"at most {problem.max_latency_ms:.4g} milliseconds of latency")
     return f"A network may have {' and '.join(said)}." if said else ""
 
 
@@ -89,15 +91,11 @@ def _results(problem: Problem, history: Sequence[Trial], most: int) -> str:
     if not history:
         return "No network was trained yet."
     shown, left_out = _chosen(done, most)
-    rows = [_row(problem.space, trial) for trial in shown]
+    rows = [_row(problem, trial) for trial in shown]
     heading = f"Trained so far ({problem.objective}, the best first)"
     if left_out:
         heading += f"; {left_out} older and worse ones are left out"
-    parts = (
-        ["\n".join([f"{heading}:", "network, value, parameters, multiply-accumulates", *rows])]
-        if rows
-        else []
-    )
+    parts = ["\n".join([f"{heading}:", _columns(problem), *rows])] if rows else []
     for what, codes in (
         ("In training now", [t.code for t in history if t.value is None and not t.failed]),
         ("Failed, do not name them again", [t.code for t in history if t.failed]),
@@ -120,9 +118,15 @@ def _chosen(done: Sequence[Trial], most: int) -> tuple[list[Trial], int]:
     return shown, len(done) - len(shown)
 
 
-def _row(space: Space, trial: Trial) -> str:
-    cost = space.cost(trial.code)
-    return f"{trial.code}, {trial.value:.5g}, {cost.parameters}, {cost.macs}"
+def _columns(problem: Problem) -> str:
+    timed = "" if problem.latency_ms is None else ", milliseconds of latency"
+    return f"network, value, parameters, multiply-accumulates{timed}"
+
+
+def _row(problem: Problem, trial: Trial) -> str:
+    cost = problem.space.cost(trial.code)
+    timed = "" if problem.latency_ms is None else f", {problem.latency_ms(trial.code):.4g}"
+    return f"{trial.code}, {trial.value:.5g}, {cost.parameters}, {cost.macs}{timed}"
 
 
 def _wanted(problem: Problem, candidates: int) -> str:

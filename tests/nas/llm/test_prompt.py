@@ -1,6 +1,7 @@
 """What the model is told."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -98,3 +99,17 @@ def test_the_repair_turn_says_what_was_wrong():
 def test_the_repair_turn_of_a_refusal_asks_for_digits():
     turn = prompt.repair([], "I cannot.", parse("I cannot.", problem(), set()), candidates=4)
     assert "there is no network in it, written as a string of digits" in turn[-1]["content"]
+
+
+def test_latency_is_told_where_it_is_predicted():
+    timed = replace(problem(), latency_ms=lambda code: 0.25 * int(code[0]), max_latency_ms=1.5)
+    _system, user = prompt.messages(timed, trials("12120"), candidates=4, limits=LIMITS, most=60)
+    assert "at most 330 parameters and at most 1.5 milliseconds of latency" in user["content"]
+    assert "multiply-accumulates, milliseconds of latency\n12120, 0.8, 260, 1820, 0.25" in user["content"]
+    assert "milliseconds" not in _text(trials("12120"))
+
+
+def test_a_network_that_is_too_slow_is_refused_with_its_latency():
+    slow = replace(problem(), allowed=lambda code: False, latency_ms=lambda code: 2.0)
+    (complaint,) = parse("[1, 2, 1, 2, 0]", slow, ()).complaints
+    assert complaint.endswith("260 parameters, 1,820 multiply-accumulates, 2 milliseconds")
