@@ -139,7 +139,7 @@ def check_same(before: SearchSettings, now: SearchSettings) -> SearchSettings:
     Raises:
         UsageError: something did that must not.
     """
-    kept = ("space", "limits", "recipe", "train_images", "uncertain", "findings")
+    kept = ("space", "limits", "max_latency_ms", "recipe", "train_images", "uncertain", "findings")
     changed = [name for name in kept if getattr(before, name) != getattr(now, name)]
     if before.data.resolve() != now.data.resolve():
         changed.append("data")

@@ -43,6 +43,7 @@ def test_a_folder_gives_back_what_was_asked_for(settings, tmp_path):
         ({"recipe": load_recipe("search-small", ["epochs=9"])}, "another recipe"),
         ({"limits": Limits()}, "another limits"),
         ({"space": "xray", "train_images": 5}, "another space and another train_images"),
+        ({"max_latency_ms": 2.0}, "another max_latency_ms"),
         ({"data": Path("elsewhere.npz")}, "another data"),
     ],
 )
