@@ -3,20 +3,32 @@
 from pathlib import Path
 
 from ...runtime.console import note, show
+from ..hardware.table import load_table
 from ..search.found import Found
+from ..search.settings import SearchSettings
 from .finished import Finished
 from .settings import FinalsSettings
 from .whole import finish_search
+
+
+def finals_of(search: SearchSettings, *, finalists: int, seeds: int, precision: str | None) -> FinalsSettings:
+    """The settings of the finals, checked before a search begins that may take days.
+
+    Raises:
+        UsageError: no such precision, or another one than that of the search's latency table.
+        DataError: the latency table cannot be read.
+    """
+    settings = FinalsSettings(finalists=finalists, seeds=seeds, precision=precision)
+    settings.fitted_to(None if search.latency_table is None else load_table(search.latency_table))
+    return settings
 
 
 def finish_found(
     found: Found,
     out: Path,
     *,
+    settings: FinalsSettings,
     report: Path | None,
-    finalists: int,
-    seeds: int,
-    precision: str | None,
     force: bool,
     json_target: str | None,
 ) -> None:
@@ -30,7 +42,7 @@ def finish_found(
     finished = finish_search(
         found.folder,
         out,
-        settings=FinalsSettings(finalists=finalists, seeds=seeds, precision=precision),
+        settings=settings,
         report=report,
         force=force,
         say=note,

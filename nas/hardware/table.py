@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.errors import DataError
+from ...runtime.errors import DataError, UsageError
 from ...runtime.files import write_file
+from ..space import Space
 from .blocks import WORK, placed_blocks
 from .graphs import CHANNELS, GraphSettings
 from .prediction import BlockLatencies
@@ -89,6 +90,22 @@ class LatencyTable:
             UsageError: not the name of a searched network.
         """
         return self.blocks.network_ms(placed_blocks(architecture, size=size, channels=CHANNELS))
+
+    def check_space(self, space: Space) -> None:
+        """Check that networks like those of a space were measured: beyond them its errors say nothing.
+
+        Raises:
+            UsageError: they were of another space, or of another input size.
+        """
+        size = space.input_size(space.canonical("0" * len(space.choices)))
+        sizes = sorted({network.size for network in self.networks})
+        if self.space == space.name and sizes[0] <= size <= sizes[-1]:
+            return
+        wanted = f"--space {space.name}" + (f" --size {size}" if space.name == "macro" else "")
+        raise UsageError(
+            f"the latency table is of space {self.space} at {'/'.join(map(str, sizes))} pixels, the search "
+            f"of {space.name} at {size}; measure one: xopt nas latency --out TABLE.json {wanted}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

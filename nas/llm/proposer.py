@@ -143,7 +143,7 @@ def make_llm_proposer(
 def _asker(settings: LlmSettings) -> Asker:
     if settings.replay is not None:
         if settings.log is not None and settings.log.resolve() == settings.replay.resolve():
-            raise UsageError(f"{settings.log} cannot be replayed and written at once; name another --llm-log")
+            raise UsageError(f"{settings.log} cannot be replayed and written at once; replay a copy of it")
         return Replay(settings.replay)
     key = os.environ.get(settings.key_variable, "").strip() or None
     # A library would put a key that no header can carry into its error message.

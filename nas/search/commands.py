@@ -45,7 +45,7 @@ def search(
     space: Annotated[str | None, typer.Option("--space", help="The networks to choose from.")] = None,
     proposer: Annotated[
         str | None,
-        typer.Option("--proposer", help="surrogate, llm, tpe, gp, nsga2, random or evolution."),
+        typer.Option("--proposer", help="surrogate, llm, thompson, tpe, gp, nsga2, random or evolution."),
     ] = None,
     budget: Annotated[int | None, typer.Option("--budget", min=1, help="Candidates to train.")] = None,
     hours: Annotated[float | None, typer.Option("--hours", help="Ask for no more after so long.")] = None,
@@ -62,7 +62,7 @@ def search(
     ] = None,
     max_parameters: Annotated[
         int | None,
-        typer.Option("--max-params", "--max-params", min=1, help="Weights of a network, at most."),
+        typer.Option("--max-params", min=1, help="Weights of a network, at most."),
     ] = None,
     max_macs: Annotated[
         int | None, typer.Option("--max-macs", min=1, help="Multiply-accumulates of an image, at most.")
@@ -121,6 +121,7 @@ def search(
     """
     from ...runtime.errors import UsageError
     from ...runtime.files import check_free
+    from ..finals.after import finals_of, finish_found
     from .display import watched
     from .interrupts import Interrupts
     from .making import check_names, make_proposer, make_space
@@ -167,6 +168,9 @@ def search(
             check_free(target, force=force)
     wanted = settings_of(asked)
     check_names(wanted)
+    finals = (
+        None if bundle is None else finals_of(wanted, finalists=finalists, seeds=seeds, precision=precision)
+    )
     with Interrupts().caught() as interrupts, watched(wanted.budget.candidates) as watcher:
         found = run(
             wanted,
@@ -178,19 +182,8 @@ def search(
             watcher=watcher,
             interrupts=interrupts,
         )
-    if bundle is not None and interrupts.signal is None:
-        from ..finals.after import finish_found
-
-        finish_found(
-            found,
-            bundle,
-            report=report,
-            finalists=finalists,
-            seeds=seeds,
-            precision=precision,
-            force=force,
-            json_target=json_target,
-        )
+    if bundle is not None and finals is not None and interrupts.signal is None:
+        finish_found(found, bundle, settings=finals, report=report, force=force, json_target=json_target)
         return
     show(found.to_text(), found.to_json(), json_target)
     if interrupts.signal is not None:

@@ -1,6 +1,8 @@
 """The space and the proposer that a search names."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...datasets import Dataset
 from ...runtime.errors import UsageError
@@ -12,19 +14,24 @@ from ..problem import Problem
 from ..space import Space
 from .settings import SearchSettings
 
+if TYPE_CHECKING:
+    from ..llm import LlmSettings
+
 LLM = "llm"
 
 
 def check_names(settings: SearchSettings) -> None:
-    """Check a search's names before any work.
+    """Check a search's names before any work, and before an address with a password in it is written down.
 
     Raises:
-        UsageError: a space or a proposer is not known.
+        UsageError: a space or a proposer is not known, or a language model lacks its address.
     """
     if settings.space not in SPACES:
         raise UsageError(f"unknown space {settings.space!r}; known are {', '.join(SPACES)}")
     if settings.proposer not in (LLM, *PROPOSERS):
         raise UsageError(f"unknown proposer {settings.proposer!r}; known are {', '.join((LLM, *PROPOSERS))}")
+    if settings.proposer == LLM:
+        _llm_settings(settings)
 
 
 def make_space(settings: SearchSettings, dataset: Dataset) -> Space:
@@ -51,9 +58,13 @@ def make_proposer(settings: SearchSettings, problem: Problem, folder: Path) -> G
     if settings.proposer != LLM:
         check_proposer(settings.proposer)
         return make_plain(settings.proposer, problem)
-    from ..llm import LlmSettings, make_llm_proposer
+    from ..llm import make_llm_proposer
 
-    asked = LlmSettings(
-        url=settings.llm_url, model=settings.llm_model, replay=settings.llm_replay, log=folder / "llm.jsonl"
-    )
+    asked = replace(_llm_settings(settings), log=folder / "llm.jsonl")
     return Guarded(problem, make_llm_proposer(problem, asked, limits=settings.limits))
+
+
+def _llm_settings(settings: SearchSettings) -> "LlmSettings":
+    from ..llm import LlmSettings
+
+    return LlmSettings(url=settings.llm_url, model=settings.llm_model, replay=settings.llm_replay)

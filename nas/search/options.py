@@ -50,6 +50,9 @@ def _fresh(asked: Asked) -> SearchSettings:
     missing = [name for name, value in needed.items() if value is None]
     if asked.data is None or asked.recipe is None or asked.budget is None:
         raise UsageError(f"xopt nas search needs {', '.join(missing)}, or --resume")
+    idle = [name for name in ("llm_url", "llm_model", "llm_replay") if asked.others[name] is not None]
+    if idle and asked.others["proposer"] != "llm":
+        raise UsageError(f"--{idle[0].replace('_', '-')} is for a language model; add --proposer llm")
     return SearchSettings(
         data=asked.data,
         data_format=asked.data_format,

@@ -9,8 +9,9 @@ from uuid import uuid4
 from ...datasets import Dataset, open_source
 from ...datasets.executors import open_executor
 from ...runtime.errors import UsageError
+from ...runtime.files import check_free
 from ...runtime.requires import need
-from ..hardware.limits import Predictor
+from ..hardware.limits import LatencyLimit, Predictor, allowed
 from ..hardware.table import load_table
 from ..problem import Problem, Proposer
 from ..space import Space
@@ -28,7 +29,7 @@ from .pool import Objective, Pool
 from .recording import Recorded
 from .remote import ClusterPool
 from .results import Results
-from .settings import SearchSettings, check_same, read_settings
+from .settings import MARKER, SearchSettings, check_same, read_settings
 from .storage import without_password
 from .training import Training
 
@@ -41,7 +42,6 @@ def search(
     *,
     make_space: Callable[[SearchSettings, Dataset], Space],
     make_proposer: Callable[[SearchSettings, Problem, Path], Proposer],
-    latency_ms: Callable[[str], float] | None = None,
     resume: bool = False,
     force: bool = False,
     watcher: Watcher = Silent,
@@ -54,7 +54,6 @@ def search(
         out: the search's folder.
         make_space: builds the space for a data set's classes.
         make_proposer: builds what proposes networks for a problem.
-        latency_ms: predicts the latency of a canonical code, in place of the settings' table.
         resume: go on with the search in `out`, whose finished candidates are kept.
         force: replace the search in `out`.
         watcher: told how it goes.
@@ -64,7 +63,8 @@ def search(
         what was found, with why it ended; that is "interrupted" where a signal asked for the end.
 
     Raises:
-        UsageError: a limit on latency without a prediction, or a resumed search that was another one.
+        UsageError: a limit on latency without a prediction, limits that no network meets, or a resumed search
+            that was another one.
         DataError: the data, the search to resume or the storage cannot be read.
         OutputError: `out` may not be written.
         ClusterError: the cluster cannot be reached.
@@ -72,34 +72,29 @@ def search(
         DependencyError: a library is not installed.
     """
     need("optuna", extra="nas")
-    if settings.max_latency_ms is not None and latency_ms is None and settings.latency_table is None:
+    if settings.max_latency_ms is not None and settings.latency_table is None:
         raise UsageError("a limit on latency needs a prediction of it: add --latency-table TABLE.json")
-    table = None if settings.latency_table is None else load_table(settings.latency_table)
     place = SearchFolder(path=out)
-    settings, owner = _prepare(place, settings, resume=resume, force=force)
+    settings, owner = _identify(place, settings, resume=resume, force=force)
+    dataset = open_source(
+        settings.data, settings.data_format, uncertain=settings.uncertain, findings=settings.findings
+    )
+    problem = _problem(settings, make_space(settings, dataset))
+    context = settings.context(problem.space, digest_data(dataset))
+    # A mistake up to here leaves an older search, and the place for the new one, as they were.
+    if not resume:
+        place.make(force=force)
     with place.locked():
         place.sweep()
-        dataset = open_source(
-            settings.data,
-            settings.data_format,
-            uncertain=settings.uncertain,
-            findings=settings.findings,
-        )
-        space = make_space(settings, dataset)
-        context = settings.context(space, digest_data(dataset))
         url = storage_url(place, settings, None)
         settings.write(out, owner=owner, storage=without_password(url), context=context)
         ledger = Ledger.open(
-            url, settings.study or out.name, owner=owner, context=context, space=space, objective=OBJECTIVE
-        )
-        margin = 0.0
-        if table is not None and latency_ms is None:
-            latency_ms, margin = Predictor(space=space, table=table).predict_latency_ms, table.margin
-        problem = Problem(
-            space=space,
-            allowed=_allowed(settings, space, latency_ms, margin),
+            url,
+            settings.study or out.name,
+            owner=owner,
+            context=context,
+            space=problem.space,
             objective=OBJECTIVE,
-            seed=settings.seed,
         )
         results = Results(folder=place.results, context=context, shared=settings.cache)
         objective = Recorded(_training(settings, place), results)
@@ -113,7 +108,7 @@ def search(
                 pool=pool,
                 budget=settings.budget,
                 watcher=_watching(watcher, place, settings.keep),
-                latency_ms=latency_ms,
+                latency_ms=problem.latency_ms,
             )
             ledger.close("")
             ledger.close(engine.run(interrupts))
@@ -121,16 +116,34 @@ def search(
     return read_search(out, storage=url)
 
 
-def _prepare(
+def _identify(
     place: SearchFolder, settings: SearchSettings, *, resume: bool, force: bool
 ) -> tuple[SearchSettings, str]:
-    """The folder, made or checked; the settings to go on with, and the folder's id."""
+    """The settings to go on with, and the folder's id; nothing is written."""
     if resume:
         before, facts = read_settings(place.path)
         settings = check_same(before, settings)
         return replace(settings, study=before.study), str(facts["id"])
-    place.make(force=force)
+    check_free(place.path, force=force, marker=MARKER)
     return replace(settings, study=settings.study or place.path.resolve().name), uuid4().hex
+
+
+def _problem(settings: SearchSettings, space: Space) -> Problem:
+    latency = predictor = None
+    if settings.latency_table is not None:
+        table = load_table(settings.latency_table)
+        table.check_space(space)
+        predictor = Predictor(space=space, table=table)
+        if settings.max_latency_ms is not None:
+            latency = LatencyLimit(predictor=predictor, max_latency_ms=settings.max_latency_ms)
+    return Problem(
+        space=space,
+        allowed=allowed(space, settings.limits, latency),
+        objective=OBJECTIVE,
+        seed=settings.seed,
+        latency_ms=None if predictor is None else predictor.predict_latency_ms,
+        max_latency_ms=None if latency is None else latency.predicted_up_to_ms,
+    )
 
 
 def _training(settings: SearchSettings, place: SearchFolder) -> Training:
@@ -145,18 +158,6 @@ def _training(settings: SearchSettings, place: SearchFolder) -> Training:
         runs=place.runs.resolve(),
         halving=Halving() if settings.halving else None,
     )
-
-
-def _allowed(
-    settings: SearchSettings, space: Space, latency_ms: Callable[[str], float] | None, margin: float
-) -> Callable[[str], bool]:
-    def allowed(code: str) -> bool:
-        if not settings.limits.allow(space.cost(code)):
-            return False
-        limit = settings.max_latency_ms
-        return limit is None or latency_ms is None or latency_ms(code) * (1 + margin) <= limit
-
-    return allowed
 
 
 @contextmanager

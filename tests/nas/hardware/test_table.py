@@ -7,7 +7,9 @@ import pytest
 
 from xopt.nas.hardware.summary import describe_table
 from xopt.nas.hardware.table import load_table, save_table
-from xopt.runtime.errors import DataError, OutputError
+from xopt.nas.macro import MacroSpace
+from xopt.nas.xray import XraySpace
+from xopt.runtime.errors import DataError, OutputError, UsageError
 
 from .made import made_table
 
@@ -85,3 +87,16 @@ def test_a_table_says_what_it_is_worth():
     assert "4 FP32 networks of space macro at 32 pixels" in said
     assert "median error 1.5%" in said
     assert "CPU time" in said
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        (MacroSpace(channels=1, size=64), "macro at 32 pixels, the search of macro at 64.*--size 64"),
+        (XraySpace(channels=1), "macro at 32 pixels, the search of xray at 160.*--space xray$"),
+    ],
+)
+def test_a_table_is_for_networks_like_those_it_was_measured_on(space, said):
+    made_table().check_space(MacroSpace(channels=1, size=32))
+    with pytest.raises(UsageError, match=said):
+        made_table().check_space(space)

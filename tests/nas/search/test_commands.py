@@ -3,8 +3,12 @@ import json
 import numpy as np
 import pytest
 
+from xopt.nas.hardware.table import save_table
 from xopt.nas.search.candidates import State
 from xopt.nas.search.found import read_search
+
+from ..finals.made import made_data
+from ..hardware.made import made_table
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +88,52 @@ def test_what_cannot_be_searched_is_said_before_anything_is_made(xopt, tmp_path,
     assert done.code in (1, 2)
     assert said in done.err
     assert done.err.count("\n") == 1
+    assert not (tmp_path / "s").exists()
+
+
+SEARCH = ("--recipe", "search-small", "--budget", 2)
+LLM = ("--data", "x", *SEARCH, "--proposer", "llm", "--llm-model", "m")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (LLM, "--llm-url http://HOST:PORT/v1"),
+        ((*LLM, "--llm-url", "http://me:secret@127.0.0.1/v1"), "must hold no name and no password"),
+        (("--data", "x", *SEARCH, "--llm-url", "http://127.0.0.1/v1"), "add --proposer llm"),
+        (("--data", "x", *SEARCH, "--bundle", "{}/net.xopt", "--precision", "int4"), "one of FP32, INT8"),
+        (("--data", "{}/nothing.npz", *SEARCH), "no data at"),
+        (("--data", "{}/squares.npz", *SEARCH, "--max-params", 1000), "no network is within the limits"),
+        (
+            ("--data", "{}/squares.npz", *SEARCH, "--latency-table", "{}/nothing.json"),
+            "cannot read latency table",
+        ),
+    ],
+)
+@pytest.mark.parametrize("before", [False, True])
+def test_a_mistake_leaves_no_folder_and_an_older_search_as_it_was(xopt, tmp_path, words, said, before):
+    made_data(tmp_path)
+    out = tmp_path / "s"
+    if before:
+        out.mkdir()
+        (out / "search.json").write_text("older")
+    done = xopt("nas", "search", "--out", out, "--force", *(str(word).format(tmp_path) for word in words))
+    assert done.code in (1, 2)
+    assert said in done.err
+    assert done.err.count("\n") == 1
+    assert [path.read_text() for path in out.glob("*")] == ["older"] * before
+    assert out.exists() is before
+
+
+def test_a_bundle_of_another_precision_than_the_latency_table_is_refused_before_the_search(xopt, tmp_path):
+    made_data(tmp_path)
+    save_table(made_table(), tmp_path / "fp32.json")
+    words = ("--data", tmp_path / "squares.npz", *SEARCH, "--latency-table", tmp_path / "fp32.json")
+    done = xopt(
+        "nas", "search", "--out", tmp_path / "s", *words, "--bundle", tmp_path / "n", "--precision", "int8"
+    )
+    assert done.code == 2
+    assert "the latency table is of FP32 on 1 threads, the bundle is to be INT8" in done.err
     assert not (tmp_path / "s").exists()
 
 
