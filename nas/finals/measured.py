@@ -6,10 +6,11 @@ from pathlib import Path
 
 from ...runtime.files import write_file
 from ..hardware.real import RealLatency, Stopwatch
+from ..hardware.table import this_machine
 
 
 class MeasuredBefore:
-    """Latencies by what was measured, with what and against which table.
+    """Latencies by what was measured, with what, against which table and on which machine.
 
     Args:
         path: the file; what cannot be read of it is measured anew.
@@ -20,7 +21,10 @@ class MeasuredBefore:
         self._path = path
         settings, table = stopwatch.settings, stopwatch.table
         against = "no table" if table is None else f"table {table.blocks.fixed_ms!r} {table.margin!r}"
-        self._context = f"{settings.precision}, {settings.threads} threads, {against}"
+        here = this_machine()
+        # A search may be moved to the device that it was made for.
+        machine = f"{here['cpu']}, {here['cores']} cores, OpenVINO {here['openvino']}"
+        self._context = f"{settings.precision}, {settings.threads} threads, {against}, {machine}"
         self._known = self._read()
 
     def of(
