@@ -25,6 +25,7 @@ from ..hardware.pareto import pareto_front
 from ..hardware.real import RealLatency, Stopwatch
 from ..hardware.table import LatencyTable
 from ..search.candidates import Candidate, Job, State
+from ..search.folder import SearchFolder
 from ..search.training import recipe_for
 from ..space import Space
 from .comparing import Standing, compare_finalists
@@ -67,6 +68,7 @@ def finish(
     Raises:
         GateError: no finalist is fast enough, or INT8 lost more AUC than allowed; `out` was not written.
         DataError: the search has no candidate that was trained to the end, or a split is absent.
+        OutputError: `out` exists already, or the search is being finished by another process.
         XoptError: see train, export and quantize.
     """
     how = (settings or FinalsSettings()).fitted_to(table)
@@ -74,21 +76,23 @@ def finish(
     make_folder(search / FOLDER)
     make_folder(search / FOLDER / "bundles")
     started = time.perf_counter()
-    finals = _Finals(
-        rows=rows,
-        folder=search / FOLDER,
-        space=space,
-        dataset=dataset,
-        recipe=override(recipe, how.overrides),
-        how=how,
-        table=table,
-        say=say,
-    )
-    finalists = finals.choose()
-    finalists = finals.rank(finalists)
-    bundle, finalists = finals.crown(finalists)
-    tested = score_once(bundle, dataset, finals.folder)
-    _copy(bundle, out, force=force)
+    # Two at once would train into the same run folders.
+    with SearchFolder(path=search / FOLDER).locked():
+        finals = _Finals(
+            rows=rows,
+            folder=search / FOLDER,
+            space=space,
+            dataset=dataset,
+            recipe=override(recipe, how.overrides),
+            how=how,
+            table=table,
+            say=say,
+        )
+        finalists = finals.choose()
+        finalists = finals.rank(finalists)
+        bundle, finalists = finals.crown(finalists)
+        tested = score_once(bundle, dataset, finals.folder)
+        _copy(bundle, out, force=force)
     return Finished(
         search=search.name,
         rows=tuple(rows),

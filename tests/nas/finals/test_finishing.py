@@ -8,6 +8,7 @@ import pytest
 from xopt.nas.finals import FinalsSettings, finish
 from xopt.nas.finals.finishing import contenders
 from xopt.nas.finals.retraining import predict
+from xopt.nas.search.folder import SearchFolder
 from xopt.runtime import Classifier
 from xopt.runtime.bundle import Bundle
 from xopt.runtime.errors import DataError, GateError, OutputError
@@ -164,6 +165,14 @@ def test_a_bundle_in_the_way_is_refused_before_any_training(finished, run, searc
     with pytest.raises(OutputError, match="exists already"):
         run(seeds=5)
     assert trainings(search) == before
+
+
+def test_a_search_is_finished_by_one_process_at_a_time(finished, run, search):
+    with (
+        SearchFolder(path=search / "found/finals").locked(),
+        pytest.raises(OutputError, match="at work in"),
+    ):
+        run("second.xopt")
 
 
 def test_a_search_without_a_whole_training_cannot_be_finished(run):
