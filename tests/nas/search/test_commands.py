@@ -9,6 +9,7 @@ from xopt.nas.search.found import read_search
 
 from ..finals.made import made_data
 from ..hardware.made import made_table
+from ..llm.server import serving
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,26 @@ def test_a_bundle_of_another_precision_than_the_latency_table_is_refused_before_
     assert done.code == 2
     assert "the latency table is of FP32 on 1 threads, the bundle is to be INT8" in done.err
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.slow
+def test_a_language_model_is_asked_and_its_key_is_written_nowhere(xopt, tmp_path, monkeypatch):
+    made_data(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-to-be-kept")
+    out = tmp_path / "s"
+    small = ("--set", "epochs=1", "--max-params", 500_000, "--workers", 1)
+    with serving(lambda call: call.say(f"{call.headers['authorization']}\n1. 00000100")) as server:
+        words = ("--data", tmp_path / "squares.npz", *SEARCH, "--proposer", "llm", "--llm-url", server.url)
+        done = xopt("nas", "search", "--out", out, *words, "--llm-model", "m", *small, "--json")
+        assert done.code == 0, done.err
+        assert server.calls[0].headers["authorization"] == "Bearer sk-not-to-be-kept"
+    # The first is the surrogate's own, the second the model's.
+    assert [row["state"] for row in json.loads(done.out)["candidates"]] == ["done", "done"]
+    assert json.loads(done.out)["candidates"][1]["architecture"] == "00000100"
+    assert "[key]" in (out / "llm.jsonl").read_text()
+    kept = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
+    assert b"not-to-be-kept" not in kept
+    assert "not-to-be-kept" not in done.out + done.err
 
 
 def test_a_folder_without_a_search_is_refused(xopt, tmp_path):
