@@ -125,6 +125,11 @@ def _identify(
         settings = check_same(before, settings)
         return replace(settings, study=before.study), str(facts["id"])
     check_free(place.path, force=force, marker=MARKER)
+    for source in (settings.data, settings.latency_table, settings.llm_replay, settings.cache):
+        if source is not None and source.exists() and source.resolve().is_relative_to(place.path.resolve()):
+            raise UsageError(
+                f"{source} lies in the search that --force removes; copy it to another folder first"
+            )
     return replace(settings, study=settings.study or place.path.resolve().name), uuid4().hex
 
 

@@ -126,6 +126,20 @@ def test_a_mistake_leaves_no_folder_and_an_older_search_as_it_was(xopt, tmp_path
     assert out.exists() is before
 
 
+def test_a_log_to_replay_is_not_removed_with_the_search_it_lies_in(xopt, tmp_path):
+    made_data(tmp_path)
+    out = tmp_path / "s"
+    out.mkdir()
+    (out / "search.json").write_text("{}")
+    log = out / "llm.jsonl"
+    log.write_text("")
+    words = ("--data", tmp_path / "squares.npz", *SEARCH, "--proposer", "llm", "--llm-replay", log)
+    done = xopt("nas", "search", "--out", out, "--force", *words)
+    assert done.code == 2
+    assert "llm.jsonl lies in the search that --force removes" in done.err
+    assert log.is_file()
+
+
 def test_a_bundle_of_another_precision_than_the_latency_table_is_refused_before_the_search(xopt, tmp_path):
     made_data(tmp_path)
     save_table(made_table(), tmp_path / "fp32.json")
