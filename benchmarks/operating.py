@@ -52,11 +52,13 @@ def choose(labels_N: Labels, scores_N: Scores, rule: Rule, target: float = 0.9) 
     if not positives.size or not negatives.size:
         return None
     thresholds_K = np.unique(scores_N)
-    sensitivity_K = 1 - np.searchsorted(positives, thresholds_K, side="left") / positives.size
-    specificity_K = np.searchsorted(negatives, thresholds_K, side="left") / negatives.size
+    found_K = positives.size - np.searchsorted(positives, thresholds_K, side="left")
+    spared_K = np.searchsorted(negatives, thresholds_K, side="left")
+    # One division each: 93 of 100 is then 0.93, which 1 - 7 / 100 is not.
+    sensitivity_K, specificity_K = found_K / positives.size, spared_K / negatives.size
     if rule == "youden":
         # In whole numbers of pairs, so that equal sums are equal; of several the lowest, which misses least.
-        best = int(np.argmax(np.round(sensitivity_K + specificity_K, 12)))
+        best = int(np.argmax(found_K * negatives.size + spared_K * positives.size))
     elif rule == "sensitivity":
         # The lowest threshold calls everything positive, so one always reaches the target.
         best = int(np.flatnonzero(sensitivity_K >= target)[-1])

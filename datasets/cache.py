@@ -28,6 +28,7 @@ MARKER = "prepared.json"
 IMAGES, INDEX, NAMES = "images.npy", "index.npz", "names.json"
 SCHEMA = 1
 
+_REMEDY = "prepare it again with --force"
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError)
 
 
@@ -89,7 +90,7 @@ class Index:
             with np.load(folder / INDEX, allow_pickle=False) as arrays:
                 return cls(**{key: _as_tuple(value) for key, value in names.items()}, **arrays)
         except _DAMAGED as error:
-            raise DataError(f"the cache in {folder} is damaged ({error}); prepare it again") from error
+            raise DataError(f"the cache in {folder} is damaged ({error}); {_REMEDY}") from error
 
     def same_labels(self, other: "Index") -> bool:
         """Whether another index says the same of the same images, whatever files they were made from."""
@@ -122,10 +123,10 @@ class CachedImages:
             # Copy on write: torch warns of arrays that cannot be written.
             images_MHW: NDArray[np.uint8] = np.load(self.path, mmap_mode="c", allow_pickle=False)
         except _DAMAGED as error:
-            raise DataError(f"cannot read {self.path}: {error}; prepare the cache again") from error
+            raise DataError(f"cannot read {self.path}: {error}; {_REMEDY}") from error
         wanted = (self.count, self.size, self.size)
         if images_MHW.shape != wanted or images_MHW.dtype != np.uint8:
-            raise DataError(f"{self.path} holds {images_MHW.shape}, wanted {wanted}; prepare the cache again")
+            raise DataError(f"{self.path} holds {images_MHW.shape}, wanted {wanted}; {_REMEDY}")
         return images_MHW
 
     def __getstate__(self) -> dict[str, Any]:
@@ -148,9 +149,9 @@ def current_version(path: Path) -> Path:
         facts = json.loads((path / MARKER).read_text(encoding="utf-8"))
         schema, version = facts["schema"], str(facts["version"])
     except _DAMAGED as error:
-        raise DataError(f"{path / MARKER} is damaged ({error}); prepare the cache again") from error
+        raise DataError(f"{path / MARKER} is damaged ({error}); {_REMEDY}") from error
     if schema != SCHEMA or Path(version).name != version:
-        raise DataError(f"{path} is a cache of schema {schema}, this xopt reads {SCHEMA}; prepare it again")
+        raise DataError(f"{path} is a cache of schema {schema}, this xopt reads {SCHEMA}; {_REMEDY}")
     return path / version
 
 

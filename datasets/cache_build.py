@@ -16,9 +16,9 @@ from uuid import uuid4
 import numpy as np
 
 from ..runtime.console import progress
-from ..runtime.errors import OutputError
+from ..runtime.errors import DataError, OutputError
 from ..runtime.files import write_file
-from .cache import IMAGES, MARKER, SCHEMA, Index
+from .cache import IMAGES, MARKER, SCHEMA, CachedImages, Index
 from .cache_rows import Batch, Made, Wanted, decode_batch
 from .executors import Workers, open_executor, run_all
 from .journal import Journal
@@ -57,10 +57,10 @@ class Build:
         current = None if self.old is None else self.old[0].name
         # A call that was killed at its very end had named its version, but not yet made it count.
         folders = [entry for entry in self.out.iterdir() if entry.is_dir() and entry.name != current]
-        ended = [entry for entry in folders if entry != self.part and _reads(entry / REQUEST, request)]
+        ended = [entry for entry in folders if entry != self.part and self._may_go_on(entry, request)]
         if ended and not self.part.exists():
             ended[0].rename(self.part)
-        if _reads(self.part / REQUEST, request):
+        if self._may_go_on(self.part, request):
             return
         shutil.rmtree(self.part, ignore_errors=True)
         self.part.mkdir()
@@ -70,6 +70,17 @@ class Build:
             # A disk that fills up under a memory map would end the process without a word.
             os.posix_fallocate(file.fileno(), 0, (self.part / IMAGES).stat().st_size)
         write_file(self.part / REQUEST, request)
+
+    def _may_go_on(self, folder: Path, request: str) -> bool:
+        """Whether a folder was begun for the same rows, and its images are as long as they were."""
+        if not _reads(folder / REQUEST, request):
+            return False
+        try:
+            # A file that was cut short would be filled up with black, under a journal that calls it done.
+            CachedImages(path=folder / IMAGES, count=len(self.wanted), size=self.index.size).open()
+        except DataError:
+            return False
+        return True
 
     def take_over(self) -> None:
         """Copy what the last version has of files that were not touched."""

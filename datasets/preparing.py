@@ -17,7 +17,7 @@ import numpy as np
 
 from ..runtime.errors import DataError, OutputError
 from ..runtime.files import make_folder
-from .cache import Index, current_version, recognises
+from .cache import IMAGES, CachedImages, Index, current_version, recognises
 from .cache_build import LOCK, Build, locked
 from .cache_rows import Wanted, list_wanted
 from .records import Dataset
@@ -78,11 +78,12 @@ def prepare(
         out: the cache's folder.
         size: side of the images it holds, in pixels.
         skip_unreadable: leave images out that cannot be decoded, instead of an error.
-        force: replace a cache of another size or dataset.
+        force: replace a cache of another size or dataset, or a damaged one.
         cluster, workers: where images are decoded, see `open_executor`.
 
     Raises:
-        DataError: an image is absent or cannot be decoded; the others are kept for the next call.
+        DataError: an image is absent or cannot be decoded (the others are kept for the next call), or the
+            cache is damaged.
         OutputError: something else is at `out`, another process is at work on it, or the disk refused.
         ClusterError: workers cannot be reached or were lost.
     """
@@ -132,8 +133,15 @@ def _existing(out: Path, dataset: Dataset, size: int, *, force: bool) -> tuple[P
         if not ours:
             raise OutputError(f"{out} exists already and is no prepared cache; choose another --out")
         return None
-    folder = current_version(out)
-    index = Index.read(folder)
+    try:
+        folder = current_version(out)
+        index = Index.read(folder)
+        # Only looked at: it may be there and cut short.
+        CachedImages(path=folder / IMAGES, count=len(index.images), size=index.size).open()
+    except DataError:
+        if force:
+            return None
+        raise
     if (index.size, index.name) != (size, dataset.name) and not force:
         raise OutputError(
             f"{out} is a cache of {index.name} at {index.size} pixels, not of {dataset.name} at {size}; "

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.console import progress
+from ..runtime.errors import TrainingError
 from . import augmentation
 from .averaging import Average
 from .inputs import cut, normalise_grey
@@ -219,6 +220,9 @@ class Fit:
         import torch
 
         network = self._judged.eval()
+        if not self.recipe.sync_batch_norm:
+            # Each process has normalised by its own images; a split is judged by one network.
+            self.processes.share_statistics(network)
 
         def answer(indices: NDArray[np.intp]) -> NDArray[np.float32]:
             crops_BHW = cut(self.val_material.images_NHW, indices, self.recipe, epoch=None)
@@ -230,9 +234,23 @@ class Fit:
             answer, count, classes, batch_size=2 * self.recipe.batch_size, processes=self.processes
         )
 
+    def _check_finite(self) -> None:
+        """A step may spoil the weights after its loss was still a number; no state is made of that."""
+        floats = [tensor for tensor in self.network.state_dict().values() if tensor.is_floating_point()]
+        if self.processes.any(not all(bool(tensor.isfinite().all()) for tensor in floats)):
+            raise TrainingError(
+                f"weights stopped being numbers in epoch {self.epoch}, by step {self.steps}; "
+                f"try a lower learning rate than {self.recipe.learning_rate:g}"
+            )
+
     def state(self) -> dict[str, Any]:
-        """All that `restore` needs; every process has to ask, and the first one's answer is whole."""
+        """All that `restore` needs; every process has to ask, and the first one's answer is whole.
+
+        Raises:
+            TrainingError: a loss or a weight is not a number.
+        """
         self.losses.settle()
+        self._check_finite()
         average = self.average
         return {
             "network": self.network.state_dict(),

@@ -111,7 +111,7 @@ def prepare(
     job = processes.together(lambda: _read(dataset, recipe, processes.world, weights))
     if teacher is None:
         return job
-    known = processes.together(lambda: open_teacher(teacher, dataset.classes))
+    known = processes.together(lambda: open_teacher(teacher, dataset.classes, exclusive=job.loss.exclusive))
     count = len(job.train)
     mine = np.arange(count)[processes.rank :: processes.world]
     rows_MC = processes.together(lambda: known.answer(dataset.split("train").select(mine)))

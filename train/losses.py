@@ -99,13 +99,15 @@ class Loss:
             a float32 scalar.
         """
         hard = self._cross_entropy if self.exclusive else self._binary
-        loss = hard(logits_BC, wanted)
+        losses = hard(logits_BC, wanted)
         if wanted.taught_BC is None or self.taught_C is None:
-            return loss
-        share = self.recipe.distill_weight
-        return (1 - share) * loss + share * self._distilled(logits_BC, wanted.taught_BC)
+            return losses.sum()
+        # What the teacher does not know is left to the labels, whole.
+        share = self.recipe.distill_weight * (1.0 if self.exclusive else self.taught_C)
+        return ((1 - share) * losses + share * self._distilled(logits_BC, wanted.taught_BC)).sum()
 
     def _binary(self, logits_BC: "torch.Tensor", wanted: Answers) -> "torch.Tensor":
+        """(B, C), 0 where the label is not known."""
         import torch
         from torch.nn import functional
 
@@ -119,9 +121,10 @@ class Loss:
             # The chance given to the wrong label; a sigmoid keeps its digits where 1 - p would not.
             missed_BC = torch.sigmoid(torch.where(wanted.labels_BC > 0.5, -logits_BC, logits_BC))
             losses_BC = losses_BC * missed_BC**self.recipe.focal_gamma
-        return (losses_BC if wanted.known_BC is None else losses_BC * wanted.known_BC).sum()
+        return losses_BC if wanted.known_BC is None else losses_BC * wanted.known_BC
 
     def _cross_entropy(self, logits_BC: "torch.Tensor", wanted: Answers) -> "torch.Tensor":
+        """(B,)."""
         from torch.nn import functional
 
         return functional.cross_entropy(
@@ -129,24 +132,23 @@ class Loss:
             wanted.labels_BC.argmax(dim=1),
             weight=self.weights_C,
             label_smoothing=self.recipe.label_smoothing,
-            reduction="sum",
+            reduction="none",
         )
 
     def _distilled(self, logits_BC: "torch.Tensor", taught_BC: "torch.Tensor") -> "torch.Tensor":
-        """How far the answers are from the teacher's, both softened (Hinton et al. 2015)."""
+        """How far the answers are from the teacher's, both softened (Hinton et al. 2015); (B,) or (B, C)."""
         import torch
         from torch.nn import functional
 
-        assert self.taught_C is not None
         heat = self.recipe.distill_temperature
         # Gradients shrink with the square of the temperature.
         if self.exclusive:
             soft = functional.softmax(taught_BC / heat, dim=1)
-            return heat**2 * functional.cross_entropy(logits_BC / heat, soft, reduction="sum")
+            return heat**2 * functional.cross_entropy(logits_BC / heat, soft, reduction="none")
         losses_BC = functional.binary_cross_entropy_with_logits(
             logits_BC / heat, torch.sigmoid(taught_BC / heat), reduction="none"
         )
-        return heat**2 * (losses_BC * self.taught_C).sum()
+        return heat**2 * losses_BC
 
 
 def balance(

@@ -113,6 +113,15 @@ class Processes:
             dist.all_reduce(values)
         return values
 
+    def share_statistics(self, network: "nn.Module") -> None:
+        """Give every process the first one's BatchNorm statistics, which are what is saved."""
+        if self.world == 1:
+            return
+        import torch.distributed as dist
+
+        for buffer in network.buffers():
+            dist.broadcast(buffer, src=0)
+
     def any(self, flag: bool) -> bool:
         """Whether any process says so."""
         if self.world == 1:

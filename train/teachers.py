@@ -49,11 +49,16 @@ class Teacher:
         return np.where(self.known_C, self.logits(split)[:, self.columns_C], np.float32(0))
 
 
-def open_teacher(source: Path, classes: Sequence[str]) -> Teacher:
+def open_teacher(source: Path, classes: Sequence[str], *, exclusive: bool = False) -> Teacher:
     """Open a bundle, or a checkpoint or run folder.
 
+    Args:
+        source: its folder or file.
+        classes: the student's.
+        exclusive: an image is of exactly one of them, so that the teacher has to know all.
+
     Raises:
-        UsageError: it knows none of the classes.
+        UsageError: it knows none of the classes, or too few.
         BundleError, CheckpointError: it cannot be read.
     """
     if (source / "manifest.json").is_file():
@@ -64,6 +69,7 @@ def open_teacher(source: Path, classes: Sequence[str]) -> Teacher:
             source,
             classes,
             classifier.manifest.classes,
+            exclusive=exclusive,
             digest=classifier.digest,
             logits=lambda split: _ask_bundle(classifier, split),
         )
@@ -72,6 +78,7 @@ def open_teacher(source: Path, classes: Sequence[str]) -> Teacher:
         source,
         classes,
         checkpoint.classes,
+        exclusive=exclusive,
         digest=checkpoint.digest,
         logits=lambda split: _ask_checkpoint(checkpoint, split),
     )
@@ -82,6 +89,7 @@ def _teacher(
     classes: Sequence[str],
     own: Sequence[str],
     *,
+    exclusive: bool,
     digest: str,
     logits: Callable[[Split], NDArray[np.float32]],
 ) -> Teacher:
@@ -90,6 +98,13 @@ def _teacher(
         raise UsageError(
             f"the teacher {source} knows none of the classes; it answers for {', '.join(own)}, the data has "
             f"{', '.join(classes)}"
+        )
+    if exclusive and not known_C.all():
+        # A share of the whole cannot be told without the rest; a logit of 0 would be an answer, too.
+        strange = [name for name, known in zip(classes, known_C, strict=True) if not known]
+        raise UsageError(
+            f"the teacher {source} does not know {', '.join(strange)}; where classes exclude each other it "
+            "has to know all of them, so take another teacher, or --set loss=bce"
         )
     columns_C = np.array([own.index(name) if name in own else 0 for name in classes], dtype=np.intp)
     return Teacher(known_C=known_C, digest=digest, columns_C=columns_C, logits=logits)

@@ -34,6 +34,15 @@ def test_a_threshold_gives_what_its_rule_asks_and_no_less(rule, target, threshol
     assert (~predicted)[LABELS == 0].mean() == point.specificity
 
 
+@pytest.mark.parametrize("rule", ["sensitivity", "specificity"])
+@pytest.mark.parametrize("percent", range(1, 101))
+def test_a_target_that_is_met_exactly_is_met(rule, percent):
+    scores = np.arange(100) / 100
+    labels = np.concatenate([np.ones(100, dtype=int), np.zeros(100, dtype=int)])
+    point = choose(labels, np.concatenate([scores, scores]), rule, percent / 100)
+    assert getattr(point, rule) == percent / 100
+
+
 def test_full_specificity_may_lie_above_every_score():
     point = choose(np.array([0, 1, 0]), np.array([0.9, 0.5, 0.9]), "specificity", 1.0)
     assert point.threshold > 0.9

@@ -25,14 +25,15 @@ def test_the_head_on_the_mean_of_the_trunk_is_the_network(name):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("side", [64, 72, 224, 256])
-def test_a_cell_of_the_map_stands_for_a_stride_of_pixels(name, side):
-    with torch.inference_mode():
-        parts = take_apart(name, build(name, 2).eval())
-        assert parts.stride == (4 if name == "small-cnn" else 32)
+def test_a_cell_of_the_map_stands_for_a_stride_of_pixels(name):
+    # Shapes are all that is asked for, and these need no arithmetic.
+    parts = take_apart(name, build(name, 2).eval().to("meta"))
+    assert parts.stride == (4 if name == "small-cnn" else 32)
+    for side in (64, 72, 224, 256):
         # DenseNet's transitions pool without padding, so its map is rounded down.
         cells = side // 32 if name == "densenet121" else -(-side // parts.stride)
-        assert parts.trunk(torch.zeros(1, 3, side, side)).shape[2:] == (cells, cells)
+        maps = parts.trunk(torch.zeros(1, 3, side, side, device="meta"))
+        assert maps.shape[2:] == (cells, cells)
 
 
 def test_an_unknown_architecture_is_refused():

@@ -28,7 +28,7 @@ GREY = Preprocessing(size=72, crop=64, channels=1, mean=(0.5,), std=(0.25,))
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(1)
-    return build("resnet18", 2, 1).eval()
+    return build("small-cnn", 2, 1).eval()
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def run(tmp_path, network):
     save_checkpoint(
         folder,
         network,
-        architecture="resnet18",
+        architecture="small-cnn",
         classes=("Normal", "Röntgen finding"),
         preprocessing=GREY,
         notes={"epochs": 3},
@@ -68,7 +68,7 @@ def test_what_was_saved_is_loaded_again(run, network, form):
         "the weights": run / "checkpoint.safetensors",
     }
     loaded = load_checkpoint(path[form])
-    assert loaded.architecture == "resnet18"
+    assert loaded.architecture == "small-cnn"
     assert loaded.task == "multi-class"
     assert loaded.classes == ("Normal", "Röntgen finding")
     assert loaded.preprocessing == GREY
@@ -83,37 +83,41 @@ def test_what_was_saved_is_loaded_again(run, network, form):
 
 def test_saving_again_replaces_the_checkpoint_and_nothing_else(run, network):
     (run / "metrics.csv").write_text("kept")
-    save_checkpoint(run, network, architecture="resnet18", classes=("a", "b"), preprocessing=GREY)
+    save_checkpoint(run, network, architecture="small-cnn", classes=("a", "b"), preprocessing=GREY)
     assert load_checkpoint(run).classes == ("a", "b")
+    # The weights take turns between two names, so that neither is ever half of each.
     assert sorted(p.name for p in run.iterdir()) == [
         "checkpoint.json",
-        "checkpoint.safetensors",
+        "checkpoint.other.safetensors",
         "metrics.csv",
     ]
 
 
 def test_the_same_network_is_saved_as_the_same_bytes(run, network):
-    before = [(run / name).read_bytes() for name in ("checkpoint.json", "checkpoint.safetensors")]
+    names = ("checkpoint.json", "checkpoint.safetensors")
+    before = [(run / name).read_bytes() for name in names]
     loaded = load_checkpoint(run)
+    again = run.with_name("again")
+    again.mkdir()
     save_checkpoint(
-        run,
+        again,
         network,
-        architecture="resnet18",
+        architecture="small-cnn",
         classes=loaded.classes,
         preprocessing=GREY,
         notes={"epochs": 3},
         task="multi-class",
     )
-    assert before == [(run / name).read_bytes() for name in ("checkpoint.json", "checkpoint.safetensors")]
+    assert before == [(again / name).read_bytes() for name in names]
 
 
 def test_a_diverged_network_is_not_saved(tmp_path):
-    network = build("resnet18", 2)
+    network = build("small-cnn", 2)
     with torch.no_grad():
-        network.fc.bias[0] = float("nan")
-    with pytest.raises(CheckpointError, match=r"NaN or infinite weights in 1 places \(fc.bias\)"):
+        network.classifier.bias[0] = float("nan")
+    with pytest.raises(CheckpointError, match=r"NaN or infinite weights in 1 places \(classifier.bias\)"):
         save_checkpoint(
-            tmp_path, network, architecture="resnet18", classes=("a", "b"), preprocessing=Preprocessing()
+            tmp_path, network, architecture="small-cnn", classes=("a", "b"), preprocessing=Preprocessing()
         )
     assert not list(tmp_path.iterdir())
 
@@ -121,7 +125,7 @@ def test_a_diverged_network_is_not_saved(tmp_path):
 def test_a_missing_folder_to_save_in_is_an_output_error(tmp_path, network):
     with pytest.raises(OutputError, match="no folder"):
         save_checkpoint(
-            tmp_path / "no", network, architecture="resnet18", classes=("a", "b"), preprocessing=GREY
+            tmp_path / "no", network, architecture="small-cnn", classes=("a", "b"), preprocessing=GREY
         )
 
 
@@ -148,7 +152,7 @@ def test_changed_weights_are_refused(run):
         ({"classes": "ab"}, "classes must list the name of each output"),
         ({"classes": ["a", 1]}, "classes must list the name of each output"),
         ({"classes": ["a", "a"]}, "classes must be named once each"),
-        ({"classes": ["a", "b", "c"]}, r"fc.weight is \(2, 512\), not \(3, 512\)"),
+        ({"classes": ["a", "b", "c"]}, r"classifier.weight is \(2, \d+\), not \(3, \d+\)"),
         ({"task": "regression"}, "task must be one of"),
         ({"preprocessing": [1]}, "preprocessing must be an object"),
         ({"preprocessing": {"size": 1}}, "preprocessing must have the keys"),
@@ -183,10 +187,10 @@ def test_a_json_that_is_none_is_refused(run, content):
     ],
 )
 def test_preprocessing_may_be_one_object_or_single_keys(tmp_path, keys, preprocessing):
-    network = build("resnet18", 2)
+    network = build("small-cnn", 2)
     save_file(network.state_dict(), tmp_path / "net.safetensors")
     facts = {
-        "architecture": "resnet18",
+        "architecture": "small-cnn",
         "weights": "net.safetensors",
         "classes": ["a", "b"],
         "author": "x",
@@ -208,14 +212,14 @@ def test_one_grey_channel_takes_the_mean_of_imagenet_figures(run):
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".pth.tar"])
 def test_a_bare_weights_file_loads_with_its_architecture_and_classes(tmp_path, suffix):
-    network = build("resnet18", 3).eval()
+    network = build("mobilenet_v3_small", 3).eval()
     path = tmp_path / f"weights{suffix}"
     if suffix == ".safetensors":
         save_file(network.state_dict(), path)
     else:
         torch.save({"state_dict": network.state_dict()}, path)
-    loaded = load_checkpoint(path, architecture="resnet18", classes=("a", "b", "c"))
-    assert torch.equal(loaded.network.fc.weight, network.fc.weight)
+    loaded = load_checkpoint(path, architecture="mobilenet_v3_small", classes=("a", "b", "c"))
+    assert torch.equal(loaded.network.classifier[-1].weight, network.classifier[-1].weight)
     assert loaded.preprocessing == Preprocessing()
     assert loaded.source == f"weights{suffix}"
     assert "ImageNet" in loaded.notes["assumed"]
@@ -223,7 +227,7 @@ def test_a_bare_weights_file_loads_with_its_architecture_and_classes(tmp_path, s
 
 @pytest.mark.parametrize("given", [{}, {"architecture": "resnet18"}, {"classes": ("a", "b")}])
 def test_a_bare_weights_file_without_its_facts_is_refused(tmp_path, given):
-    torch.save(build("resnet18", 2).state_dict(), tmp_path / "m.pth")
+    torch.save(build("small-cnn", 2).state_dict(), tmp_path / "m.pth")
     with pytest.raises(UsageError, match=r"add --arch NAME and --classes FILE"):
         load_checkpoint(tmp_path / "m.pth", **given)
 
@@ -260,7 +264,7 @@ def test_the_reference_of_a_benchmark_can_be_sent_to_another_process(run, networ
     loaded, classes, preprocessing = again(str(run))
     assert classes == ("Normal", "Röntgen finding")
     assert preprocessing == GREY
-    assert torch.equal(loaded.fc.weight, network.fc.weight)
+    assert torch.equal(loaded.classifier.weight, network.classifier.weight)
 
 
 def test_class_names_come_one_a_line(tmp_path):

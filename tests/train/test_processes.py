@@ -16,9 +16,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from xopt.datasets import open_source, phantoms  # noqa: E402
+from xopt.datasets import load_images, open_source, phantoms  # noqa: E402
 from xopt.runtime.errors import DependencyError, DeviceError, UsageError  # noqa: E402
+from xopt.train import load_checkpoint  # noqa: E402
+from xopt.train.inputs import normalise  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
+from xopt.train.losses import Answers, Loss  # noqa: E402
 from xopt.train.processes import Processes, launched  # noqa: E402
 from xopt.train.recipe import Recipe  # noqa: E402
 from xopt.train.results import read_history  # noqa: E402
@@ -51,7 +54,8 @@ def data(tmp_path_factory):
 
 def environment():
     # One thread each: two processes share two cores.
-    return os.environ | {"OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | {"OMP_NUM_THREADS": "1", "PATH": path}
 
 
 def launch(launcher, *words):
@@ -65,17 +69,20 @@ def launch(launcher, *words):
     )
 
 
-def torchrun(processes):
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return probe.getsockname()[1]
+
+
+def torchrun(processes):
     return [
         sys.executable,
         "-m",
         "torch.distributed.run",
         f"--nproc-per-node={processes}",
         "--master-addr=127.0.0.1",
-        f"--master-port={port}",
+        f"--master-port={free_port()}",
     ]
 
 
@@ -130,30 +137,46 @@ def test_only_the_first_process_prints(runs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["mpirun", "accelerate"])
-def test_other_launchers_start_two_processes_too(data, tmp_path, launcher):
+def test_accelerate_and_mpirun_start_two_processes_too(data, tmp_path):
     folder = Path(sys.executable).parent
-    if not (folder / launcher).exists():
-        pytest.skip(f"no {launcher} here")
-    words = {
-        "mpirun": [folder / "mpirun", "-n", "2", sys.executable],
-        "accelerate": [
-            folder / "accelerate",
-            "launch",
-            "--cpu",
-            "--num-processes=2",
-            "--num-machines=1",
-            "--mixed-precision=no",
-            "--main-process-port=0",
-        ],
-    }[launcher]
+    for program in ("accelerate", "mpirun"):
+        if not (folder / program).exists():
+            pytest.skip(f"no {program} here")
+    hosts = tmp_path / "hosts"
+    hosts.write_text("localhost\n")
+    launcher = [
+        folder / "accelerate",
+        "launch",
+        "--cpu",
+        "--num-processes=2",
+        "--num-machines=1",
+        # On CPUs accelerate leaves it to mpirun, and without a list of machines it starts one process.
+        f"--mpirun-hostfile={hosts}",
+        "--mixed-precision=no",
+        f"--main-process-port={free_port()}",
+    ]
+    # Without it each process has BatchNorm statistics of its own.
+    settings = replace(RECIPE, epochs=1, sync_batch_norm=False)
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(replace(RECIPE, epochs=1).to_toml())
+    recipe.write_text(settings.to_toml())
     run = tmp_path / "run"
-    done = launch(map(str, words), "--recipe", recipe, "--data", data, "--out", run, "--device", "cpu")
+    done = launch(map(str, launcher), "--recipe", recipe, "--data", data, "--out", run, "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("val mean AUC") == 1
-    assert len(read_history((run / "history.csv").read_text())) == 1
+    # A state has the random numbers of every process.
+    assert len(States(run).load()[0]["random"]) == 2
+    (epoch,) = read_history((run / "history.csv").read_text())
+    assert epoch.val_loss == pytest.approx(loss_of(run, open_source(data), settings), rel=1e-4)
+
+
+def loss_of(run, dataset, recipe):
+    """The validation loss of the network that a run has kept."""
+    val = dataset.split("val")
+    images = torch.from_numpy(load_images(val, recipe.preprocessing()))[:, 4:36, 4:36]
+    with torch.no_grad():
+        logits = load_checkpoint(run).network(normalise(images, recipe.preprocessing()))
+    wanted = Answers(labels_BC=torch.from_numpy(val.labels_NC).float())
+    return Loss(recipe, dataset.split("train").labels_NC).sum(logits, wanted).item() / val.labels_NC.size
 
 
 def test_without_a_launcher_there_is_one_process(monkeypatch):
@@ -198,7 +221,7 @@ def test_when_one_process_dies_the_other_says_so_and_the_run_resumes(data, tmp_p
     run = tmp_path / "run"
     words = ["--recipe", recipe, "--data", data, "--out", run, "--device", "cpu"]
     # mpirun would end the survivor itself; here it is left to find out.
-    port = torchrun(1)[-1].split("=")[1]
+    port = str(free_port())
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "xopt", "train", *map(str, words), "--checkpoint-every", "2steps"],

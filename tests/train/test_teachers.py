@@ -73,6 +73,18 @@ def test_classes_are_matched_by_name(dataset, run):
         open_teacher(run, ("x",))
 
 
+def test_where_classes_exclude_each_other_a_teacher_knows_all_of_them(dataset, run):
+    one_each = {}
+    for name, split in dataset.splits.items():
+        labels = np.eye(4, dtype=np.uint8)[split.labels_NC.sum(axis=1)]
+        one_each[name] = replace(split, labels_NC=labels)
+    graded = replace(dataset, splits=one_each, classes=("A", "B", "C", "none"), exclusive=True)
+    recipe = replace(STUDENT, loss="cross-entropy", epochs=1)
+    with pytest.raises(UsageError, match="does not know none; where classes exclude each other"):
+        train(graded, recipe, teacher=run)
+    assert open_teacher(run, ("C", "A"), exclusive=True).known_C.all()
+
+
 def test_a_student_follows_its_teacher_and_not_the_labels(dataset, run):
     split = dataset.split("train")
     wanted = open_teacher(run, dataset.classes).answer(split)
