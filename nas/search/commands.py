@@ -100,6 +100,9 @@ def search(
         int | None, typer.Option("--keep", min=1, help="How many of the best keep their checkpoints.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the proposer.")] = None,
+    no_upgrades_help: Annotated[
+        bool, typer.Option("--no-upgrades-help", help="Do not believe that larger operations help.")
+    ] = False,
     llm_url: Annotated[
         str | None, typer.Option("--llm-url", help="Of an OpenAI-compatible server.", metavar="URL")
     ] = None,
@@ -156,6 +159,8 @@ def search(
             "cache": cache,
             "keep": keep,
             "seed": seed,
+            # A switch that was not given leaves a resumed search as it was.
+            "upgrades_help": False if no_upgrades_help else None,
             "llm_url": llm_url,
             "llm_model": llm_model,
             "llm_replay": llm_replay,

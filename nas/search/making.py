@@ -57,11 +57,13 @@ def make_proposer(settings: SearchSettings, problem: Problem, folder: Path) -> G
     """
     if settings.proposer != LLM:
         check_proposer(settings.proposer)
-        return make_plain(settings.proposer, problem)
+        return make_plain(settings.proposer, problem, upgrades_help=settings.upgrades_help)
     from ..llm import make_llm_proposer
+    from ..proposers.surrogate import Surrogate, SurrogateSettings
 
     asked = replace(_llm_settings(settings), log=folder / "llm.jsonl")
-    return Guarded(problem, make_llm_proposer(problem, asked, limits=settings.limits))
+    surrogate = Surrogate(problem, SurrogateSettings(upgrades_help=settings.upgrades_help))
+    return Guarded(problem, make_llm_proposer(problem, asked, limits=settings.limits, surrogate=surrogate))
 
 
 def _llm_settings(settings: SearchSettings) -> "LlmSettings":

@@ -36,6 +36,8 @@ class SearchSettings:
     proposer: str = "surrogate"
     seed: int = 0
     """Of the proposer; the recipe has one of its own."""
+    upgrades_help: bool = True
+    """Whether the surrogate may believe beforehand that larger operations help a little."""
     budget: Budget
     limits: Limits = field(default_factory=Limits)
     max_latency_ms: float | None = None

@@ -44,6 +44,14 @@ def test_every_proposer_by_name_asks_for_new_networks(tmp_path, name):
     assert len(set(codes) - {"22222222", "12122122"}) == 3
 
 
+def test_the_belief_in_larger_networks_can_be_switched_off(tmp_path):
+    problem = Problem(space=make_space(SETTINGS, dataset_of(("a",))), allowed=lambda code: True)
+    believing = make_proposer(SETTINGS, problem, tmp_path).propose([], 1)
+    doubting = make_proposer(replace(SETTINGS, upgrades_help=False), problem, tmp_path).propose([], 1)
+    assert believing == ["22222222"]
+    assert doubting != believing
+
+
 def test_a_language_model_that_is_not_there_leaves_the_search_to_the_surrogate(tmp_path):
     settings = replace(SETTINGS, proposer=LLM, llm_url="http://127.0.0.1:9/v1", llm_model="none")
     problem = Problem(space=make_space(settings, dataset_of(("a",))), allowed=lambda code: True)
