@@ -163,7 +163,7 @@ def _not_inferior(drop: ClassDrop, max_drop: float) -> float:
     room = max_drop - drop.drop
     if drop.standard_error == 0:
         # The same order of all images in every resample: what was measured is what there is.
-        return 0.0 if room >= 0 else 1.0
+        return 0.0 if room > 0 else 1.0
     return 0.5 * erfc(room / drop.standard_error / sqrt(2))
 
 

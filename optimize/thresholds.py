@@ -104,16 +104,18 @@ def set_thresholds(
         raise UsageError(f"{out} is the bundle itself; choose another --out")
     split = label_columns(dataset, dataset.split(how.split), manifest)
     check_calibration([parent], split)
-    before_NC = _answer(parent, split)
+    images_NHW = load_images(split, manifest.preprocessing)
+    files = {name: parent.read(name) for name in (MODEL, WEIGHTS, ONNX, GOLDEN) if parent.has(name)}
+    before_NC = _answer(files, images_NHW, split)
     exclusive = manifest.task == "multi-class"
     temperature = (
         fit_temperature(split.marked_labels, before_NC, exclusive=exclusive) if how.temperature else None
     )
-    after_NC: NDArray[np.floating[Any]] = before_NC
-    files = {name: parent.read(name) for name in (MODEL, WEIGHTS, ONNX, GOLDEN) if parent.has(name)}
+    after_NC = before_NC
     if temperature is not None:
-        after_NC = apply_temperature(before_NC, temperature, exclusive=exclusive)
         files = _scaled(parent, files, temperature, exclusive=exclusive)
+        # Of the graph that will be asked, whose float32 may put two images in one place.
+        after_NC = _answer(files, images_NHW, split)
     points = {
         name: choose(split.marked_labels[:, c], after_NC[:, c], how.rule, how.target)
         for c, name in enumerate(manifest.classes)
@@ -171,9 +173,8 @@ def _number(facts: dict[str, float | None]) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _answer(bundle: Bundle, split: Split) -> NDArray[np.float32]:
-    backend = OpenVINOBackend(bundle.read(MODEL), bundle.read(WEIGHTS), manifest=bundle.manifest)
-    images_NHW = load_images(split, bundle.manifest.preprocessing)
+def _answer(files: dict[str, bytes], images_NHW: NDArray[np.uint8], split: Split) -> NDArray[np.float32]:
+    backend = OpenVINOBackend(files[MODEL], files[WEIGHTS])
     label = f"answers on {split.name}"
     return np.stack([backend.infer(image) for image in progress(images_NHW, label=label, total=len(split))])
 
@@ -227,7 +228,7 @@ def _facts(
     settings: ThresholdSettings,
     points: dict[str, OperatingPoint | None],
     temperature: float | None,
-    answers: tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]],
+    answers: tuple[NDArray[np.float32], NDArray[np.float32]],
     manifest: Manifest,
 ) -> dict[str, Any]:
     exclusive = manifest.task == "multi-class"
