@@ -2,8 +2,8 @@
 
 import json
 import os
+import re
 import resource
-import signal
 import subprocess
 import sys
 import time
@@ -20,7 +20,6 @@ from xopt.runtime.errors import (  # noqa: E402
     CheckpointError,
     InputError,
     OutputError,
-    StoppedError,
     TrainingError,
     UsageError,
 )
@@ -262,17 +261,38 @@ def test_any_other_interval_is_refused(text):
         Interval.parse(text)
 
 
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from xopt.datasets import open_source
+from xopt.runtime.errors import StoppedError
+from xopt.train import load_recipe, train
+
+data, recipe, run = sys.argv[1:]
+before = signal.getsignal(signal.SIGTERM)
+
+def ask(epoch):
+    if epoch.epoch == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+try:
+    train(open_source(data), load_recipe(recipe), run=Path(run), report=ask)
+except StoppedError as error:
+    print(error)
+print(signal.getsignal(signal.SIGTERM) == before)
+"""
+
+
 def test_sigterm_in_the_main_thread_saves_and_stops(dataset, tmp_path):
-    before = signal.getsignal(signal.SIGTERM)
-
-    def ask(epoch):
-        if epoch.epoch == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with pytest.raises(StoppedError, match=r"stopped by SIGTERM after step 11, saved in .*run; go on with"):
-        train(dataset, TINY, run=tmp_path / "run", report=ask)
-    assert signal.getsignal(signal.SIGTERM) == before
-    same(train(dataset, TINY, run=tmp_path / "run", resume=True), train(dataset, TINY))
+    # In a process of its own: tests may run beside a main thread, which alone hears signals.
+    recipe, run = tmp_path / "recipe.toml", tmp_path / "run"
+    recipe.write_text(TINY.to_toml())
+    words = [sys.executable, "-c", STOPPED, dataset.root, recipe, run]
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
+    said, given_back = done.stdout.splitlines()
+    assert re.fullmatch(r"stopped by SIGTERM after step 11, saved in .*run; go on with.*", said), done.stderr
+    assert given_back == "True"
+    same(train(dataset, TINY, run=run, resume=True), train(dataset, TINY))
 
 
 @pytest.mark.slow
