@@ -12,6 +12,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +30,7 @@ from .results import Epoch
 
 if TYPE_CHECKING:
     import torch
+    from PIL.Image import Image
 
 REFERENCE_BATCH, REFERENCE_CROPS = 4, 10
 _SIZE, _CROP = 256, 224
@@ -125,7 +127,6 @@ def _time_reference(split: Split, classes: int, steps: int, device: str) -> floa
 def _batches(split: Split, count: int) -> "Iterator[tuple[torch.Tensor, torch.Tensor]]":
     """Batches of ten crops, float32 (B, 10, 3, 224, 224), and labels (B, C), decoded by one worker."""
     import torch
-    from torch.utils.data import DataLoader
     from torchvision import transforms
 
     cut = transforms.Compose(
@@ -143,19 +144,24 @@ def _batches(split: Split, count: int) -> "Iterator[tuple[torch.Tensor, torch.Te
         ]
     )
 
-    class Files(torch.utils.data.Dataset[tuple[torch.Tensor, torch.Tensor]]):
-        def __len__(self) -> int:
-            return count * REFERENCE_BATCH
+    def batch(number: int) -> "tuple[torch.Tensor, torch.Tensor]":
+        rows = [(number * REFERENCE_BATCH + place) % len(split) for place in range(REFERENCE_BATCH)]
+        labels_BC = torch.from_numpy(split.labels_NC[rows].astype(np.float32))
+        return torch.stack([cut(_open(split, row)) for row in rows]), labels_BC
 
-        def __getitem__(self, index: int) -> "tuple[torch.Tensor, torch.Tensor]":
-            from PIL import Image
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        following = worker.submit(batch, 0)
+        for number in range(count):
+            ready, following = following, worker.submit(batch, number + 1)
+            yield ready.result()
 
-            row = index % len(split)
-            source = split.source(row)
-            picture = Image.open(source) if isinstance(source, Path) else Image.fromarray(source)
-            return cut(picture.convert("RGB")), torch.from_numpy(split.labels_NC[row].astype(np.float32))
 
-    yield from DataLoader(Files(), batch_size=REFERENCE_BATCH, num_workers=1)
+def _open(split: Split, row: int) -> "Image":
+    from PIL import Image
+
+    source = split.source(row)
+    picture = Image.open(source) if isinstance(source, Path) else Image.fromarray(source)
+    return picture.convert("RGB")
 
 
 def _wait(device: str) -> None:
