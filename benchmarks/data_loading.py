@@ -20,7 +20,7 @@ import typer
 from numpy.typing import NDArray
 
 from ..datasets import Split, load_images, open_source, prepare
-from ..datasets.executors import usable_cpus
+from ..runtime.backend import usable_cores
 from ..runtime.console import table
 from ..runtime.image import prepare as prepare_image
 from ..runtime.preprocessing import Preprocessing
@@ -60,7 +60,7 @@ def measure(source: Path, *, split: str, size: int, batch: int, rounds: int = RO
     """
     files = open_source(source).split(split)
     preprocessing = Preprocessing(size=size, crop=size)
-    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(usable_cpus()) as pool:
+    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(usable_cores()) as pool:
         cache = Path(place) / "cache"
         prepare(open_source(source), cache, size=size)
         images_NHW = load_images(open_source(cache).split(split), preprocessing)
@@ -72,7 +72,7 @@ def measure(source: Path, *, split: str, size: int, batch: int, rounds: int = RO
             "files, one thread": lambda rows_B: np.stack(
                 [_decode(files, int(row), preprocessing) for row in rows_B]
             ),
-            f"files, {usable_cpus()} threads": decode,
+            f"files, {usable_cores()} threads": decode,
             "cache": lambda rows_B: images_NHW[rows_B],
         }
         rates: dict[str, list[float]] = {name: [] for name in ways}

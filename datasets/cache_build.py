@@ -17,7 +17,7 @@ import numpy as np
 
 from ..runtime.console import progress
 from ..runtime.errors import DataError, OutputError
-from ..runtime.files import write_file
+from ..runtime.files import sync, write_file
 from .cache import IMAGES, MARKER, SCHEMA, CachedImages, Index
 from .cache_rows import Batch, Made, Wanted, decode_batch
 from .executors import Workers, open_executor, run_all
@@ -133,10 +133,10 @@ class Build:
         self._images_MHW.flush()
         self.index.write(self.part)
         for file in self.part.iterdir():
-            _sync(file)
+            sync(file)
         version = uuid4().hex[:12]
         self.part.rename(self.out / version)
-        _sync(self.out)
+        sync(self.out)
         write_file(self.out / MARKER, json.dumps({"schema": SCHEMA, "version": version}) + "\n", force=True)
         for entry in self.out.iterdir():
             if entry.is_dir() and entry.name != version:
@@ -181,11 +181,3 @@ def _reads(file: Path, text: str) -> bool:
         return file.read_text() == text
     except OSError:
         return False
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, ParamSpec, TypeVar
 
+from ..runtime.backend import usable_cores
 from ..runtime.errors import ClusterError, UsageError
 
 P = ParamSpec("P")
@@ -103,7 +104,7 @@ def open_executor(
     if workers is not None and workers < 1:
         raise UsageError(f"the number of workers must be at least 1, got {workers}")
     if cluster is None:
-        return _local(workers or usable_cpus())
+        return _local(workers or usable_cores())
     if cluster == MPI:
         return _mpi(workers)
     if not cluster.startswith(DASK):
@@ -133,11 +134,6 @@ def run_all(
     finally:
         for future in running:
             future.cancel()
-
-
-def usable_cpus() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _finished(workers: Workers, running: dict[Future[T], int]) -> Iterator[tuple[int, T]]:

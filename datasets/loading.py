@@ -1,11 +1,11 @@
 """A split's images, decoded and resized, as one array."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.backend import usable_cores
 from ..runtime.console import progress
 from ..runtime.preprocessing import Preprocessing
 from .records import Split
@@ -42,13 +42,9 @@ def load_images(
         images_NHW[index] = image.prepare(split.source(index), preprocessing).image_HW
 
     # Decoding and resizing release the GIL, so threads are enough and nothing is copied between processes.
-    with ThreadPoolExecutor(max_workers=workers or _cpus()) as pool:
+    with ThreadPoolExecutor(max_workers=workers or usable_cores()) as pool:
         for _ in progress(
             pool.map(load_one, range(len(split))), label=f"reading {split.name}", total=len(split)
         ):
             pass
     return images_NHW
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

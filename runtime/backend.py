@@ -124,7 +124,7 @@ def check_threads(threads: int | None) -> None:
 
 def usable_cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_image(image_HW: object, shape: tuple[int, ...]) -> NDArray[np.uint8]:

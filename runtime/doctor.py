@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from .backend import usable_cores
 from .openvino_backend import PRECISION_HINT, import_openvino
 
 # Names as Linux prints them in /proc/cpuinfo, and what they are called.
@@ -58,7 +59,7 @@ def examine() -> Machine:
     features = cpu_features()
     return Machine(
         cpu=_cpu_name(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=usable_cores(),
         memory_mb=_memory_mb(),
         system=platform.platform(),
         python=platform.python_version(),

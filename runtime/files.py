@@ -60,10 +60,10 @@ def staged_folder(path: Path, *, force: bool = False, marker: str = "manifest.js
         stage.mkdir()
         yield stage
         for file in stage.rglob("*"):
-            _sync(file)
-        _sync(stage)
+            sync(file)
+        sync(stage)
         _swap(stage, path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
@@ -80,7 +80,7 @@ def write_file(path: Path, content: bytes | str, *, force: bool = False) -> None
     stage = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
     try:
         stage.write_bytes(content.encode() if isinstance(content, str) else content)
-        _sync(stage)
+        sync(stage)
         stage.replace(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
@@ -124,7 +124,8 @@ def _swap(stage: Path, path: Path) -> None:
     aside.unlink()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file's or folder's content on the disk before going on."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

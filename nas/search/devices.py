@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...runtime.backend import usable_cores
+
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 """What a machine with GPUs has: NVIDIA's, Windows's for Linux guests, AMD's."""
 
@@ -27,7 +29,7 @@ def share_devices(workers: int | None = None) -> tuple[Device, ...]:
     Args:
         workers: how many; None takes one for each GPU, or for every four cores where there is none.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     gpus = _gpus()
     count = workers or len(gpus) or max(1, cores // 4)
     threads = max(1, cores // count)
