@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from .parity import ExportParity
     from .quantize import QuantizeSettings, quantize_model
     from .quantized_parts import return_layers
+    from .rescue import AwareSettings, Rescue
     from .sensitivity import LayerEffect, rank_layers
 
 __all__ = [
+    "AwareSettings",
     "CalibrationSet",
     "ExportParity",
     "ExportSettings",
@@ -30,6 +32,7 @@ __all__ = [
     "QuantizeSettings",
     "Quantized",
     "RejectedError",
+    "Rescue",
     "Verdict",
     "draw_calibration",
     "export_checkpoint",
@@ -50,6 +53,7 @@ _HOMES = {
     "parity": ("ExportParity",),
     "quantize": ("QuantizeSettings", "quantize_model"),
     "quantized_parts": ("return_layers",),
+    "rescue": ("AwareSettings", "Rescue"),
     "sensitivity": ("LayerEffect", "rank_layers"),
 }
 

@@ -128,6 +128,15 @@ def quantize(
             "--keep-float", help="A layer to leave in floating point (repeatable).", metavar="LAYER"
         ),
     ] = None,
+    accuracy_aware: Annotated[
+        bool | None,
+        typer.Option(
+            "--accuracy-aware/--no-accuracy-aware",
+            help="Rank the layers, and return the most harmful to floating point where INT8 misses the gate; "
+            "by default only where it misses.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the calibration images.")] = 0,
     format: FormatOption = None,
     uncertain: UncertainOption = "ignore",
@@ -144,6 +153,7 @@ def quantize(
     from .gate import GateSettings
     from .int8 import RejectedError, quantize_bundle
     from .quantize import QuantizeSettings
+    from .rescue import AwareSettings
     from .summary import describe_quantized, quantized_facts
 
     need_quantize()
@@ -155,10 +165,11 @@ def quantize(
         seed=seed,
     )
     gate = GateSettings(max_auc_drop=max_auc_drop, max_class_auc_drop=max_class_auc_drop, split=split)
+    aware = AwareSettings(mode="auto" if accuracy_aware is None else "always" if accuracy_aware else "never")
     parent = Bundle.open(bundle)
     try:
         dataset = open_source(data, format, uncertain=uncertain, findings=findings)
-        made = quantize_bundle(parent, dataset, out, settings=settings, gate=gate, force=force)
+        made = quantize_bundle(parent, dataset, out, settings=settings, gate=gate, aware=aware, force=force)
     except RejectedError as rejected:
         if json_target is not None:
             show(str(rejected), quantized_facts(rejected.result, parent), json_target)

@@ -26,6 +26,7 @@ from .libraries import need_quantize
 from .memory import peak_memory_mb
 from .onnx_form import OnnxForm, make_onnx_form
 from .quantize import QuantizeSettings
+from .rescue import AwareSettings, Candidate, Rescue, rescue
 
 GOLDEN_TOLERANCE = 0.02
 """Kernels of another CPU round in other places, and one step of 8 bits is 1/255 of a layer's range: the same
@@ -46,6 +47,8 @@ class Quantized:
     """Seconds per phase: calibration images, quantize, gate."""
     peak_memory_mb: float | None
     """The most memory this process held up to the end of quantizing, in MB."""
+    rescue: Rescue | None = None
+    """What the accuracy-aware path did; None where it had nothing to do."""
 
 
 class RejectedError(GateError):
@@ -63,6 +66,7 @@ def quantize_bundle(
     *,
     settings: QuantizeSettings | None = None,
     gate: GateSettings | None = None,
+    aware: AwareSettings | None = None,
     force: bool = False,
 ) -> Quantized:
     """Quantize an FP32 bundle and gate the result on its drop in mean AUC.
@@ -73,6 +77,7 @@ def quantize_bundle(
         out: the INT8 bundle's folder.
         settings: how to quantize.
         gate: what has to be kept.
+        aware: whether layers return to floating point where plain INT8 does not pass; by default they do.
         force: replace bundles at `out` and `out`.rejected.
 
     Raises:
@@ -102,17 +107,30 @@ def quantize_bundle(
     calibration = draw_calibration(dataset, how.calibration_size, seed=how.seed)
     images_NHW = load_images(calibration.images, preprocessing)
     clock.lap("calibration_images")
-    xml, weights = encode_ir(quantize_model(model, images_NHW, preprocessing, how))
-    candidate = OpenVINOBackend(xml, weights)
+    quantized = quantize_model(model, images_NHW, preprocessing, how)
+    xml, weights = encode_ir(quantized)
+    candidate: Backend = OpenVINOBackend(xml, weights)
     clock.lap("quantize")
     peak = peak_memory_mb()
     reference = OpenVINOBackend(parent.read(MODEL), parent.read(WEIGHTS))
     result = _measure(dataset, split, parent.manifest, reference, candidate, margin)
     clock.lap("gate")
+    kept, rescued = rescue(
+        model,
+        reference,
+        Candidate(model=quantized, xml=xml, weights=weights, backend=candidate, gate=result),
+        images_NHW,
+        preprocessing,
+        lambda backend: _measure(dataset, split, parent.manifest, reference, backend, margin),
+        aware or AwareSettings(),
+    )
+    xml, weights, candidate, result = kept.xml, kept.weights, kept.backend, kept.gate
+    if rescued is not None:
+        clock.lap("accuracy_aware")
     pictures_NHW = golden_pictures(preprocessing.size)
     onnx = make_onnx_form(parent, xml, weights, candidate, pictures_NHW, tolerance=GOLDEN_TOLERANCE)
     clock.lap("onnx")
-    provenance = _provenance(parent, calibration, how, result, onnx, clock.seconds, peak)
+    provenance = _provenance(parent, calibration, how, result, onnx, clock.seconds, peak, rescued)
     manifest = replace(
         parent.manifest,
         name=bundle_name(out),
@@ -131,12 +149,25 @@ def quantize_bundle(
         onnx=onnx,
         seconds=clock.seconds,
         peak_memory_mb=peak,
+        rescue=rescued,
     )
     if not passed:
         raise RejectedError(
-            f"{out} was not written: {result.verdict.reason}; the candidate is kept at {rejected}", made
+            f"{out} was not written: {result.verdict.reason}{_tried(rescued)}; the candidate is kept at "
+            f"{rejected}",
+            made,
         )
     return made
+
+
+def _tried(rescued: Rescue | None) -> str:
+    if rescued is None:
+        return ""
+    return (
+        f"; {len(rescued.returned)} layers in floating point did not help"
+        if rescued.returned
+        else (f"; {rescued.reason}")
+    )
 
 
 def gate_split(dataset: Dataset, manifest: Manifest, gate: GateSettings) -> Split:
@@ -212,6 +243,7 @@ def _provenance(
     onnx: OnnxForm,
     seconds: dict[str, float],
     peak: float | None,
+    rescued: Rescue | None,
 ) -> dict[str, Any]:
     return {
         "parent": {"name": parent.manifest.name, "digest": parent.digest},
@@ -230,6 +262,7 @@ def _provenance(
             "images": list(calibration.images.images),
         },
         "gate": gate.to_json(),
+        "accuracy_aware": None if rescued is None else rescued.to_json(),
         "onnx": onnx.to_json(),
         "inference_precision": PRECISION_HINT,
         "seconds": seconds,

@@ -3,12 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+from ..benchmarks.latency import in_words
 from ..runtime.bundle import Bundle
 from .export import Exported
 from .findings import describe_findings
 from .gate import GateResult
 from .int8 import Quantized
 from .onnx_form import OnnxForm
+from .rescue import Rescue
+
+_WORST = 6
+"""Layers that are named in a line."""
 
 
 def describe_export(made: Exported) -> str:
@@ -82,6 +87,7 @@ def describe_quantized(made: Quantized, parent: Bundle) -> str:
         f"         drop {drop.drop:+.4f}, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}; upper bound "
         f"{drop.upper_one_sided:+.4f}, allowed {gate.settings.max_auc_drop:.4f}",
         f"findings {_findings(gate)}",
+        *_rescue(made.rescue),
         f"onnx     {_onnx(made.onnx)}",
         f"time     {_times(made.seconds)}{peak}",
         f"digest   {made.bundle.digest}",
@@ -102,6 +108,7 @@ def quantized_facts(made: Quantized, parent: Bundle) -> dict[str, Any]:
         "calibration": {key: value for key, value in provenance["calibration"].items() if key != "images"},
         "settings": provenance["settings"],
         "gate": provenance["gate"],
+        "accuracy_aware": provenance["accuracy_aware"],
         "onnx": provenance["onnx"],
         "seconds": made.seconds,
         "peak_memory_mb": provenance["peak_memory_mb"],
@@ -118,6 +125,32 @@ def _findings(gate: GateResult) -> str:
     if gate.settings.max_class_auc_drop is not None:
         gated = f"{describe_findings(gate.findings)}, allowed {gate.settings.max_class_auc_drop:.4f} each"
     return f"{gated}; largest drop {worst:+.4f} ({name}); {flips} of {count} decisions change"
+
+
+def _rescue(rescued: Rescue | None) -> list[str]:
+    """What returned to floating point, and what that cost."""
+    if rescued is None:
+        return []
+    lines = [f"layers   {rescued.reason}"]
+    if not rescued.returned:
+        worst = ", ".join(f"{effect.name} {effect.error:.3f}" for effect in rescued.effects[:_WORST])
+        return [*lines, f"         most harmful, by their logits' error: {worst}"] if worst else lines
+    by_name = {effect.name: effect for effect in rescued.effects}
+    shown = [f"{name} ({by_name[name].error:.3f})" for name in rescued.returned[:_WORST]]
+    more = len(rescued.returned) - len(shown)
+    lines.append(f"         returned: {', '.join(shown)}{f' and {more} more' if more else ''}")
+    if rescued.logit_rms is not None:
+        before, after = rescued.logit_rms
+        lines.append(f"         error of the logits {before:.3f} -> {after:.3f} on calibration images")
+    if rescued.latency_ms is not None:
+        fp32, int8, result = (rescued.latency_ms[name] for name in ("fp32", "int8", "result"))
+        kept = rescued.kept_speedup
+        share = "INT8 is no faster here" if kept is None else f"{kept:.0%} of INT8's gain kept"
+        lines.append(
+            f"latency  {in_words(result.median)} ms ({in_words(result.p10)} to {in_words(result.p90)}); "
+            f"plain INT8 {in_words(int8.median)}, FP32 {in_words(fp32.median)}; {share}"
+        )
+    return lines
 
 
 def _onnx(form: OnnxForm) -> str:

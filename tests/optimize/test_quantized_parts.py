@@ -52,8 +52,8 @@ def test_every_layer_in_eight_bits_is_a_part_by_its_name_in_pytorch(int8):
     assert len(layers) == 21
     assert (layers[0].name, layers[-1].name) == ("conv1", "fc")
     assert all(part.ports and part.macs for part in layers)
-    # The first one takes 1 channel, and gives 64 of 32 x 32 from kernels of 7 x 7, in ten crops.
-    assert layers[0].macs == 10 * 64 * 32 * 32 * 49
+    # Ten crops; 64 channels of 32 x 32 from kernels of 7 x 7 on three planes.
+    assert layers[0].macs == 10 * 64 * 32 * 32 * 3 * 49
 
 
 def test_a_floating_point_graph_has_no_parts(model):
