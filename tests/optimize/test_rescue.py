@@ -48,14 +48,14 @@ def answers(model, images):
 
 
 @pytest.fixture(scope="module")
-def reference_NC(fragile):
+def reference_answers(fragile):
     return answers(fragile, GATE)
 
 
 @pytest.fixture(scope="module")
-def split(reference_NC):
+def split(reference_answers):
     """Labels that the FP32 network knows perfectly: whatever INT8 confuses is a drop in AUC."""
-    labels_NC = (reference_NC > np.quantile(reference_NC, 0.6, axis=0)).astype(np.uint8)
+    labels_NC = (reference_answers > np.quantile(reference_answers, 0.6, axis=0)).astype(np.uint8)
     names = tuple(f"image-{index}.png" for index in range(len(GATE)))
     return Split(name="val", images=names, labels_NC=labels_NC, patients=names, folders=())
 
@@ -66,14 +66,14 @@ def int8(fragile, bundle):
 
 
 @pytest.fixture(scope="module")
-def gate_of(split, reference_NC):
+def gate_of(split, reference_answers):
     """Ask the gate about what a backend answers."""
 
     def ask(backend, settings=None):
         candidate_NC = np.stack([backend.infer(image) for image in GATE])
-        classes = tuple(f"class-{index}" for index in range(reference_NC.shape[1]))
+        classes = tuple(f"class-{index}" for index in range(reference_answers.shape[1]))
         margin = settings or GateSettings(max_auc_drop=0.06, resamples=200)
-        return run_gate("drawn", classes, split, reference_NC, candidate_NC, margin)
+        return run_gate("drawn", classes, split, reference_answers, candidate_NC, margin)
 
     return ask
 
