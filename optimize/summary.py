@@ -87,7 +87,7 @@ def describe_quantized(made: Quantized, parent: Bundle) -> str:
         f"         drop {drop.drop:+.4f}, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}; upper bound "
         f"{drop.upper_one_sided:+.4f}, allowed {gate.settings.max_auc_drop:.4f}",
         f"findings {_findings(gate)}",
-        *_rescue(made.rescue),
+        *describe_rescue(made.rescue),
         f"onnx     {_onnx(made.onnx)}",
         f"time     {_times(made.seconds)}{peak}",
         f"digest   {made.bundle.digest}",
@@ -127,7 +127,7 @@ def _findings(gate: GateResult) -> str:
     return f"{gated}; largest drop {worst:+.4f} ({name}); {flips} of {count} decisions change"
 
 
-def _rescue(rescued: Rescue | None) -> list[str]:
+def describe_rescue(rescued: Rescue | None) -> list[str]:
     """What returned to floating point, and what that cost."""
     if rescued is None:
         return []

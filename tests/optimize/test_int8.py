@@ -82,6 +82,7 @@ def test_it_records_the_gate_the_settings_and_the_cost(made, small):
     assert provenance["gate"]["digest"] == split.digest
     assert provenance["gate"]["images"] == len(split)
     assert provenance["settings"] == QUICK.to_json()
+    assert provenance["accuracy_aware"] is None
     assert set(provenance["seconds"]) == {"calibration_images", "quantize", "gate", "onnx"}
     assert provenance["peak_memory_mb"] > 100
     assert {"xopt", "nncf", "openvino", "onnx", "onnxruntime"} <= set(provenance["versions"])
@@ -213,7 +214,10 @@ def test_the_command_exits_3_and_says_why(small, tmp_path, xopt):
     words = ("--calibration-size", 4, "--max-auc-drop", -1, "--json")
     done = xopt("quantize", small.bundle, "--data", small.data, "--out", out, *words)
     assert done.code == 3
-    assert json.loads(done.out)["gate"]["outcome"] == "failed"
+    facts = json.loads(done.out)
+    assert facts["gate"]["outcome"] == "failed"
+    assert facts["accuracy_aware"]["returned"] == []
+    assert "a margin of -1 asks for more than FP32 has" in done.err
     assert done.err.startswith(f"xopt: {out} was not written: the drop itself is too large")
     assert done.err.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["int8.xopt.rejected"]

@@ -11,10 +11,13 @@ pytest.importorskip("nncf")
 
 from xopt.datasets import Split
 from xopt.datasets.phantoms import draw
-from xopt.optimize import AwareSettings, GateSettings, rank_layers, run_gate
+from xopt.optimize import AwareSettings, GateSettings, Rescue, rank_layers, run_gate
+from xopt.optimize.choosing import LATER_ASKS, LATER_LEVEL
 from xopt.optimize.ir import encode_ir, read_ir
 from xopt.optimize.quantize import QuantizeSettings, quantize_model
-from xopt.optimize.rescue import LATER_ASKS, LATER_LEVEL, Candidate, rescue
+from xopt.optimize.rescue import Candidate, rescue
+from xopt.optimize.side_by_side import Latency
+from xopt.optimize.summary import describe_rescue
 from xopt.runtime import Bundle, UsageError
 from xopt.runtime.openvino_backend import OpenVINOBackend
 
@@ -151,6 +154,26 @@ def test_the_three_networks_latencies_are_measured_in_one_go(made):
     assert all(one.p10 <= one.median <= one.p90 for one in record.latency_ms.values())
     assert {one.rounds for one in record.latency_ms.values()} == {QUICK.rounds}
     json.dumps(record.to_json(), allow_nan=False)
+
+
+def test_the_text_names_what_returned_and_what_it_cost(made):
+    _, record = made
+    text = "\n".join(describe_rescue(record))
+    assert f"the {len(record.returned)} most harmful returned to floating point, and it passed" in text
+    assert f"returned: {record.returned[0]} (" in text
+    assert "latency  " in text
+
+
+@pytest.mark.parametrize(
+    ("fp32", "int8", "result", "kept"),
+    [(4, 2, 2, 1), (4, 1, 2, 1 / 3), (4, 2, 4, 0), (4, 4, 4, None), (4, 5, 4, None), (4, 2, 8, -0.5)],
+)
+def test_the_share_kept_is_of_what_int8_gains_over_fp32(fp32, int8, result, kept):
+    times = {"fp32": fp32, "int8": int8, "result": result}
+    latency = {name: Latency(median=ms, p10=ms, p90=ms, rounds=5) for name, ms in times.items()}
+    assert Rescue(reason="", latency_ms=latency).kept_speedup == (
+        kept if kept is None else pytest.approx(kept)
+    )
 
 
 def test_nothing_happens_where_it_is_not_wanted(run, plain):
