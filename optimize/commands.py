@@ -113,8 +113,27 @@ def quantize(
     calibration_size: Annotated[
         int, typer.Option("--calibration-size", min=1, help="Calibration images, of the train split.")
     ] = 300,
+    sampling: Annotated[
+        str,
+        typer.Option(
+            "--sampling",
+            help="How they are drawn: stratified over findings, random, or farthest points of activations.",
+        ),
+    ] = "stratified",
     split: Annotated[str, typer.Option("--split", help="The split that gates.")] = "val",
-    preset: Annotated[str, typer.Option("--preset", help="performance or mixed.")] = "performance",
+    preset: Annotated[
+        str, typer.Option("--preset", help="performance (symmetric ranges) or mixed (a zero point).")
+    ] = "performance",
+    activation_range: Annotated[
+        str, typer.Option("--activation-range", help="minmax, mean or histogram.")
+    ] = "minmax",
+    bias_correction: Annotated[
+        str, typer.Option("--bias-correction", help="none, fast or accurate.")
+    ] = "fast",
+    smooth: Annotated[
+        float | None,
+        typer.Option("--smooth", help="Even out channels first: SmoothQuant's alpha, 0..1.", metavar="ALPHA"),
+    ] = None,
     overflow_fix: Annotated[
         str,
         typer.Option(
@@ -149,7 +168,11 @@ def quantize(
     need_quantize()
     settings = QuantizeSettings(
         calibration_size=calibration_size,
+        sampling=sampling,
         preset=preset,
+        activation_range=activation_range,
+        bias_correction=bias_correction,
+        smooth=smooth,
         overflow_fix=overflow_fix,
         keep_floating_point=tuple(keep_float or ()),
         seed=seed,

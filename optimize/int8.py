@@ -5,6 +5,7 @@ Shape suffixes: N images, C classes.
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..runtime.files import check_free
 from ..runtime.manifest import Manifest
 from ..runtime.openvino_backend import PRECISION_HINT, OpenVINOBackend
 from .calibration import TRAIN, CalibrationSet, draw_calibration
+from .coverage import image_features
 from .export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures, versions
 from .gate import GateResult, GateSettings, check_gate_split, run_gate
 from .libraries import need_quantize
@@ -99,7 +101,10 @@ def quantize_bundle(
     preprocessing = parent.manifest.preprocessing
     clock = _Clock()
     model = read_ir(parent.read(MODEL), parent.read(WEIGHTS))
-    calibration = draw_calibration(dataset, how.calibration_size, seed=how.seed)
+    features = partial(image_features, model, preprocessing)
+    calibration = draw_calibration(
+        dataset, how.calibration_size, seed=how.seed, sampling=how.sampling, features=features
+    )
     images_NHW = load_images(calibration.images, preprocessing)
     clock.lap("calibration_images")
     xml, weights = encode_ir(quantize_model(model, images_NHW, preprocessing, how))
@@ -223,6 +228,8 @@ def _provenance(
             "split": calibration.images.name,
             "size": len(calibration.images),
             "asked": calibration.asked,
+            "sampling": calibration.sampling,
+            "candidates": calibration.candidates,
             "excluded": calibration.excluded,
             "patients_known": calibration.images.patients_known,
             "digest": calibration.digest,

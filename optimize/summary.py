@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.bundle import Bundle
+from .calibration import CalibrationSet
 from .export import Exported
 from .findings import describe_findings
 from .gate import GateResult
@@ -73,10 +74,11 @@ def describe_quantized(made: Quantized, parent: Bundle) -> str:
     apart = "none of a patient in another split"
     if not calibration.images.patients_known:
         apart = "none of them in another split (patients are not known)"
+    drawn = "" if calibration.sampling == "stratified" else f", {_drawn(calibration)}"
     lines = [
         f"{made.bundle.path}: INT8, {size_mb(made.bundle):.1f} MB (FP32: {size_mb(parent):.1f} MB)",
         f"calibrated on {len(calibration.images)} images of {calibration.dataset} ({calibration.images.name})"
-        f"{short}, {apart}",
+        f"{short}{drawn}, {apart}",
         f"gate     passed on {gate.settings.split}, {drop.images} images of {drop.patients} patients: "
         f"mean AUC {gate.reference_auc:.4f} -> {gate.candidate_auc:.4f}",
         f"         drop {drop.drop:+.4f}, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}; upper bound "
@@ -118,6 +120,12 @@ def _findings(gate: GateResult) -> str:
     if gate.settings.max_class_auc_drop is not None:
         gated = f"{describe_findings(gate.findings)}, allowed {gate.settings.max_class_auc_drop:.4f} each"
     return f"{gated}; largest drop {worst:+.4f} ({name}); {flips} of {count} decisions change"
+
+
+def _drawn(calibration: CalibrationSet) -> str:
+    """How the images were chosen, where labels did not decide."""
+    ways = {"random": "drawn at random from", "farthest": "the farthest points among"}
+    return f"{ways[calibration.sampling]} {calibration.candidates}"
 
 
 def _onnx(form: OnnxForm) -> str:
