@@ -50,6 +50,7 @@ def draw_calibration(
     seed: int = 0,
     sampling: str = "stratified",
     features: Callable[[Split], NDArray[np.float64]] | None = None,
+    pool: int = POOL,
 ) -> CalibrationSet:
     """Draw calibration images from the training split.
 
@@ -61,9 +62,10 @@ def draw_calibration(
         count: how many images; all that may be drawn where there are fewer.
         seed: the same seed draws the same images.
         sampling: stratified keeps the labels in proportion; random does not look at them; farthest covers
-            what the network does with the images (coverage.farthest_points), among at most POOL of them,
-            or `count` if that is more, themselves drawn stratified.
+            what the network does with the images (coverage.farthest_points).
         features: for farthest, the images as points, float64 (N, F), as coverage.image_features makes them.
+        pool: among how many images farthest points are chosen, at most, themselves drawn stratified; `count`
+            where that is more.
 
     Raises:
         UsageError: fewer than one image asked for, an unknown sampling, or farthest points without features.
@@ -90,8 +92,8 @@ def draw_calibration(
     if sampling == "random":
         chosen = random_sample(len(candidates), count, seed=seed)
     else:
-        pool = count if sampling == "stratified" else min(max(count, POOL), len(candidates))
-        chosen = stratified_sample(candidates.labels_NC, pool, seed=seed)
+        first = count if sampling == "stratified" else min(max(count, pool), len(candidates))
+        chosen = stratified_sample(candidates.labels_NC, first, seed=seed)
     if sampling == "farthest":
         if features is None:
             raise UsageError("farthest points are chosen among activations; give draw_calibration features")

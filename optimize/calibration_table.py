@@ -35,22 +35,21 @@ if TYPE_CHECKING:
     import openvino
 
 CHOICES: dict[str, dict[str, Any]] = {
-    "default": {},
-    "30 images": {"calibration_size": 30},
-    "30 images, random": {"calibration_size": 30, "sampling": "random"},
-    "30 images, farthest": {"calibration_size": 30, "sampling": "farthest"},
-    "100 images": {"calibration_size": 100},
-    "random": {"sampling": "random"},
-    "farthest": {"sampling": "farthest"},
-    "another seed": {"seed": 1},
-    "mixed preset": {"preset": "mixed"},
-    "mean of extremes": {"activation_range": "mean"},
-    "histogram": {"activation_range": "histogram"},
+    "defaults": {},
     "smoothed, 0.5": {"smooth": 0.5},
+    "farthest points": {"sampling": "farthest"},
     "no bias correction": {"bias_correction": "none"},
+    "mixed preset": {"preset": "mixed"},
+    "random": {"sampling": "random"},
+    "mean of extremes": {"activation_range": "mean"},
+    "30 images": {"calibration_size": 30},
+    "30 farthest points": {"calibration_size": 30, "sampling": "farthest"},
+    "another seed": {"seed": 1},
+    "300 images": {"calibration_size": 300},
+    "histogram": {"activation_range": "histogram"},
     "accurate bias correction": {"bias_correction": "accurate"},
 }
-"""Each row, and how it differs from the defaults."""
+"""Each row, and how it differs from the defaults of `xopt quantize`."""
 _LARGEST_LOGIT = 16.0
 """Probabilities are float32: beyond this they are 0 or 1 to the last digit."""
 
@@ -89,13 +88,16 @@ class Bench:
         dataset: its train split calibrates, `split` scores.
         split: the split that scores.
         images: score only so many of them, drawn stratified; None scores all.
+        candidates: how many images could calibrate, drawn stratified.
 
     Raises:
         DataError, InputError: the dataset lacks a split, a class or an image.
         BundleError: the bundle is not one of ours.
     """
 
-    def __init__(self, bundle: Bundle, dataset: Dataset, *, split: str, images: int | None) -> None:
+    def __init__(
+        self, bundle: Bundle, dataset: Dataset, *, split: str, images: int | None, candidates: int = POOL
+    ) -> None:
         from .ir import read_ir
 
         whole = gate_split(dataset, bundle.manifest, GateSettings(split=split))
@@ -107,7 +109,7 @@ class Bench:
         self.scored_NHW = load_images(self.split, self.preprocessing)
         reference = OpenVINOBackend(bundle.read(MODEL), bundle.read(WEIGHTS))
         self.reference_NC = _answers(reference, self.scored_NHW, "FP32")
-        self.pool = draw_calibration(dataset, POOL).images
+        self.pool = draw_calibration(dataset, candidates).images
         self.ranges_NF = image_ranges(self.model, self.preprocessing, self.pool)
 
     def measure(self, name: str, settings: QuantizeSettings) -> Row:
@@ -121,6 +123,7 @@ class Bench:
             seed=settings.seed,
             sampling=settings.sampling,
             features=lambda images: standardized(self._ranges(images)),
+            pool=len(self.pool),
         )
         radius, covered = self._coverage(drawn)
         images_NHW = load_images(drawn.images, self.preprocessing)
@@ -175,12 +178,21 @@ def logits(probabilities_NC: NDArray[np.float32]) -> NDArray[np.float64]:
     return found.clip(-_LARGEST_LOGIT, _LARGEST_LOGIT)
 
 
-def measure_all(bench: Bench, choices: Mapping[str, Mapping[str, Any]], kept: Path | None) -> list[Row]:
-    """Measure every choice, or take it from `kept`, a file of finished rows, which grows row by row."""
+def measure_all(
+    bench: Bench, choices: Mapping[str, Mapping[str, Any]], *, calibration_size: int, kept: Path | None
+) -> list[Row]:
+    """Measure every choice, or take it from `kept`, a file of finished rows, which grows row by row.
+
+    Args:
+        bench: what is measured on.
+        choices: each row's name, and its settings beside the defaults.
+        calibration_size: images, where a choice says nothing else.
+        kept: a file of JSON lines; None keeps nothing.
+    """
     rows = []
     known = _read_rows(bench, kept)
     for name, changes in choices.items():
-        settings = QuantizeSettings(**changes)
+        settings = QuantizeSettings(**{"calibration_size": calibration_size, **changes})
         row = known.get(json.dumps(settings.to_json()))
         if row is None:
             row = bench.measure(name, settings)
@@ -251,14 +263,20 @@ def main(
     images: Annotated[
         int | None, typer.Option("--images", min=1, help="Score so many images; all by default.")
     ] = None,
+    calibration_size: Annotated[
+        int, typer.Option("--calibration-size", min=1, help="Images, where a row says nothing else.")
+    ] = 300,
+    candidates: Annotated[
+        int, typer.Option("--candidates", min=1, help="How many images could calibrate.")
+    ] = POOL,
     kept: Annotated[
         Path | None, typer.Option("--rows", help="Keeps finished rows, to go on later.", metavar="FILE")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON.")] = False,
 ) -> None:
     """Quantize a bundle under each choice of calibration, and compare with FP32."""
-    bench = Bench(Bundle.open(bundle), open_source(data), split=split, images=images)
-    rows = measure_all(bench, CHOICES, kept)
+    bench = Bench(Bundle.open(bundle), open_source(data), split=split, images=images, candidates=candidates)
+    rows = measure_all(bench, CHOICES, calibration_size=calibration_size, kept=kept)
     if as_json:
         facts = {"split": split, "images": len(bench.split), "candidates": len(bench.pool)}
         print(json.dumps({**facts, "rows": [asdict(row) for row in rows]}, indent=2))

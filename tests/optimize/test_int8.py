@@ -208,6 +208,31 @@ def test_the_command_writes_reports_and_exits_0(small, tmp_path, xopt):
     assert done.err == ""
 
 
+def test_the_command_says_and_records_how_it_calibrated(small, tmp_path, xopt):
+    out, facts = tmp_path / "int8.xopt", tmp_path / "facts.json"
+    choices = {
+        "sampling": "farthest",
+        "preset": "mixed",
+        "activation_range": "mean",
+        "bias_correction": "none",
+    }
+    words = [word for name, value in choices.items() for word in (f"--{name.replace('_', '-')}", value)]
+    done = xopt(
+        *("quantize", small.bundle, "--data", small.data, "--out", out, "--calibration-size", 4, *words),
+        *("--smooth", 0.5, "--max-auc-drop", 1, "--json", facts),
+    )
+    assert done.code == 0, done.err
+    provenance = Bundle.open(out).manifest.provenance
+    assert {**choices, "smooth": 0.5}.items() <= provenance["settings"].items()
+    assert provenance["calibration"]["sampling"] == "farthest"
+    candidates = provenance["calibration"]["candidates"]
+    assert candidates == len(open_source(small.data).split("train"))
+    assert f"4 images of phantoms (train), the farthest points among {candidates}, none of" in done.out
+    assert json.loads(facts.read_text())["settings"] == provenance["settings"]
+    assert provenance["onnx"]["reason"].startswith("the network was smoothed")
+    assert not Bundle.open(out).has("model.onnx")
+
+
 def test_the_command_exits_3_and_says_why(small, tmp_path, xopt):
     out = tmp_path / "int8.xopt"
     words = ("--calibration-size", 4, "--max-auc-drop", -1, "--json")
@@ -227,6 +252,10 @@ def test_the_command_exits_3_and_says_why(small, tmp_path, xopt):
         (("BUNDLE", "--data", "DATA", "--out", "b", "--split", "gate"), 1, "no split 'gate'"),
         (("BUNDLE", "--data", "DATA", "--out", "b", "--keep-float", "fcc"), 2, "did you mean fc"),
         (("BUNDLE", "--data", "DATA", "--out", "b", "--preset", "slow"), 2, "preset must be one of"),
+        (("BUNDLE", "--data", "DATA", "--out", "b", "--sampling", "best"), 2, "sampling must be one of"),
+        (("BUNDLE", "--data", "DATA", "--out", "b", "--activation-range", "x"), 2, "minmax, mean, histogram"),
+        (("BUNDLE", "--data", "DATA", "--out", "b", "--bias-correction", "x"), 2, "none, fast, accurate"),
+        (("BUNDLE", "--data", "DATA", "--out", "b", "--smooth", "2"), 2, "smooth must be in 0..1, got 2.0"),
         (("BUNDLE", "--data", "DATA", "--out", "no/b"), 1, "no folder no"),
     ],
 )

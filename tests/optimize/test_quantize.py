@@ -11,6 +11,7 @@ pytest.importorskip("nncf")
 from xopt.datasets.phantoms import draw
 from xopt.optimize.ir import encode_ir, read_ir
 from xopt.optimize.quantize import QuantizeSettings, calibration_crops, quantize_model
+from xopt.optimize.quantized_layers import layers_of
 from xopt.optimize.splice import cut_network
 from xopt.runtime import Bundle, Preprocessing, UsageError
 from xopt.runtime.crops import take
@@ -41,6 +42,12 @@ def quantized(model, images, bundle, **options):
 @pytest.fixture(scope="module")
 def int8(model, images, bundle):
     return quantized(model, images, bundle)
+
+
+@pytest.fixture(scope="module")
+def plain(model, images, bundle):
+    """The defaults on six images, as bytes."""
+    return encode_ir(quantized(model, images[:6], bundle))
 
 
 def operations(model, kind: str):
@@ -116,6 +123,29 @@ def test_the_overflow_fix_keeps_weights_to_seven_bits(model, images, bundle, fix
     assert max(np.abs(array.astype(int)).max() for array in weights.values()) == widest
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"preset": "mixed"},
+        {"activation_range": "mean"},
+        {"activation_range": "histogram"},
+        {"bias_correction": "none"},
+        {"bias_correction": "accurate"},
+        {"smooth": 0.5},
+    ],
+)
+def test_every_choice_changes_the_result(model, images, bundle, plain, option):
+    assert encode_ir(quantized(model, images[:6], bundle, **option)) != plain
+
+
+@pytest.mark.parametrize(("correction", "biases"), [("none", 0), ("fast", 20)])
+def test_biases_are_corrected_or_left_as_they_were(model, images, bundle, correction, biases):
+    # The untrained network's convolutions have no bias at all; the head has one and keeps it.
+    result = quantized(model, images[:6], bundle, bias_correction=correction)
+    found = [layer.name for layer in layers_of(cut_network(result)) if layer.bias is not None]
+    assert len([name for name in found if name != "fc"]) == biases
+
+
 def test_nothing_is_printed(model, images, bundle, capfd):
     quantized(model, images[:2], bundle)
     assert capfd.readouterr() == ("", "")
@@ -142,7 +172,17 @@ def test_windows_take_turns_over_the_images(plan, each, expected):
 
 @pytest.mark.parametrize(
     "options",
-    [{"calibration_size": 0}, {"crops_per_image": 0}, {"preset": "fast"}, {"overflow_fix": "maybe"}],
+    [
+        {"calibration_size": 0},
+        {"crops_per_image": 0},
+        {"preset": "fast"},
+        {"overflow_fix": "maybe"},
+        {"sampling": "best"},
+        {"activation_range": "median"},
+        {"bias_correction": "slow"},
+        {"smooth": -0.1},
+        {"smooth": 1.5},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(options):
     with pytest.raises(UsageError, match="got"):
