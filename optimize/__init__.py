@@ -11,11 +11,13 @@ from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
     from .calibration import CalibrationSet, draw_calibration, stratified_sample
+    from .coverage import covering_radius, farthest_points, image_features
     from .export import Exported, ExportSettings, export_checkpoint
     from .gate import GateResult, GateSettings, Verdict, judge, run_gate
     from .int8 import Quantized, RejectedError, quantize_bundle
     from .parity import ExportParity
     from .quantize import QuantizeSettings, quantize_model
+    from .smoothing import smooth_network
 
 __all__ = [
     "CalibrationSet",
@@ -28,22 +30,28 @@ __all__ = [
     "Quantized",
     "RejectedError",
     "Verdict",
+    "covering_radius",
     "draw_calibration",
     "export_checkpoint",
+    "farthest_points",
+    "image_features",
     "judge",
     "quantize_bundle",
     "quantize_model",
     "run_gate",
+    "smooth_network",
     "stratified_sample",
 ]
 
 _HOMES = {
     "calibration": ("CalibrationSet", "draw_calibration", "stratified_sample"),
+    "coverage": ("covering_radius", "farthest_points", "image_features"),
     "export": ("ExportSettings", "Exported", "export_checkpoint"),
     "gate": ("GateResult", "GateSettings", "Verdict", "judge", "run_gate"),
     "int8": ("Quantized", "RejectedError", "quantize_bundle"),
     "parity": ("ExportParity",),
     "quantize": ("QuantizeSettings", "quantize_model"),
+    "smoothing": ("smooth_network",),
 }
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

@@ -39,6 +39,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "smoothed, 0.5": {"smooth": 0.5},
     "farthest points": {"sampling": "farthest"},
     "no bias correction": {"bias_correction": "none"},
+    "farthest, no correction": {"sampling": "farthest", "bias_correction": "none"},
     "mixed preset": {"preset": "mixed"},
     "random": {"sampling": "random"},
     "mean of extremes": {"activation_range": "mean"},
@@ -46,6 +47,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "30 farthest points": {"calibration_size": 30, "sampling": "farthest"},
     "another seed": {"seed": 1},
     "300 images": {"calibration_size": 300},
+    "300, no correction": {"calibration_size": 300, "bias_correction": "none"},
     "histogram": {"activation_range": "histogram"},
     "accurate bias correction": {"bias_correction": "accurate"},
 }
