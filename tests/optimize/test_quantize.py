@@ -136,7 +136,8 @@ def test_every_choice_changes_the_result(model, images, bundle, plain, option):
     assert encode_ir(quantized(model, images[:6], bundle, **option)) != plain
 
 
-BIAS = np.linspace(-1, 1, 128, dtype=np.float32).reshape(1, 128, 1, 1)
+# NNCF skips a correction that is large against the bias, so none of these is near zero.
+BIAS = np.linspace(0.5, 1.5, 128, dtype=np.float32).reshape(1, 128, 1, 1)
 
 
 @pytest.fixture(scope="module")
