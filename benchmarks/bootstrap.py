@@ -21,8 +21,8 @@ from .metrics import Labels, Scores, check, roc_auc
 # A block of weights that stays in the cache is about twice as fast as one of thousands of replicates.
 _BLOCK_BYTES = 600_000
 _LEAST_BLOCK = 16
-# 95 % of a normal distribution lie below.
-_ONE_SIDED = 1.645
+Z_ONE_SIDED = 1.645
+"""95 % of a normal distribution lie below."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +137,8 @@ def paired_auc_drop(
         standard_error=standard_error,
         lower=interval.lower,
         upper=interval.upper,
-        lower_one_sided=drop - _ONE_SIDED * standard_error,
-        upper_one_sided=drop + _ONE_SIDED * standard_error,
+        lower_one_sided=drop - Z_ONE_SIDED * standard_error,
+        upper_one_sided=drop + Z_ONE_SIDED * standard_error,
         p_value=two_sided_p_value(drops),
         resamples=int(drops.size),
         images=len(labels_NC),
