@@ -254,6 +254,7 @@ def _provenance(
         "parent": {"name": parent.manifest.name, "digest": parent.digest},
         "checkpoint": parent.manifest.provenance.get("checkpoint"),
         "alignment": parent.manifest.provenance.get("alignment"),
+        "operating_points": parent.manifest.provenance.get("operating_points"),
         "settings": settings.to_json(),
         "calibration": {
             "data": calibration.dataset,
