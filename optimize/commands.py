@@ -195,15 +195,14 @@ def thresholds(
     youden makes sensitivity + specificity largest; the others reach the target with as much of the other as
     there is. No AUC changes.
     """
-    from ..benchmarks.roles import PIXELS
+    from ..benchmarks.roles import without_pixels
     from ..datasets import open_source
     from ..runtime.bundle import Bundle
     from .thresholds import ThresholdSettings, describe, set_thresholds
 
     settings = ThresholdSettings(rule=rule, target=target, temperature=temperature, split=split)  # type: ignore[arg-type]
     made = set_thresholds(Bundle.open(bundle), open_source(data, format), out, settings=settings, force=force)
-    chosen = {key: value for key, value in made.facts.items() if key != PIXELS}
-    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **chosen}
+    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **without_pixels(made.facts)}
     show(describe(made), facts, json_target)
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ..benchmarks.roles import PIXELS
+from ..benchmarks.roles import without_pixels
 from ..runtime.bundle import Bundle
 from .export import Exported
 from .findings import describe_findings
@@ -60,7 +60,7 @@ def export_facts(made: Exported) -> dict[str, Any]:
         "size_mb": size_mb(made.bundle),
         "checkpoint": manifest.provenance["checkpoint"],
         "parity": made.parity.to_json(),
-        "alignment": None if made.alignment is None else _without(made.alignment.to_json(), PIXELS),
+        "alignment": None if made.alignment is None else without_pixels(made.alignment.to_json()),
         "seconds": made.seconds,
     }
 
@@ -102,18 +102,15 @@ def quantized_facts(made: Quantized, parent: Bundle) -> dict[str, Any]:
         "parent": parent.digest,
         "size_mb": size_mb(made.bundle),
         "parent_size_mb": size_mb(parent),
-        "calibration": _without(provenance["calibration"], "images", PIXELS),
+        "calibration": {
+            key: value for key, value in without_pixels(provenance["calibration"]).items() if key != "images"
+        },
         "settings": provenance["settings"],
-        "gate": _without(provenance["gate"], PIXELS),
+        "gate": without_pixels(provenance["gate"]),
         "onnx": provenance["onnx"],
         "seconds": made.seconds,
         "peak_memory_mb": provenance["peak_memory_mb"],
     }
-
-
-def _without(facts: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Facts but for the long lists, which are in the manifest."""
-    return {key: value for key, value in facts.items() if key not in names}
 
 
 def _findings(gate: GateResult) -> str:
