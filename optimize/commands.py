@@ -147,6 +147,10 @@ def quantize(
             "--keep-float", help="A layer to leave in floating point (repeatable).", metavar="LAYER"
         ),
     ] = None,
+    heatmap_images: Annotated[
+        int,
+        typer.Option("--heatmap-images", min=0, help="Images of --split whose heatmaps are compared."),
+    ] = 64,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the calibration images.")] = 0,
     format: FormatOption = None,
     uncertain: UncertainOption = "ignore",
@@ -177,7 +181,12 @@ def quantize(
         keep_floating_point=tuple(keep_float or ()),
         seed=seed,
     )
-    gate = GateSettings(max_auc_drop=max_auc_drop, max_class_auc_drop=max_class_auc_drop, split=split)
+    gate = GateSettings(
+        max_auc_drop=max_auc_drop,
+        max_class_auc_drop=max_class_auc_drop,
+        split=split,
+        heatmap_images=heatmap_images,
+    )
     parent = Bundle.open(bundle)
     try:
         dataset = open_source(data, format, uncertain=uncertain, findings=findings)
@@ -209,13 +218,14 @@ def thresholds(
     youden makes sensitivity + specificity largest; the others reach the target with as much of the other as
     there is. No AUC changes.
     """
+    from ..benchmarks.roles import without_pixels
     from ..datasets import open_source
     from ..runtime.bundle import Bundle
     from .thresholds import ThresholdSettings, describe, set_thresholds
 
     settings = ThresholdSettings(rule=rule, target=target, temperature=temperature, split=split)  # type: ignore[arg-type]
     made = set_thresholds(Bundle.open(bundle), open_source(data, format), out, settings=settings, force=force)
-    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **made.facts}
+    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **without_pixels(made.facts)}
     show(describe(made), facts, json_target)
 
 

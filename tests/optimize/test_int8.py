@@ -82,7 +82,13 @@ def test_it_records_the_gate_the_settings_and_the_cost(made, small):
     assert provenance["gate"]["digest"] == split.digest
     assert provenance["gate"]["images"] == len(split)
     assert provenance["settings"] == QUICK.to_json()
-    assert set(provenance["seconds"]) == {"calibration_images", "quantize", "gate", "onnx"}
+    assert len(provenance["gate"]["pixels"].split()) == len(split)
+    assert len(provenance["calibration"]["pixels"].split()) == len(provenance["calibration"]["images"])
+    heatmaps = provenance["gate"]["heatmaps"]
+    assert heatmaps["images"] == (split.labels_NC == 1).any(axis=1).sum()
+    assert heatmaps["maps"] == (split.labels_NC == 1).sum()
+    assert heatmaps["correlation"]["median"] > 0.9
+    assert set(provenance["seconds"]) == {"calibration_images", "quantize", "gate", "heatmaps", "onnx"}
     assert provenance["peak_memory_mb"] > 100
     assert {"xopt", "nncf", "openvino", "onnx", "onnxruntime"} <= set(provenance["versions"])
 
@@ -197,10 +203,11 @@ def test_a_bundle_is_not_quantized_onto_itself(small, parent):
 
 def test_the_command_writes_reports_and_exits_0(small, tmp_path, xopt):
     out = tmp_path / "int8.xopt"
-    words = ("--calibration-size", 4, "--max-auc-drop", 1, "--json")
+    words = ("--calibration-size", 4, "--max-auc-drop", 1, "--heatmap-images", 0, "--json")
     done = xopt("quantize", small.bundle, "--data", small.data, "--out", out, *words)
     assert done.code == 0, done.err
     facts = json.loads(done.out)
+    assert facts["gate"]["heatmaps"] is None
     assert facts["passed"] is True
     assert facts["calibration"]["size"] == 4
     assert facts["size_mb"] < 0.3 * facts["parent_size_mb"]
