@@ -11,6 +11,7 @@ from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
     from .calibration import CalibrationSet, draw_calibration, stratified_sample
+    from .coverage import covering_radius, farthest_points, image_features
     from .export import Exported, ExportSettings, export_checkpoint
     from .gate import GateResult, GateSettings, Verdict, judge, run_gate
     from .int8 import Quantized, RejectedError, quantize_bundle
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .quantized_parts import return_layers
     from .rescue import AwareSettings, Rescue
     from .sensitivity import LayerEffect, rank_layers
+    from .smoothing import smooth_network
 
 __all__ = [
     "AwareSettings",
@@ -34,19 +36,24 @@ __all__ = [
     "RejectedError",
     "Rescue",
     "Verdict",
+    "covering_radius",
     "draw_calibration",
     "export_checkpoint",
+    "farthest_points",
+    "image_features",
     "judge",
     "quantize_bundle",
     "quantize_model",
     "rank_layers",
     "return_layers",
     "run_gate",
+    "smooth_network",
     "stratified_sample",
 ]
 
 _HOMES = {
     "calibration": ("CalibrationSet", "draw_calibration", "stratified_sample"),
+    "coverage": ("covering_radius", "farthest_points", "image_features"),
     "export": ("ExportSettings", "Exported", "export_checkpoint"),
     "gate": ("GateResult", "GateSettings", "Verdict", "judge", "run_gate"),
     "int8": ("Quantized", "RejectedError", "quantize_bundle"),
@@ -55,6 +62,7 @@ _HOMES = {
     "quantized_parts": ("return_layers",),
     "rescue": ("AwareSettings", "Rescue"),
     "sensitivity": ("LayerEffect", "rank_layers"),
+    "smoothing": ("smooth_network",),
 }
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

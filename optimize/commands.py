@@ -31,7 +31,7 @@ def export(
     ],
     out: OutOption,
     crops: Annotated[
-        str, typer.Option("--crops", help="Crop plan: center, five, ten or ten-shared.")
+        str, typer.Option("--crops", help="Crop plan: center, five, ten, five-shared or ten-shared.")
     ] = "ten",
     arch: Annotated[
         str | None, typer.Option("--arch", help="For a bare weights file: its architecture.")
@@ -48,14 +48,14 @@ def export(
         Path | None,
         typer.Option(
             "--data",
-            help="Measure parity on these images, and align a ten-shared head on their train split; "
+            help="Measure parity on these images, and align the head of a shared plan on their train split; "
             "phantoms and no alignment by default.",
             metavar="SOURCE",
         ),
     ] = None,
     alignment_size: Annotated[
         int,
-        typer.Option("--alignment-size", min=0, help="Training images that align a ten-shared head."),
+        typer.Option("--alignment-size", min=0, help="Training images that align the head of a shared plan."),
     ] = 300,
     format: FormatOption = None,
     name: Annotated[
@@ -113,8 +113,27 @@ def quantize(
     calibration_size: Annotated[
         int, typer.Option("--calibration-size", min=1, help="Calibration images, of the train split.")
     ] = 300,
+    sampling: Annotated[
+        str,
+        typer.Option(
+            "--sampling",
+            help="How they are drawn: stratified over findings, random, or farthest points of activations.",
+        ),
+    ] = "stratified",
     split: Annotated[str, typer.Option("--split", help="The split that gates.")] = "val",
-    preset: Annotated[str, typer.Option("--preset", help="performance or mixed.")] = "performance",
+    preset: Annotated[
+        str, typer.Option("--preset", help="performance (symmetric ranges) or mixed (a zero point).")
+    ] = "performance",
+    activation_range: Annotated[
+        str, typer.Option("--activation-range", help="minmax, mean or histogram.")
+    ] = "minmax",
+    bias_correction: Annotated[
+        str, typer.Option("--bias-correction", help="none, fast or accurate.")
+    ] = "fast",
+    smooth: Annotated[
+        float | None,
+        typer.Option("--smooth", help="Even out channels first: SmoothQuant's alpha, 0..1.", metavar="ALPHA"),
+    ] = None,
     overflow_fix: Annotated[
         str,
         typer.Option(
@@ -137,6 +156,10 @@ def quantize(
             show_default=False,
         ),
     ] = None,
+    heatmap_images: Annotated[
+        int,
+        typer.Option("--heatmap-images", min=0, help="Images of --split whose heatmaps are compared."),
+    ] = 64,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the calibration images.")] = 0,
     format: FormatOption = None,
     uncertain: UncertainOption = "ignore",
@@ -159,12 +182,21 @@ def quantize(
     need_quantize()
     settings = QuantizeSettings(
         calibration_size=calibration_size,
+        sampling=sampling,
         preset=preset,
+        activation_range=activation_range,
+        bias_correction=bias_correction,
+        smooth=smooth,
         overflow_fix=overflow_fix,
         keep_floating_point=tuple(keep_float or ()),
         seed=seed,
     )
-    gate = GateSettings(max_auc_drop=max_auc_drop, max_class_auc_drop=max_class_auc_drop, split=split)
+    gate = GateSettings(
+        max_auc_drop=max_auc_drop,
+        max_class_auc_drop=max_class_auc_drop,
+        split=split,
+        heatmap_images=heatmap_images,
+    )
     aware = AwareSettings(mode="auto" if accuracy_aware is None else "always" if accuracy_aware else "never")
     parent = Bundle.open(bundle)
     try:
@@ -197,13 +229,14 @@ def thresholds(
     youden makes sensitivity + specificity largest; the others reach the target with as much of the other as
     there is. No AUC changes.
     """
+    from ..benchmarks.roles import without_pixels
     from ..datasets import open_source
     from ..runtime.bundle import Bundle
     from .thresholds import ThresholdSettings, describe, set_thresholds
 
     settings = ThresholdSettings(rule=rule, target=target, temperature=temperature, split=split)  # type: ignore[arg-type]
     made = set_thresholds(Bundle.open(bundle), open_source(data, format), out, settings=settings, force=force)
-    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **made.facts}
+    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **without_pixels(made.facts)}
     show(describe(made), facts, json_target)
 
 

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from ..benchmarks.latency import in_words
+from ..benchmarks.roles import without_pixels
 from ..runtime.bundle import Bundle
+from .calibration import CalibrationSet
 from .export import Exported
 from .findings import describe_findings
 from .gate import GateResult
@@ -64,7 +66,7 @@ def export_facts(made: Exported) -> dict[str, Any]:
         "size_mb": size_mb(made.bundle),
         "checkpoint": manifest.provenance["checkpoint"],
         "parity": made.parity.to_json(),
-        "alignment": None if made.alignment is None else made.alignment.to_json(),
+        "alignment": None if made.alignment is None else without_pixels(made.alignment.to_json()),
         "seconds": made.seconds,
     }
 
@@ -78,16 +80,19 @@ def describe_quantized(made: Quantized, parent: Bundle) -> str:
     apart = "none of a patient in another split"
     if not calibration.images.patients_known:
         apart = "none of them in another split (patients are not known)"
+    drawn = "" if calibration.sampling == "stratified" else f", {_drawn(calibration)}"
+    copies = f"; {calibration.copies} copies of images that gate left out" if calibration.copies else ""
     lines = [
         f"{made.bundle.path}: INT8, {size_mb(made.bundle):.1f} MB (FP32: {size_mb(parent):.1f} MB)",
         f"calibrated on {len(calibration.images)} images of {calibration.dataset} ({calibration.images.name})"
-        f"{short}, {apart}",
+        f"{short}{drawn}, {apart}{copies}",
         f"gate     passed on {gate.settings.split}, {drop.images} images of {drop.patients} patients: "
         f"mean AUC {gate.reference_auc:.4f} -> {gate.candidate_auc:.4f}",
         f"         drop {drop.drop:+.4f}, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}; upper bound "
         f"{drop.upper_one_sided:+.4f}, allowed {gate.settings.max_auc_drop:.4f}",
         f"findings {_findings(gate)}",
         *describe_rescue(made.rescue),
+        f"heatmaps {_heatmaps(gate)}",
         f"onnx     {_onnx(made.onnx)}",
         f"time     {_times(made.seconds)}{peak}",
         f"digest   {made.bundle.digest}",
@@ -105,9 +110,11 @@ def quantized_facts(made: Quantized, parent: Bundle) -> dict[str, Any]:
         "parent": parent.digest,
         "size_mb": size_mb(made.bundle),
         "parent_size_mb": size_mb(parent),
-        "calibration": {key: value for key, value in provenance["calibration"].items() if key != "images"},
+        "calibration": {
+            key: value for key, value in without_pixels(provenance["calibration"]).items() if key != "images"
+        },
         "settings": provenance["settings"],
-        "gate": provenance["gate"],
+        "gate": without_pixels(provenance["gate"]),
         "accuracy_aware": provenance["accuracy_aware"],
         "onnx": provenance["onnx"],
         "seconds": made.seconds,
@@ -117,7 +124,7 @@ def quantized_facts(made: Quantized, parent: Bundle) -> dict[str, Any]:
 
 def _findings(gate: GateResult) -> str:
     """The largest drop of a single finding, how many were kept where they were gated, and what flips."""
-    flips = sum(finding.decisions.flips for finding in gate.findings)
+    flips = sum(finding.operating.decisions.flips for finding in gate.findings)
     count = gate.verdict.drop.images * len(gate.findings)
     drops = [(finding.drop.drop, finding.name) for finding in gate.findings if finding.drop is not None]
     worst, name = max(drops)
@@ -151,6 +158,22 @@ def describe_rescue(rescued: Rescue | None) -> list[str]:
             f"plain INT8 {in_words(int8.median)}, FP32 {in_words(fp32.median)}; {share}"
         )
     return lines
+
+
+def _drawn(calibration: CalibrationSet) -> str:
+    """How the images were chosen, where labels did not decide."""
+    ways = {"random": "drawn at random from", "farthest": "the farthest points among"}
+    return f"{ways[calibration.sampling]} {calibration.candidates}"
+
+
+def _heatmaps(gate: GateResult) -> str:
+    maps = gate.heatmaps
+    if maps is None:
+        return "not compared"
+    return (
+        f"correlate by {maps.correlation_median:.3f} (median; 10th percentile {maps.correlation_p10:.3f}), "
+        f"the same peak in {maps.pointing_agreement:.0%}, over {maps.maps} findings of {maps.images} images"
+    )
 
 
 def _onnx(form: OnnxForm) -> str:
