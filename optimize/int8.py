@@ -6,7 +6,7 @@ Shape suffixes: N images, C classes.
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,15 @@ class Quantized:
     """Seconds per phase: calibration images, quantize, gate."""
     peak_memory_mb: float | None
     """The most memory this process held up to the end of quantizing, in MB."""
+
+
+class HasClasses(Protocol):
+    """A manifest, or whatever else names its outputs."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Name per output."""
+        ...
 
 
 class RejectedError(GateError):
@@ -153,7 +162,7 @@ def gate_split(dataset: Dataset, manifest: Manifest, gate: GateSettings) -> Spli
     return split
 
 
-def label_columns(dataset: Dataset, split: Split, manifest: Manifest) -> Split:
+def label_columns(dataset: Dataset, split: Split, manifest: HasClasses) -> Split:
     """A split with its label columns in the order of a bundle's classes.
 
     Raises:
