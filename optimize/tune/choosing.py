@@ -123,10 +123,15 @@ def choose(standings: Sequence[Standing], objective: Objective) -> Choice:
         return Choice(
             name=best.name, reason=f"{objective.words}: {best.name}, {best.median_ms:.3g} ms on the median"
         )
+    if not standings:
+        return Choice(name=None, reason="no variant could be run")
     if not measured:
-        nearest = min(standings, key=lambda one: one.p90_ms, default=None)
-        said = "" if nearest is None else f"; the fastest, {nearest.name}, needs {nearest.p90_ms:.3g} ms"
-        return Choice(name=None, reason=f"no variant is within {limit:g} ms{said}")
+        nearest = min(standings, key=lambda one: one.p90_ms)
+        return Choice(
+            name=None,
+            reason=f"no variant is within {limit or 0:g} ms; the fastest, {nearest.name}, needs "
+            f"{nearest.p90_ms:.3g} ms",
+        )
     if not passed:
         return Choice(name=None, reason=f"none of {len(measured)} variants passed the gate")
     nearest = min(passed, key=lambda one: one.p90_ms)

@@ -9,6 +9,7 @@ from ...datasets.command_options import FindingsOption, UncertainOption
 from ...runtime.console import ForceOption, JsonOption, note, show
 from ...runtime.errors import UsageError
 from ...runtime.files import check_free, write_file
+from ...runtime.requires import need
 from ..libraries import need_export, need_quantize
 
 app = typer.Typer()
@@ -88,6 +89,9 @@ def tune(
     report_split: Annotated[
         str, typer.Option("--report-split", help="The split that is the claim.")
     ] = "test",
+    heatmaps: Annotated[
+        int, typer.Option("--heatmaps", min=0, help="Images on which heatmaps are compared.")
+    ] = 12,
     complete: Annotated[
         bool, typer.Option("--complete", help="Measure the AUC of variants that cannot be chosen, too.")
     ] = False,
@@ -125,6 +129,8 @@ def tune(
     for path in (report, markdown):
         if path is not None:
             check_free(path, force=force)
+    if report is not None:
+        need("matplotlib", extra="report")
     from ...datasets import open_source as open_data
     from ...train.checkpoints import read_classes
     from .settings import TuneSettings
@@ -147,6 +153,7 @@ def tune(
         rounds=rounds,
         calibration_size=calibration_size,
         alignment_size=alignment_size,
+        heatmaps=heatmaps,
         complete=complete,
         resamples=resamples,
         seed=seed,
@@ -161,9 +168,9 @@ def tune(
     except NotMetError as error:
         failure, made = error, error.result
     if report is not None or markdown is not None:
-        from .report import to_html, to_markdown
+        from . import report as pages
 
-        for path, render in ((report, to_html), (markdown, to_markdown)):
+        for path, render in ((report, pages.page), (markdown, pages.markdown)):
             if path is not None:
                 write_file(path, render(made.facts), force=force)
     if failure is None or json_target is not None:

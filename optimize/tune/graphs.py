@@ -1,12 +1,14 @@
 """The graphs of a tuning, as bundles in its work folder: each is made once, and found again when resumed."""
 
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...datasets import Dataset, load_images
 from ...runtime.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
+from ...runtime.files import write_file
 from ...runtime.openvino_backend import OpenVINOBackend
 from ..calibration import CalibrationSet, draw_calibration
 from ..export import (
@@ -23,6 +25,9 @@ from ..quantize import QuantizeSettings, quantize_model
 from .plan import Graph
 from .settings import TuneSettings
 from .source import Source
+
+if TYPE_CHECKING:
+    import openvino
 
 BUNDLES = "bundles"
 
@@ -109,6 +114,8 @@ class Workshop:
             preset=graph.preset or "performance",
             seed=self.settings.seed,
         )
+        if graph.layers_back:
+            return self._returned(graph, path, whole, how)
         if graph.crops == home:
             images_NHW = load_images(self.calibration.images, parent.manifest.preprocessing)
             model = quantize_model(whole, images_NHW, parent.manifest.preprocessing, how)
@@ -117,6 +124,29 @@ class Workshop:
             quantized = self.bundle(replace(graph, crops=home))
             model = join_network(whole, cut_network(read_ir(quantized.read(MODEL), quantized.read(WEIGHTS))))
         return self._write_int8(graph, path, encode_ir(model), how)
+
+    def _returned(self, graph: Graph, path: Path, whole: "openvino.Model", how: QuantizeSettings) -> Bundle:
+        """The INT8 graph with its most harmful layers in floating point, without a new calibration."""
+        from ..ir import encode_ir, read_ir
+        from ..quantized_parts import return_layers
+
+        plain = self.bundle(replace(graph, layers_back=0))
+        rounded = read_ir(plain.read(MODEL), plain.read(WEIGHTS))
+        names = self._ranking(graph, whole, rounded)[: graph.layers_back]
+        model = encode_ir(return_layers(whole, rounded, names))
+        return self._write_int8(graph, path, model, replace(how, keep_floating_point=names))
+
+    def _ranking(self, graph: Graph, whole: "openvino.Model", rounded: "openvino.Model") -> tuple[str, ...]:
+        """Layers of an INT8 graph, the most harmful first; measured once for each plan and preset."""
+        from ..sensitivity import rank_layers
+
+        file = self.folder / f"ranking-{replace(graph, layers_back=0).key}.json"
+        if not file.is_file():
+            preprocessing = self.parent(graph).manifest.preprocessing
+            images_NHW = load_images(self.calibration.images, preprocessing)
+            effects = rank_layers(whole, rounded, images_NHW, preprocessing)
+            write_file(file, json.dumps([effect.name for effect in effects]) + "\n")
+        return tuple(json.loads(file.read_text()))
 
     def _write_int8(
         self, graph: Graph, path: Path, model: tuple[bytes, bytes], how: QuantizeSettings

@@ -48,6 +48,8 @@ class Found:
     """Variants on the Pareto front."""
     met: bool
     reason: str
+    looks: tuple[str, ...] = ()
+    """Objectives that were held against the report split in this work folder, this one included."""
 
 
 def to_json(found: Found) -> dict[str, Any]:
@@ -127,7 +129,13 @@ def _method(found: Found) -> list[str]:
         "gate": stages.roles.gate.name,
         "report": stages.roles.report.name,
     }
-    return [sentence.format(**values) for sentence in METHOD]
+    sentences = [sentence.format(**values) for sentence in METHOD]
+    if len(found.looks) > 1:
+        sentences.append(
+            f"{len(found.looks)} objectives were held against {values['report']} with these variants "
+            f"({'; '.join(found.looks)}): the more there are, the more one of them is met by chance."
+        )
+    return sentences
 
 
 def _rows(found: Found) -> list[Row]:

@@ -7,10 +7,6 @@ from typing import Any
 import numpy as np
 
 from ...benchmarks.bootstrap import auc_intervals
-from ...benchmarks.engines import Variant
-from ...benchmarks.onnxruntime_engine import OnnxRuntimeVariant
-from ...benchmarks.openvino_engine import OpenVINOVariant
-from ...benchmarks.torch_engine import TorchVariant
 from ...datasets import Split
 from ...runtime.bundle import ONNX, Bundle
 from ...runtime.errors import XoptError
@@ -18,17 +14,15 @@ from ..gate import GateSettings, run_gate
 from .answers import answers
 from .board import Board, Row, Scored
 from .choosing import hopeless, pareto
+from .entries import entry_of
 from .graphs import Workshop
-from .plan import Graph
-from .racing import ROUNDS, Entry, Race, Times, first_races
+from .plan import Candidate, Graph
+from .racing import ROUNDS, Race, Times, first_races
 from .roles import Roles
 from .state import WorkFolder
 
-REFERENCE_LOADER = "xopt.train.checkpoints:load_reference"
-"""Loads the checkpoint for the PyTorch reference, in the process that runs it."""
 FILE_ROUNDS, FILES = 3, 4
 """Rounds in which finalists work through image files, and the files of a round."""
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +50,9 @@ class Stages:
         if kept is None:
             groups = [[self.board.reference], *self._groups()]
             with self.folder.phase("first race"), self._race(rounds=ROUNDS) as race:
-                first_races(race, [[self._entry(row) for row in group] for group in groups], self.say)
+                first_races(
+                    race, [[entry_of(row, self.workshop) for row in group] for group in groups], self.say
+                )
                 kept = _kept(race)
             self.folder.keep("first race", kept)
         self.board.take(_times(kept))
@@ -106,6 +102,35 @@ class Stages:
             for function in dict.fromkeys([self.board.function, *(row.function for row in rows)]):
                 self._score(function, self.roles.report, self.board.report)
 
+    def add(self, graph: Graph, candidates: Sequence[Candidate]) -> list[Row]:
+        """Make one more graph and put its variants on the board."""
+        rows = [Row(candidate=candidate) for candidate in candidates]
+        self.board.rows += rows
+        with self.folder.phase("layers back"):
+            self._build(graph)
+        return rows
+
+    def passes(self, function: str) -> bool:
+        """Whether a function passes the gate; it is scored where it was not yet."""
+        with self.folder.phase("gate"):
+            self._score(function, self.roles.gate, self.board.gate)
+        return self.board.gate[function].result.verdict.passed
+
+    def race_alone(self, graph: Graph, rows: Sequence[Row]) -> None:
+        """Race the variants of one graph against each other and beside the reference."""
+        name = f"race of {graph.key}"
+        kept = self.folder.get(name)
+        if kept is None:
+            groups = [[self.board.reference], [row for row in rows if row.status == "measured"]]
+            with self.folder.phase("layers back"), self._race(rounds=ROUNDS) as race:
+                first_races(
+                    race, [[entry_of(row, self.workshop) for row in group] for group in groups], self.say
+                )
+                kept = _kept(race)
+            self.folder.keep(name, kept)
+        times = _times(kept)
+        self.board.take({row.name: times[row.name] for row in rows if row.name in times})
+
     def rounds(self, row: Row) -> int:
         """Of the race that a variant's times are from."""
         final = self.folder.get("final race")
@@ -127,6 +152,9 @@ class Stages:
                 row.end("failed", str(error))
             return
         self.say(f"{graph.words}: {bundle.path.name}")
+        kept = (bundle.manifest.provenance.get("settings") or {}).get("keep_floating_point") or ()
+        for row in rows:
+            row.kept_float = tuple(kept)
         if not bundle.has(ONNX):
             reason = (bundle.manifest.provenance.get("onnx") or {}).get("reason") or "it has no ONNX form"
             for row in rows:
@@ -148,7 +176,7 @@ class Stages:
         )
 
     def _final(self, finalists: Sequence[Row]) -> dict[str, Any]:
-        entries = [self._entry(row) for row in finalists]
+        entries = [entry_of(row, self.workshop) for row in finalists]
         with self._race(rounds=self.workshop.settings.rounds) as race:
             running = race.start(entries)
             race.run(running, rounds=self.workshop.settings.rounds, label="final race", drop=False)
@@ -187,34 +215,6 @@ class Stages:
         )
         scores[function] = Scored(answers_NC=answers_NC, intervals=intervals, result=result)
         self.say(f"{split.name} {function}: {result.verdict.reason}")
-
-    def _entry(self, row: Row) -> Entry:
-        environment = {}
-        if row.candidate.threads is not None:
-            environment = dict.fromkeys(_THREAD_VARIABLES, str(row.candidate.threads))
-        return Entry(variant=self._variant(row), function=row.function, environment=environment)
-
-    def _variant(self, row: Row) -> Variant:
-        candidate, source = row.candidate, self.workshop.source
-        if candidate.engine == "torch":
-            return TorchVariant(
-                name=row.name,
-                path=str(source.path),
-                loader=REFERENCE_LOADER,
-                crops=candidate.graph.crops,
-                task=source.task,
-                threads=candidate.threads,
-                architecture=source.architecture,
-                classes=source.classes if source.architecture is not None else None,
-            )
-        facts: dict[str, Any] = {
-            "name": row.name,
-            "path": str(self.workshop.path(candidate.graph)),
-            "precision": candidate.graph.precision,
-            "crops": candidate.graph.crops,
-            "threads": candidate.threads,
-        }
-        return OnnxRuntimeVariant(**facts) if candidate.engine == "onnxruntime" else OpenVINOVariant(**facts)
 
 
 def _kept(race: Race) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...runtime.errors import OutputError, UsageError
+from ...runtime.errors import OutputError
 from ...runtime.files import check_free, write_file
 
 FILE = "tune.json"
@@ -74,8 +74,8 @@ def open_folder(path: Path, begun_with: dict[str, Any], *, force: bool = False) 
         force: begin anew where they are not.
 
     Raises:
-        UsageError: the tuning in the folder was begun with something else, or runs right now.
-        OutputError: the folder is none of ours, or cannot be written.
+        OutputError: the tuning in the folder was begun with something else, or runs right now; or the folder
+            is none of ours, or cannot be written.
     """
     if path.exists() and not _only_locked(path):
         check_free(path, force=True, marker=FILE)
@@ -88,7 +88,7 @@ def open_folder(path: Path, begun_with: dict[str, Any], *, force: bool = False) 
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UsageError(f"another xopt tune works in {path} right now; choose another --out") from None
+            raise OutputError(f"another xopt tune works in {path} right now; choose another --out") from None
         yield _take_up(path, begun_with, force=force)
 
 
@@ -104,7 +104,7 @@ def _take_up(path: Path, begun_with: dict[str, Any], *, force: bool) -> WorkFold
         return _begin(path, wanted, fresh)
     changed = differences(before, wanted)
     if changed and not force:
-        raise UsageError(
+        raise OutputError(
             f"{path} holds a tuning that was begun with {changed[0]}; give what it was begun with to go on, "
             "choose another --out, or add --force to begin anew"
         )

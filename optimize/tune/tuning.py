@@ -25,6 +25,7 @@ from .board import Board, make_board
 from .choosing import Choice, candidate_of, choose, pareto
 from .graphs import Workshop
 from .plan import Candidate, Chances, Graph, list_candidates
+from .rescue import rescue
 from .result import Found, to_json
 from .roles import Roles, assign
 from .settings import TuneSettings
@@ -32,6 +33,9 @@ from .source import Source
 from .stages import Stages
 from .state import WorkFolder, open_folder
 
+OBJECTIVE = ("max_auc_drop", "max_class_auc_drop", "max_latency_ms", "complete")
+"""Settings that may change when a tuning is taken up again."""
+LOOKS = "objectives held against the report split"
 REJECTED = ".rejected"
 WORK = ".tune"
 
@@ -83,8 +87,8 @@ def tune(
     Raises:
         NotMetError: no variant meets the objective; the nearest is at `out`.rejected, `out` was not written.
         DataError, InputError: the data lacks a split, a class or an image, or a patient has two roles.
-        UsageError: settings that cannot work together, or another tuning in the work folder.
-        OutputError: `out` or the work folder may not be written.
+        UsageError: settings that cannot work together.
+        OutputError: `out` may not be written, or the work folder holds a tuning that was begun otherwise.
         DependencyError: something to export or quantize with is not installed.
     """
     need_export()
@@ -128,12 +132,15 @@ def _run(
     stages.build()
     stages.first_race()
     stages.gate(complete=settings.complete)
+    rescue(stages)
     stages.final_race()
     standings = board.standings(choosable=True)
     choice = choose(standings, settings.objective)
     front = pareto(standings)
     kept = candidate_of(standings, choice, settings.objective)
     finalists = [row for row in board.running() if row.name in front or row.name == kept]
+    looks = [*dict.fromkeys([*(folder.get(LOOKS) or []), settings.objective.words])]
+    folder.keep(LOOKS, looks)
     stages.report(finalists)
     met, reason = _outcome(board, choice, roles)
     found = Found(
@@ -143,6 +150,7 @@ def _run(
         front=front,
         met=met,
         reason=reason,
+        looks=tuple(looks),
     )
     facts = to_json(found)
     bundle = None if kept is None else _write(stages, kept, out, facts, met=met, force=force)
@@ -216,6 +224,7 @@ def _begun_with(
         "xopt": __version__,
         "source": source.digest,
         "data": {name: split.digest for name, split in dataset.splits.items()},
-        "settings": settings.to_json(),
+        # What is looked for changes no figure: the same work serves another objective.
+        "settings": {key: value for key, value in settings.to_json().items() if key not in OBJECTIVE},
         "machine": {key: machine[key] for key in ("cpu", "cores", "features", "libraries")},
     }
