@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..datasets import Split
 from ..runtime.backend import Backend
 from ..runtime.console import progress
 from ..runtime.heatmap import assemble
@@ -64,6 +65,11 @@ class HeatmapAgreement:
         }
 
 
+def images_with_findings(split: Split, count: int) -> Split:
+    """At most `count` images of a split, spread over those that are labelled with a finding."""
+    return split.select(np.flatnonzero((split.marked_labels == 1).any(axis=1))).spread(count)
+
+
 def compare_heatmaps(
     reference: Backend,
     candidate: Backend,
@@ -72,7 +78,6 @@ def compare_heatmaps(
     preprocessing: Preprocessing,
     *,
     candidate_preprocessing: Preprocessing | None = None,
-    limit: int | None = None,
 ) -> HeatmapAgreement | None:
     """Compare the heatmaps of two graphs over the findings of labelled images.
 
@@ -83,7 +88,6 @@ def compare_heatmaps(
         labels_NC: 0 or 1, or -1 where one is not known; only findings that are there (1) are compared.
         preprocessing: the reference's, for the places of its views.
         candidate_preprocessing: the candidate's, where it has another crop plan.
-        limit: at most so many images, spread evenly over those with a finding; all by default.
 
     Returns:
         None where no image has a finding whose map says anything.
@@ -98,8 +102,6 @@ def compare_heatmaps(
     if plans[0].size != plans[1].size:
         raise ValueError(f"both need images of one size, got {plans[0].size} and {plans[1].size}.")
     shown = np.flatnonzero((labels_NC == 1).any(axis=1))
-    if limit is not None and limit < shown.size:
-        shown = shown[[(2 * k + 1) * shown.size // (2 * limit) for k in range(limit)]]
     found: list[MapAgreement] = []
     images = 0
     for index in progress(shown, label="heatmaps", total=shown.size):

@@ -56,6 +56,8 @@ class Scores:
     intervals: AucIntervals
     settings: ScoreSettings
     comparison: Comparison | None = None
+    notes: tuple[str, ...] = ()
+    """What a reader has to know of the images (roles.check_roles)."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values; what does not exist is null."""
@@ -70,6 +72,8 @@ class Scores:
             "mean": _with_interval(mean_metrics(self.metrics), self.intervals.mean),
             "confusion": {c: asdict(m.confusion) for c, m in zip(self.classes, self.metrics, strict=True)},
         }
+        if self.notes:
+            facts["notes"] = list(self.notes)
         if self.comparison is not None:
             facts["compare"] = _comparison_json(self.comparison, self.classes)
         return facts
@@ -83,6 +87,7 @@ def score(
     settings: ScoreSettings | None = None,
     reference_NC: NDArray[np.float64] | None = None,
     reference: str = "reference",
+    notes: tuple[str, ...] = (),
 ) -> Scores:
     """Score predictions against a split's labels.
 
@@ -92,6 +97,7 @@ def score(
         probabilities_NC: in the split's order, see `predictions.align`.
         reference_NC: other predictions of the same images, to say how much the AUC drops from these.
         reference: what to call them.
+        notes: what a reader has to know of the images.
 
     Raises:
         DataError: with a reference, and no class has both labels.
@@ -116,6 +122,7 @@ def score(
         intervals=auc_intervals(split.marked_labels, probabilities_NC, split.patients, **draws),
         settings=settings,
         comparison=comparison,
+        notes=notes,
     )
 
 
@@ -164,6 +171,7 @@ def _sentences(scores: Scores) -> list[str]:
     undefined = [c for c, m in zip(scores.classes, scores.metrics, strict=True) if m.auc is None]
     if undefined:
         lines.append(f"Without both positive and negative images, so in no mean: {', '.join(undefined)}.")
+    lines += [f"Note: {note}." for note in scores.notes]
     return lines if scores.comparison is None else [*lines, *_compared(scores.comparison, scores)]
 
 

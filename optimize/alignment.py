@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..benchmarks.roles import PIXELS, joined, pixel_digests
 from ..datasets import Dataset, Split, load_images
 from ..runtime.console import progress
 from ..runtime.crops import SHARED, exact_plan
@@ -48,6 +49,8 @@ class Alignment:
     """Root mean square difference from the exact windows' logits, on these images."""
     error_held_out: float
     """The same after aligning on the other images."""
+    pixels: tuple[str, ...]
+    """Digests of the images' pixels (benchmarks.roles)."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, for a manifest."""
@@ -59,8 +62,9 @@ class Alignment:
             "penalty": self.penalty,
             "logit_rms_before": self.error_before,
             "logit_rms_held_out": self.error_held_out,
-            # By name, so that anybody can check later that what is scored did not align.
+            # By name and by pixels, so that anybody can check later that what is scored did not align.
             "images": list(self.images.images),
+            PIXELS: joined(self.pixels),
         }
 
 
@@ -109,6 +113,7 @@ def align_head(
         penalty=penalty,
         error_before=float(np.sqrt((missing_NWC**2).mean())),
         error_held_out=errors[penalty],
+        pixels=pixel_digests(chosen, preprocessing),
     )
 
 

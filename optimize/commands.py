@@ -130,6 +130,10 @@ def quantize(
             "--keep-float", help="A layer to leave in floating point (repeatable).", metavar="LAYER"
         ),
     ] = None,
+    heatmap_images: Annotated[
+        int,
+        typer.Option("--heatmap-images", min=0, help="Images of --split whose heatmaps are compared."),
+    ] = 64,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the calibration images.")] = 0,
     format: FormatOption = None,
     uncertain: UncertainOption = "ignore",
@@ -156,7 +160,12 @@ def quantize(
         keep_floating_point=tuple(keep_float or ()),
         seed=seed,
     )
-    gate = GateSettings(max_auc_drop=max_auc_drop, max_class_auc_drop=max_class_auc_drop, split=split)
+    gate = GateSettings(
+        max_auc_drop=max_auc_drop,
+        max_class_auc_drop=max_class_auc_drop,
+        split=split,
+        heatmap_images=heatmap_images,
+    )
     parent = Bundle.open(bundle)
     try:
         dataset = open_source(data, format, uncertain=uncertain, findings=findings)
@@ -188,13 +197,15 @@ def thresholds(
     youden makes sensitivity + specificity largest; the others reach the target with as much of the other as
     there is. No AUC changes.
     """
+    from ..benchmarks.roles import PIXELS
     from ..datasets import open_source
     from ..runtime.bundle import Bundle
     from .thresholds import ThresholdSettings, describe, set_thresholds
 
     settings = ThresholdSettings(rule=rule, target=target, temperature=temperature, split=split)  # type: ignore[arg-type]
     made = set_thresholds(Bundle.open(bundle), open_source(data, format), out, settings=settings, force=force)
-    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **made.facts}
+    chosen = {key: value for key, value in made.facts.items() if key != PIXELS}
+    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **chosen}
     show(describe(made), facts, json_target)
 
 

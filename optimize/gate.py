@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..benchmarks.bootstrap import Z_ONE_SIDED, PairedDrop, paired_auc_drop
+from ..benchmarks.heatmaps import HeatmapAgreement
 from ..benchmarks.metrics import mean_auc
 from ..datasets import Split
 from ..runtime.errors import DataError, UsageError
@@ -45,6 +46,8 @@ class GateSettings:
     """Bootstrap replicates."""
     seed: int = 0
     """Of the bootstrap."""
+    heatmap_images: int = 64
+    """Images with a finding whose heatmaps are compared, at most; reported and not gated. 0 compares none."""
 
     def __post_init__(self) -> None:
         if not -1 <= self.max_auc_drop <= 1:
@@ -55,6 +58,8 @@ class GateSettings:
             )
         if self.resamples < 100:
             raise UsageError(f"the gate needs at least 100 resamples, got {self.resamples}")
+        if self.heatmap_images < 0:
+            raise UsageError(f"heatmaps of 0 images or more can be compared, got {self.heatmap_images}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +95,8 @@ class GateResult:
     candidate_auc: float
     findings: tuple[Finding, ...]
     """Each class on its own."""
+    heatmaps: HeatmapAgreement | None = None
+    """Whether the candidate looks at the same places; None where nothing was compared."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, for a manifest."""
@@ -113,6 +120,7 @@ class GateResult:
             "images": drop.images,
             "patients": drop.patients,
             "images_needed": self.verdict.images_needed,
+            "heatmaps": None if self.heatmaps is None else self.heatmaps.to_json(),
             "classes": {finding.name: finding.to_json() for finding in self.findings},
         }
 

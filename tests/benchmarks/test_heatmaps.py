@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from xopt.benchmarks.heatmaps import compare_heatmaps, compare_maps
+from xopt.benchmarks.heatmaps import compare_heatmaps, compare_maps, images_with_findings
+from xopt.datasets import Split
 from xopt.runtime.preprocessing import Preprocessing
 
 SIDE = 64
@@ -106,13 +107,15 @@ def test_only_findings_that_are_there_are_compared():
     }
 
 
-def test_a_limit_spreads_over_the_images_with_a_finding():
-    graph = Drawn(lambda number: [(10, 10)] * 3)
-    labels = np.zeros((40, 3), dtype=int)
+def test_images_with_a_finding_are_spread_over_the_split():
+    labels = np.zeros((40, 3), dtype=np.uint8)
     labels[10:30, 0] = 1
-    found = compare_heatmaps(graph, graph, numbered(40), labels, WHOLE, limit=5)
-    assert found.images == 5
-    assert graph.asked[::2] == [12, 16, 20, 24, 28]
+    mask = np.ones(labels.shape, dtype=bool)
+    mask[10] = False
+    names = tuple(f"{i}.png" for i in range(40))
+    split = Split(name="val", images=names, labels_NC=labels, patients=names, folders=(), mask_NC=mask)
+    assert images_with_findings(split, 4).images == ("11.png", "17.png", "23.png", "29.png")
+    assert len(images_with_findings(split, 100)) == 19
 
 
 def test_without_a_finding_there_is_nothing_to_say():

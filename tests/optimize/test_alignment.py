@@ -99,6 +99,7 @@ def test_export_aligns_says_so_and_records_the_images(small, tmp_path, xopt):
     assert done.code == 0, done.err
     facts = json.loads(done.out)
     recorded = Bundle.open(out).manifest.provenance["alignment"]
+    assert len(recorded.pop("pixels").split()) == len(recorded["images"])
     assert facts["alignment"] == recorded
     assert (recorded["split"], recorded["size"], len(recorded["images"])) == ("train", 20, 20)
     assert facts["parity"]["max_abs"] <= 1e-4
@@ -109,12 +110,13 @@ def test_export_aligns_says_so_and_records_the_images(small, tmp_path, xopt):
 
 
 def test_images_that_aligned_are_not_scored(small, tmp_path, xopt, dataset):
-    from xopt.benchmarks.variants import check_calibration
+    from xopt.benchmarks.roles import Scored, check_fitted
 
     out = tmp_path / "s.xopt"
     words = ("--crops", "ten-shared", "--data", small.data, "--alignment-size", "4")
     assert xopt("export", small.run, "--out", out, *words).code == 0
     bundle = Bundle.open(out)
-    check_calibration([bundle], dataset.split("test"))
+    plan = bundle.manifest.preprocessing
+    check_fitted([bundle], Scored(split=dataset.split("test"), preprocessing=plan))
     with pytest.raises(DataError, match="of the images to score aligned"):
-        check_calibration([bundle], dataset.split("train"))
+        check_fitted([bundle], Scored(split=dataset.split("train"), preprocessing=plan))
