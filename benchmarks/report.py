@@ -44,12 +44,15 @@ def _headline(comparison: Comparison) -> str:
     reference = comparison.reference
     fastest = min(comparison.rows, key=lambda row: row.latency.p50)
     cards = [
-        (f"{in_words(fastest.latency.p50)} ms", f"median for one image: {fastest.name}"),
+        (f"{in_words(fastest.latency.p50)} ms", f"median for one image: {escape(fastest.name)}"),
         (f"{fastest.measured.size_mb:.1f} MB", "stored"),
     ]
     if fastest is not reference:
         cards = [
-            (f"{fastest.speedup.ratio:.2f} ×", f"as fast as {reference.name}: {fastest.name}"),
+            (
+                f"{fastest.speedup.ratio:.2f} ×",
+                f"as fast as {escape(reference.name)}: {escape(fastest.name)}",
+            ),
             *_drop_card(fastest),
             (
                 f"{in_words(fastest.latency.p50)} ms",
@@ -227,11 +230,12 @@ def _origin(comparison: Comparison) -> str:
     ]
     for bundle in comparison.bundles:
         facts += [(bundle.name, bundle.digest), ("Intended use", bundle.intended_use or "not stated")]
-    return f"<h2>Machine, data and bundles</h2>\n{page.definitions(facts)}"
+    shown = page.definitions((name, escape(value)) for name, value in facts)
+    return f"<h2>Machine, data and bundles</h2>\n{shown}"
 
 
 def _figure(figure: "Figure", prefix: str, caption: str) -> str:
-    return page.figure(plots.to_svg(figure, prefix=prefix, inline=True), caption)
+    return page.figure(plots.to_svg(figure, prefix=prefix, inline=True), escape(caption))
 
 
 def _with_interval(cell: str) -> str:

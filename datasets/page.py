@@ -36,8 +36,8 @@ def document(title: str, body: Iterable[str], *, style: str = "") -> str:
 
 
 def cards(facts: Iterable[tuple[str, str]]) -> str:
-    """The few numbers that a page opens with: plain text of each, and what it is."""
-    shown = "".join(f"<div class='card'><b>{escape(n)}</b><span>{escape(s)}</span></div>" for n, s in facts)
+    """The few numbers that a page opens with: each and what it is, both HTML already."""
+    shown = "".join(f"<div class='card'><b>{number}</b><span>{words}</span></div>" for number, words in facts)
     return f"<div class='cards'>{shown}</div>"
 
 
@@ -62,12 +62,12 @@ def row(cells: Iterable[str], *, mark: str = "") -> str:
 
 
 def figure(svg: str, caption: str = "") -> str:
-    """A drawing, with a plain line below it where there is something to say."""
-    said = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    """A drawing, with a line of HTML below it where there is something to say."""
+    said = f"<figcaption>{caption}</figcaption>" if caption else ""
     return f"<figure>{svg}{said}</figure>"
 
 
 def definitions(facts: Iterable[tuple[str, str]]) -> str:
-    """Names and what they are, both plain text."""
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts)
+    """Plain names, and what they are as HTML."""
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{value}</dd>" for name, value in facts)
     return f"<dl>{rows}</dl>"

@@ -63,17 +63,14 @@ def run_page(run: Run) -> str:
         )
         for e in run.history
     ]
-    settings = "".join(
-        f"<dt>{escape(name)}</dt><dd><code>{escape(str(value))}</code></dd>"
-        for name, value in asdict(run.recipe).items()
-    )
+    settings = [(name, f"<code>{escape(str(value))}</code>") for name, value in asdict(run.recipe).items()]
     body = [
         page.cards(cards),
         *curves,
         "<h2>Epochs</h2>",
         _table(headings, rows),
         "<h2>Recipe</h2>",
-        f"<dl>{settings}</dl>",
+        page.definitions(settings),
     ]
     return _document(f"xopt train: {run.recipe.architecture}, {run.name}", body)
 

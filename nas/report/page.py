@@ -55,7 +55,10 @@ def _headline(finished: Finished) -> str:
     winner, manifest = finished.winner, finished.bundle.manifest
     cards = [
         *_test_card(finished),
-        (f"{in_words(winner.latency.latency_ms)} ms", f"for one image, measured, {manifest.precision}"),
+        (
+            f"{in_words(winner.latency.latency_ms)} ms",
+            f"for one image, measured, {escape(manifest.precision)}",
+        ),
         (f"{winner.row.parameters / 1e6:.2f} M", f"parameters, {winner.row.macs / 1e6:.1f} million MACs"),
         (f"{_stored_mb(finished):.2f} MB", "stored as OpenVINO IR"),
         *_gate_card(finished),
@@ -89,7 +92,7 @@ def _gate_card(finished: Finished) -> list[tuple[str, str]]:
     if gate is None:
         return []
     low, high = gate["auc_drop_ci"]
-    said = f"AUC lost by INT8 on split {gate['split']}, 95 % interval {low:+.4f} to {high:+.4f}"
+    said = f"AUC lost by INT8 on split {escape(gate['split'])}, 95 % interval {low:+.4f} to {high:+.4f}"
     return [(f"{gate['auc_drop']:+.4f}", said)]
 
 
@@ -251,7 +254,8 @@ def _origin(finished: Finished) -> str:
         (f"Split {name}", f"{len(split)} images, digest {split.digest}")
         for name, split in finished.dataset.splits.items()
     ]
-    return f"<h2>Machine, data and bundle</h2>\n{page.definitions(facts)}"
+    shown = page.definitions((name, escape(value)) for name, value in facts)
+    return f"<h2>Machine, data and bundle</h2>\n{shown}"
 
 
 def _times(count: int) -> str:
@@ -273,7 +277,7 @@ def _stored_mb(finished: Finished) -> float:
 
 
 def _figure(drawn: "Figure", prefix: str, caption: str = "") -> str:
-    return page.figure(to_svg(drawn, prefix=prefix, inline=True), caption)
+    return page.figure(to_svg(drawn, prefix=prefix, inline=True), escape(caption))
 
 
 def _code(text: str) -> str:
