@@ -1,6 +1,6 @@
 """The report of a tuning, from its JSON alone.
 
-    from xopt.optimize.tune.report import markdown, write_html
+    from xopt.optimize.tune.report import to_html, to_markdown
 
 The names below are resolved when they are first used, since what stands behind them is heavy.
 """
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from ....runtime.lazy import resolver
 
 if TYPE_CHECKING:
-    from .contents import markdown, page, write_html
+    from .contents import to_html, to_markdown, write_html
 
-__all__ = ["markdown", "page", "write_html"]
+__all__ = ["to_html", "to_markdown", "write_html"]
 
-_HOMES = {"contents": ("markdown", "page", "write_html")}
+_HOMES = {"contents": ("to_html", "to_markdown", "write_html")}
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

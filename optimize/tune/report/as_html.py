@@ -34,6 +34,7 @@ tr.chosen td { background: #e3f3ee; font-weight: 600; }
 .words td:last-child, .words th:last-child { text-align: left; white-space: normal; min-width: 14rem; }
 .stacked td small { display: block; } .stacked td { vertical-align: top; line-height: 1.3; }
 .stacked td:first-child { white-space: normal; min-width: 8.5rem; }
+@media (min-width: 62rem) { .stacked td:first-child { min-width: 13rem; } }
 .narrow table { width: auto; } .narrow td, .narrow th { padding-right: 2rem; }
 .pair figure { margin-bottom: .4rem; }
 .confusions { display: grid; grid-template-columns: repeat(auto-fill, minmax(15.5rem, 1fr));

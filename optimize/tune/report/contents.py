@@ -12,7 +12,7 @@ from .lead import lead
 from .plots import decoding, latencies, trade
 
 
-def page(facts: Mapping[str, Any]) -> str:
+def to_html(facts: Mapping[str, Any]) -> str:
     """The report as one HTML file: no script, no font, no picture, no address outside of it.
 
     Args:
@@ -27,16 +27,16 @@ def page(facts: Mapping[str, Any]) -> str:
 
 
 def write_html(facts: Mapping[str, Any], path: Path, *, force: bool = False) -> None:
-    """Write `page` into a file.
+    """Write `to_html` into a file.
 
     Raises:
         DependencyError: matplotlib is not installed.
         OutputError: the file is there and not to be replaced, or cannot be written.
     """
-    write_file(path, page(facts), force=force)
+    write_file(path, to_html(facts), force=force)
 
 
-def markdown(facts: Mapping[str, Any]) -> str:
+def to_markdown(facts: Mapping[str, Any]) -> str:
     """The same words and numbers as Markdown, without the figures. Needs no matplotlib."""
     return as_markdown.render(contents(Fact(facts)))
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ....benchmarks.plots import COLOURS, REFERENCE_COLOUR, new_figure, to_svg, unit_square
 from .facts import Fact
-from .variants import named, tint
+from .variants import answering, called, subject, tint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ _SMALL_IN = (1.8, 1.8)
 def forest(facts: Fact) -> str:
     """The drop of each finding's AUC with its interval, and of their mean, as SVG."""
     drawn = [finding for finding in facts["findings"] if finding["drop"].known]
-    mean, margin = named(facts, "chosen")["auc_report"], facts["objective"]["max_class_auc_drop"]
+    mean, margin = subject(facts)["auc_report"], facts["objective"]["max_class_auc_drop"]
     far = max((abs(end) for f in drawn for end in f["drop_ci"].value or ()), default=0.0)
     # A distant limit would squeeze what there is to see.
     near = margin.known and margin.value <= 2 * far
@@ -44,7 +44,7 @@ def forest(facts: Fact) -> str:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.set_title("Drop in AUC of each finding (positive images)")
-        axes.set_xlabel("drop in AUC from the reference to the chosen variant")
+        axes.set_xlabel(f"drop in AUC from the reference to the {called(facts)} variant")
         axes.grid(visible=True, axis="x")
         _forest_legend(axes, drawn, limited=near)
     return to_svg(figure, prefix="forest-", inline=True)
@@ -77,17 +77,18 @@ def reliability(facts: Fact) -> str:
         top = 0.05
         for who in ("reference", "chosen"):
             side = facts["reliability"][who]
+            label = who if who == "reference" else called(facts)
             known = [b for b in side["bins"] if b["mean_probability"].known and b["share_positive"].known]
             if not known:
                 continue
-            colour = tint(facts, named(facts, who))
+            colour = tint(facts, answering(facts, who))
             xs, ys = [b["mean_probability"].value for b in known], [b["share_positive"].value for b in known]
             areas = [
                 14 + 110 * (b["images"].value / max(c["images"].value for c in known)) ** 0.5 for b in known
             ]
             square.plot(xs, ys, color=colour, linewidth=1.1, alpha=0.6, zorder=2)
             square.scatter(
-                xs, ys, s=areas, color=colour, edgecolor="white", linewidth=0.7, zorder=3, label=who
+                xs, ys, s=areas, color=colour, edgecolor="white", linewidth=0.7, zorder=3, label=label
             )
             below.stairs(
                 [b["images"].value for b in side["bins"]],
@@ -140,5 +141,5 @@ def _lines(axes: "Axes", facts: Fact, finding: str, kind: Literal["roc", "precis
         points = facts["curves"][finding][who][kind].pairs
         if points:
             xs, ys = zip(*points, strict=True)
-            colour = tint(facts, named(facts, who))
+            colour = tint(facts, answering(facts, who))
             axes.plot(xs, ys, color=colour, linewidth=width, solid_joinstyle="round")

@@ -166,6 +166,11 @@ def p_value(value: float) -> str:
     return f"{value:.2g}"
 
 
+def tiny(value: float) -> str:
+    """A difference near nothing: one digit."""
+    return f"{value:.1g}"
+
+
 def margin(value: float) -> str:
     """A limit that somebody typed, as it was typed."""
     return f"{value:g}"

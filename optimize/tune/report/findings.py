@@ -18,7 +18,7 @@ from .facts import (
     three,
     with_interval,
 )
-from .variants import named, tint
+from .variants import answering, called, tint
 
 _VERDICTS = {"kept": "kept", "lost": "lost", "too_few": "too few to tell", "not_tested": "not tested"}
 _CELLS = ("tp", "fn", "fp", "tn")
@@ -32,12 +32,17 @@ def tables(facts: Fact) -> list[Block]:
     blocks: list[Block] = []
     if drawn := [*_forest(facts), *_reliability(facts)]:
         blocks.append(Figures(figures=drawn))
-    blocks += [_aucs(found), _note(), Heading(text="At the operating thresholds", level=3), _points(found)]
+    blocks += [
+        _aucs(facts, found),
+        _note(),
+        Heading(text="At the operating thresholds", level=3),
+        _points(found),
+    ]
     blocks.append(
         Paragraph(
             phrase=(
-                "Reference → chosen variant, both at the same threshold. Flipped: images whose decision "
-                "changes. ECE: expected calibration error, how far probabilities are from what happens.",
+                f"Reference → {called(facts)} variant, both at the same threshold. Flipped: images whose "
+                "decision changes. ECE: expected calibration error, how far probabilities are from what happens.",
             ),
             note=True,
         )
@@ -85,7 +90,7 @@ def heatmaps(facts: Fact) -> list[Block]:
     if not heat.known:
         return [Paragraph(phrase=("Heatmaps were not compared.",), note=True)]
     said: Phrase = (
-        "Heatmaps of the exact FP32 network and of the chosen variant, on ",
+        f"Heatmaps of the exact FP32 network and of the {called(facts)} variant, on ",
         *number(heat["images"], count),
         " images: their correlation is ",
         *number(heat["correlation"]["median"], three),
@@ -95,6 +100,15 @@ def heatmaps(facts: Fact) -> list[Block]:
         *number(heat["pointing_agreement"], three),
         ".",
     )
+    if heat["maps"].known:
+        said = (*said, " Maps compared: ", *number(heat["maps"], count), ".")
+    if heat["overlap"]["median"].known:
+        said = (
+            *said,
+            " Median overlap of the hottest parts: ",
+            *number(heat["overlap"]["median"], three),
+            ".",
+        )
     return [Paragraph(phrase=said)]
 
 
@@ -102,8 +116,8 @@ def _forest(facts: Fact) -> list[Figure]:
     if not any(finding["drop"].known for finding in facts["findings"]):
         return []
     caption: Phrase = (
-        "AUC of the reference minus AUC of the chosen variant: right of zero is a loss. Bars are paired 95 % "
-        "intervals over patients; larger dots have more positive images. Diamond: the mean of all.",
+        f"AUC of the reference minus AUC of the {called(facts)} variant: right of zero is a loss. Bars are "
+        "paired 95 % intervals over patients; larger dots have more positive images. Diamond: the mean of all.",
     )
     limit = facts["objective"]["max_class_auc_drop"]
     if limit.known:
@@ -120,21 +134,26 @@ def _reliability(facts: Fact) -> list[Figure]:
         "answers, counted below. Expected calibration error",
     )
     for name, side in sides:
-        caption = (*caption, f", {name} ", *number(side["ece"], four))
+        caption = (
+            *caption,
+            f", {name if name == 'reference' else called(facts)} ",
+            *number(side["ece"], four),
+        )
     return [Figure(draw=lambda: reliability(facts), caption=(*caption, "."))]
 
 
 def _key(facts: Fact) -> Phrase:
     parts: list[str | Swatch] = []
     for who in ("reference", "chosen"):
-        variant = named(facts, who)
+        variant = answering(facts, who)
         if variant.known and not (parts and variant["name"].value == facts["reference"].value):
             parts += [" → " if parts else "", Swatch(colour=tint(facts, variant)), variant["name"].text]
     return tuple(parts)
 
 
-def _aucs(found: list[Fact]) -> Table:
+def _aucs(facts: Fact, found: list[Fact]) -> Table:
     rows = []
+    gated = any(finding["p_not_inferior"].known for finding in found)
     for finding in found:
         before, after, drop = finding["reference"], finding["chosen"], finding["drop"]
         drops = with_interval(drop, finding["drop_ci"], signed)
@@ -144,31 +163,27 @@ def _aucs(found: list[Fact]) -> Table:
         cells: list[Phrase] = [
             (finding["name"].text,),
             number(finding["positives"], count),
+            number(finding["positive_patients"], count),
             with_interval(before["auc"], before["ci"], three),
             with_interval(after["auc"], after["ci"], three),
             drops,
             number(finding["p_value"], p_value),
+            *([number(finding["p_not_inferior"], p_value)] if gated else []),
             (_VERDICTS.get(finding["verdict"].text, NOTHING),),
         ]
         rows.append(Row(cells=cells))
-    headings = (
-        "finding",
-        "positives",
-        "reference AUC [95 %]",
-        "chosen AUC [95 %]",
-        "drop [95 %]",
-        "p",
-        "verdict",
-    )
-    return Table(headings=headings, rows=rows)
+    headings = ["finding", "positives", "of patients", "reference AUC [95 %]", f"{called(facts)} AUC [95 %]"]
+    headings += ["drop [95 %]", "p", *(["p of loss"] if gated else []), "verdict"]
+    return Table(headings=headings, rows=rows, look="stacked")
 
 
 def _note() -> Paragraph:
     return Paragraph(
         phrase=(
             "Bold: the interval leaves out zero, as one in twenty does by chance. p: of no difference, "
-            "two-sided. A finding without both labels has no AUC and is in no mean; one with too few "
-            "positives neither passes nor fails.",
+            "two-sided; p of loss: of a drop as large as allowed or larger, corrected for all findings. A "
+            "finding without both labels has no AUC and is in no mean; one with too few positives neither "
+            "passes nor fails.",
         ),
         note=True,
     )

@@ -16,12 +16,12 @@ from .facts import (
     signed,
     times,
 )
-from .variants import named
+from .variants import called, named, subject
 
 
 def lead(facts: Fact) -> list[Block]:
     """The title, the verdict in words, and the numbers that it rests on."""
-    chosen, machine = named(facts, "chosen"), facts["machine"]
+    chosen, machine, shown = named(facts, "chosen"), facts["machine"], subject(facts)
     title = chosen["name"].text if chosen.known else "No variant met the goal"
     kicker: Phrase = (
         f"xopt tune · {facts['source']['name'].text} on {facts['data']['name'].text} · "
@@ -29,14 +29,19 @@ def lead(facts: Fact) -> list[Block]:
         *number(machine["cores"], count),
         " cores",
     )
-    blocks: list[Block] = [Title(kicker=kicker, title=(title,)), _verdict(facts, chosen)]
-    if chosen.known:
-        blocks.append(Paragraph(phrase=(*_speed(facts, chosen), " ", *_quality(facts, chosen))))
-        blocks.append(Cards(cards=_cards(facts, chosen)))
+    blocks: list[Block] = [Title(kicker=kicker, title=(title,)), _verdict(facts)]
+    if shown.known:
+        nearest = () if chosen.known else ("The nearest to it: ",)
+        blocks.append(Paragraph(phrase=(*nearest, *_speed(facts, shown), " ", *_quality(facts, shown))))
+        blocks.append(Cards(cards=_cards(facts, shown)))
+    reason = facts["objective"]["reason"]
+    if reason.known:
+        said = (Styled(style="strong", parts=("How it was decided: ",)), f"{reason.text.rstrip('.')}.")
+        blocks.append(Paragraph(phrase=said, note=True))
     intended = facts["intended_use"]
     use = intended.text if intended.known else "not stated"
     blocks.append(Paragraph(phrase=(Styled(style="strong", parts=("Intended use: ",)), use), note=True))
-    blocks += [Heading(text="What to hold against it"), Points(points=_caveats(facts, chosen))]
+    blocks += [Heading(text="What to hold against it"), Points(points=_caveats(facts, shown))]
     return blocks
 
 
@@ -64,16 +69,14 @@ def goal(facts: Fact) -> Phrase:
     return (best, " " if joined else "", *joined, *each)
 
 
-def _verdict(facts: Fact, chosen: Fact) -> Verdict:
-    objective, claim = facts["objective"], chosen["auc_report"]
-    met = objective["outcome"].value == "met"
+def _verdict(facts: Fact) -> Verdict:
+    claim = named(facts, "chosen")["auc_report"]
+    met = facts["objective"]["outcome"].value == "met"
     said = "The goal was met." if met else "The goal was not met."
     if met and claim["passes"].value is False:
         said = "The goal was met on the gate split; the report split does not confirm it."
         met = False
-    reason = objective["reason"]
-    because: Phrase = (f" Outcome: {reason.text.rstrip('.')}.",) if reason.known else ()
-    phrase = (Styled(style="strong", parts=(said,)), " Wanted: ", *goal(facts), ".", *because)
+    phrase = (Styled(style="strong", parts=(said,)), " Wanted: ", *goal(facts), ".")
     return Verdict(phrase=phrase, good=met)
 
 
@@ -99,10 +102,8 @@ def _quality(facts: Fact, chosen: Fact) -> Phrase:
     before = named(facts, "reference")["auc_report"]["auc"]
     said: Phrase = (
         "On ",
-        *number(role["images"], count),
-        " images of ",
-        *number(role["patients"], count),
-        " patients that had no part in the choice, its mean AUC is ",
+        *_images(role),
+        " that had no part in the choice, its mean AUC is ",
         *number(claim["auc"], four),
     )
     if before.known:
@@ -160,10 +161,8 @@ def _caveats(facts: Fact, chosen: Fact) -> list[Phrase]:
             *_size(roles["gate"]),
             "), where the best of many looks better than it is. The claim is the report split's (",
             *_size(roles["report"]),
-            "), which had no part in the choice. Both are disjoint from the images that INT8 was calibrated "
-            "on (",
-            *_size(roles["calibrate"]),
-            "), by digest.",
+            "), which had no part in the choice.",
+            *_calibrated(roles["calibrate"]),
         ),
         *_few(facts),
         *_lost(facts),
@@ -177,8 +176,8 @@ def _caveats(facts: Fact, chosen: Fact) -> list[Phrase]:
     if crops.known and before.known and crops.value != before.value:
         points.append(
             (
-                f"The reference looks at the crops of plan {before.text}, the chosen variant at those of "
-                f"{crops.text}: part of the speed-up is less work, and the drop includes what that costs.",
+                f"The reference looks at the crops of plan {before.text}, the {called(facts)} variant at those "
+                f"of {crops.text}: part of the speed-up is less work, and the drop includes what that costs.",
             )
         )
     if facts["resumed"].value:
@@ -192,7 +191,8 @@ def _few(facts: Fact) -> list[Phrase]:
     """Findings of which too little is known, by name."""
     absent, few = [], []
     for finding in facts["findings"]:
-        positives = finding["positives"].value or 0
+        patients = finding["positive_patients"]
+        positives = (patients if patients.known else finding["positives"]).value or 0
         if not finding["reference"]["auc"].known:
             absent.append(finding["name"].text)
         elif finding["verdict"].value == "too_few" or positives < MIN_POSITIVE_PATIENTS:
@@ -200,7 +200,7 @@ def _few(facts: Fact) -> list[Phrase]:
     points: list[Phrase] = []
     if few:
         points.append(
-            (f"Too few positives to tell what became of: {', '.join(few)}. They neither pass nor fail.",)
+            (f"Too few positives to tell what became of {', '.join(few)}: they neither pass nor fail.",)
         )
     if absent:
         points.append((f"Without both labels on the report split, so in no mean: {', '.join(absent)}.",))
@@ -213,10 +213,21 @@ def _lost(facts: Fact) -> list[Phrase]:
 
 
 def _size(role: Fact) -> Phrase:
+    return (f"{role['split'].text}, ", *_images(role))
+
+
+def _images(role: Fact) -> Phrase:
+    images: Phrase = (*number(role["images"], count), " images")
+    if role["patients_known"].value is False or not role["patients"].known:
+        return images
+    return (*images, " of ", *number(role["patients"], count), " patients")
+
+
+def _calibrated(role: Fact) -> Phrase:
+    if not role.known:
+        return (" No INT8 was calibrated.",)
     return (
-        f"{role['split'].text}, ",
-        *number(role["images"], count),
-        " images of ",
-        *number(role["patients"], count),
-        " patients",
+        " Both are disjoint from the images that INT8 was calibrated on (",
+        *_size(role),
+        "), by digest.",
     )

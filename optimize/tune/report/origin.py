@@ -21,7 +21,7 @@ def data(facts: Fact) -> list[Block]:
                 (f"{name}: {ROLES[name]}",),
                 (role["split"].text,),
                 number(role["images"], count),
-                number(role["patients"], count),
+                ("not known",) if role["patients_known"].value is False else number(role["patients"], count),
                 (Styled(style="code", parts=(role["digest"].text,)),),
             ]
         )
@@ -50,7 +50,8 @@ def data(facts: Fact) -> list[Block]:
 
 def method(facts: Fact) -> list[Block]:
     """How numbers came about, in words, and with which settings."""
-    sentences: list[Phrase] = [
+    given: list[Phrase] = [(sentence.text,) for sentence in facts["method"]]
+    sentences: list[Phrase] = given or [
         (
             "AUC is the mean over findings with both labels. Drops are paired: reference and variant "
             "answered the same images, and both are scored on the same resamples of patients (",
@@ -63,11 +64,13 @@ def method(facts: Fact) -> list[Block]:
             "no AUC could make the chosen one, was stopped early and is listed with the reason. Only the "
             "reference, the chosen variant and those on the Pareto front were scored on the report split.",
         ),
+    ]
+    sentences.append(
         (
             "Every number here is one of the JSON file's, rounded; in the HTML each one carries its place "
             "there as a JSON pointer.",
-        ),
-    ]
+        )
+    )
     settings = [(_words(name), _value(value)) for name, value in facts["settings"].items()]
     return [*(Paragraph(phrase=sentence) for sentence in sentences), Definitions(facts=settings)]
 
@@ -88,6 +91,7 @@ def machine(facts: Fact) -> list[Block]:
         ("Libraries", (_versions(found["libraries"]),)),
         ("Versions", (_versions(facts["versions"]),)),
         ("Source", (facts["source"]["name"].text,)),
+        ("AUCs held against", (facts["auc_reference"].text,)),
         ("Source digest", (Styled(style="code", parts=(facts["source"]["sha256"].text,)),)),
         ("Time taken", _seconds(facts["seconds"])),
         ("Times resumed", number(facts["resumed"], count)),

@@ -6,7 +6,7 @@ from ....benchmarks.latency import in_words
 from ....benchmarks.plots import COLOURS, MARKERS, REFERENCE_COLOUR, latency_axis, new_figure, to_svg
 from .facts import Fact
 from .labels import place
-from .variants import PRECISIONS, letters, named, timed, tint
+from .variants import PRECISIONS, called, letters, named, subject, timed, tint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,7 +101,7 @@ def _point(axes: "Axes", facts: Fact, variant: Fact, scored: Scored, *, change: 
     x, y = latency["p50"].value, sign * (value.value or 0.0)
     low, high = sorted(sign * end for end in ends.value) if ends.known else (y, y)
     far = latency["p90"].value if latency["p90"].known else x
-    chosen = variant["name"].value == facts["chosen"].value
+    chosen = variant["name"].value == subject(facts)["name"].value
     notable = chosen or bool(variant["pareto"].value) or variant["name"].value == facts["reference"].value
     axes.errorbar(
         [x],
@@ -117,7 +117,7 @@ def _point(axes: "Axes", facts: Fact, variant: Fact, scored: Scored, *, change: 
     )
     marker = MARKERS.get(variant["engine"].text, "D")
     if chosen:
-        axes.scatter([x], [y], s=150, facecolor="none", edgecolor=_LIMIT, linewidth=1.6, zorder=3)
+        axes.scatter([x], [y], s=120, facecolor="none", edgecolor=_LIMIT, linewidth=1.6, zorder=3)
     axes.scatter([x], [y], s=46, marker=marker, color=colour, edgecolor="white", linewidth=0.7, zorder=4)
     bound = auc["upper_one_sided"]
     if change and bound.known:
@@ -155,9 +155,9 @@ def _legend(facts: Fact, drawn: list[Fact], axes: "Axes", *, fronted: bool) -> N
         Line2D([], [], color=colour, marker=marker, linestyle="", markersize=6.5, label=label)
         for label, colour, marker in entries
     ]
-    if any(v["name"].value == facts["chosen"].value for v in drawn):
+    if any(v["name"].value == subject(facts)["name"].value for v in drawn):
         ring = {"markerfacecolor": "none", "markeredgecolor": _LIMIT, "markersize": 10}
-        handles.append(Line2D([], [], marker="o", linestyle="", label="chosen", **ring))  # type: ignore[arg-type]
+        handles.append(Line2D([], [], marker="o", linestyle="", label=called(facts), **ring))  # type: ignore[arg-type]
     if fronted:
         handles.append(Line2D([], [], color="#888888", linestyle=":", linewidth=1.2, label="Pareto front"))
     if facts["objective"]["max_auc_drop"].known or facts["objective"]["max_latency_ms"].known:

@@ -18,6 +18,7 @@ from .facts import (
     short,
     signed,
     times,
+    tiny,
     with_interval,
 )
 
@@ -33,12 +34,28 @@ def named(facts: Fact, role: str) -> Fact:
     return found[0] if found else Fact(None, "/variants/-")
 
 
+def subject(facts: Fact) -> Fact:
+    """The variant that is held against the reference: the chosen one, or where none was the nearest."""
+    chosen = named(facts, "chosen")
+    return chosen if chosen.known else named(facts, "candidate")
+
+
+def called(facts: Fact) -> str:
+    """What the subject is called in figures and tables."""
+    return "chosen" if named(facts, "chosen").known else "nearest"
+
+
+def answering(facts: Fact, side: str) -> Fact:
+    """The variant behind a side of findings, curves and reliability: `reference` or `chosen`."""
+    return named(facts, "reference") if side == "reference" else subject(facts)
+
+
 def role(facts: Fact, variant: Fact) -> str:
     """`chosen`, `reference` or nothing, as a table marks them."""
     name = variant["name"].value
     if name is None:
         return ""
-    return {facts["reference"].value: "reference", facts["chosen"].value: "chosen"}.get(name, "")
+    return {facts["reference"].value: "reference", subject(facts)["name"].value: "chosen"}.get(name, "")
 
 
 def tint(facts: Fact, variant: Fact) -> str:
@@ -127,11 +144,18 @@ def choice(facts: Fact) -> list[Block]:
     headings = ["variant", "AUC [95 %]", "drop [95 %]", "drop at most", "gate", "Pareto front"]
     headings += ["p50 ms", "p90 ms", "p99 ms", "speed-up [95 %]"]
     costs = ["variant", "MB", "billion MACs", "mean ms", "images timed", "images/s", "decode p50 ms"]
-    costs += ["decode p90 ms", "files/s", "threads"]
+    costs += ["decode p90 ms", "files/s", "threads", "parity"]
     return [
         Table(headings=headings, rows=quality, look="stacked"),
         Heading(text="What each takes", level=3),
         Table(headings=costs, rows=cost, look="stacked"),
+        Paragraph(
+            phrase=(
+                "Files/s: with reading and decoding. Parity: largest difference of any probability from the "
+                "engine that AUCs were scored with.",
+            ),
+            note=True,
+        ),
     ]
 
 
@@ -186,6 +210,7 @@ def _costs(variant: Fact) -> list[Phrase]:
         number(decode["p90"], milliseconds),
         number(variant["end_to_end_images_per_second"], short),
         number(threads, short) if threads.known else ("its own",),
+        number(variant["parity_max_abs"], tiny),
     ]
 
 
