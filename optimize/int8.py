@@ -250,6 +250,23 @@ def _measure(
     )
 
 
+def calibration_facts(calibration: CalibrationSet) -> dict[str, Any]:
+    """Calibration images for a manifest."""
+    return {
+        "data": calibration.dataset,
+        "split": calibration.images.name,
+        "size": len(calibration.images),
+        "asked": calibration.asked,
+        "excluded": calibration.excluded,
+        "patients_known": calibration.images.patients_known,
+        "digest": calibration.digest,
+        "copies": calibration.copies,
+        # By name and by pixels, so that anybody can check later that what is scored did not calibrate.
+        "images": list(calibration.images.images),
+        PIXELS: joined(calibration.pixels),
+    }
+
+
 def _provenance(
     parent: Bundle,
     calibration: CalibrationSet,
@@ -264,19 +281,7 @@ def _provenance(
         "checkpoint": parent.manifest.provenance.get("checkpoint"),
         "alignment": parent.manifest.provenance.get("alignment"),
         "settings": settings.to_json(),
-        "calibration": {
-            "data": calibration.dataset,
-            "split": calibration.images.name,
-            "size": len(calibration.images),
-            "asked": calibration.asked,
-            "excluded": calibration.excluded,
-            "patients_known": calibration.images.patients_known,
-            "digest": calibration.digest,
-            "copies": calibration.copies,
-            # By name and by pixels, so that anybody can check later that what is scored did not calibrate.
-            "images": list(calibration.images.images),
-            PIXELS: joined(calibration.pixels),
-        },
+        "calibration": calibration_facts(calibration),
         "gate": gate.to_json(),
         "onnx": onnx.to_json(),
         "inference_precision": PRECISION_HINT,

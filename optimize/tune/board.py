@@ -17,7 +17,7 @@ Status = Literal["measured", "stopped", "failed", "left_out"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Scored:
+class Score:
     """A function's answers for a split, held against the reference's."""
 
     answers_NC: NDArray[np.float32]
@@ -69,9 +69,9 @@ class Board:
     """What AUCs are held against."""
     rows: list[Row]
     """All variants, the reference first."""
-    gate: dict[str, Scored] = field(default_factory=dict)
+    gate: dict[str, Score] = field(default_factory=dict)
     """By function, on the split that decides."""
-    report: dict[str, Scored] = field(default_factory=dict)
+    report: dict[str, Score] = field(default_factory=dict)
     """By function, on the split that is the claim."""
 
     def running(self) -> list[Row]:
@@ -154,7 +154,7 @@ def make_board(
     )
 
 
-def facts_of(scored: Scored, *, gated: bool) -> dict[str, Any]:
+def facts_of(scored: Score, *, gated: bool) -> dict[str, Any]:
     """A score as plain JSON values; `passes` is null where no drop is asked for."""
     drop, interval = scored.result.verdict.drop, scored.intervals.mean
     return {

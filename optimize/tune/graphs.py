@@ -11,6 +11,7 @@ from ...runtime.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
 from ...runtime.files import write_file
 from ...runtime.openvino_backend import OpenVINOBackend
 from ..calibration import CalibrationSet, draw_calibration
+from ..copies import leave_out_copies
 from ..export import (
     GOLDEN_IMAGES,
     ExportSettings,
@@ -19,10 +20,11 @@ from ..export import (
     golden_pictures,
     versions,
 )
-from ..int8 import GOLDEN_TOLERANCE
+from ..int8 import GOLDEN_TOLERANCE, calibration_facts
 from ..onnx_form import make_onnx_form
 from ..quantize import QuantizeSettings, quantize_model
 from .plan import Graph
+from .roles import Roles
 from .settings import TuneSettings
 from .source import Source
 
@@ -39,6 +41,7 @@ class Workshop:
     source: Source
     dataset: Dataset
     settings: TuneSettings
+    roles: Roles
     folder: Path
     """The work folder."""
 
@@ -64,8 +67,11 @@ class Workshop:
 
     @cached_property
     def calibration(self) -> CalibrationSet:
-        """The images that INT8 is calibrated on, the same for all graphs."""
-        return draw_calibration(self.dataset, self.settings.calibration_size, seed=self.settings.seed)
+        """The images that INT8 is calibrated on, the same for all graphs, none with another role."""
+        drawn = draw_calibration(self.dataset, self.settings.calibration_size, seed=self.settings.seed)
+        return leave_out_copies(
+            drawn, [self.roles.gate_pixels, self.roles.report_pixels], self.source.preprocessing
+        )
 
     def home(self, graph: Graph) -> str:
         """The plan that a graph's network is calibrated in: of exact ones the first, ten before others."""
@@ -168,7 +174,7 @@ class Workshop:
             provenance={
                 **_ancestry(parent),
                 "settings": {**how.to_json(), "calibrated_in": self.home(graph)},
-                "calibration": _calibration_facts(self.calibration),
+                "calibration": calibration_facts(self.calibration),
                 "onnx": onnx.to_json(),
                 "inference_precision": "f32",
                 "versions": _versions(),
@@ -183,20 +189,6 @@ def _ancestry(parent: Bundle) -> dict[str, Any]:
         "parent": {"name": parent.manifest.name, "digest": parent.digest},
         "checkpoint": facts.get("checkpoint"),
         "alignment": facts.get("alignment"),
-    }
-
-
-def _calibration_facts(calibration: CalibrationSet) -> dict[str, Any]:
-    return {
-        "data": calibration.dataset,
-        "split": calibration.images.name,
-        "size": len(calibration.images),
-        "asked": calibration.asked,
-        "excluded": calibration.excluded,
-        "patients_known": calibration.images.patients_known,
-        "digest": calibration.digest,
-        # By name, so that anybody can check later that what is scored did not calibrate.
-        "images": list(calibration.images.images),
     }
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ...benchmarks.heatmaps import compare_heatmaps
+from ...benchmarks.heatmaps import compare_heatmaps, images_with_findings
 from ...datasets import load_images
 from ...runtime.backend import open_backend
 
@@ -29,15 +29,15 @@ def heatmap_facts(stages: "Stages", chosen: str | None) -> dict[str, Any] | None
         return facts
     bundles = [stages.bundle_of(name) for name in (stages.board.function, function)]
     plans = [bundle.manifest.preprocessing for bundle in bundles]
-    split = stages.roles.report
-    shown = [index for index in range(len(split)) if (split.marked_labels[index] == 1).any()]
-    chosen_split = split.select(shown).spread(count)
+    shown = images_with_findings(stages.roles.report, count)
+    if not len(shown) or any(len(bundle.manifest.outputs) < 2 for bundle in bundles):
+        return None
     backends = [open_backend(bundle, maps=True) for bundle in bundles]
     agreement = compare_heatmaps(
         backends[0],
         backends[1],
-        load_images(chosen_split, plans[0]),
-        chosen_split.marked_labels,
+        load_images(shown, plans[0]),
+        shown.marked_labels,
         plans[0],
         candidate_preprocessing=plans[1],
     )

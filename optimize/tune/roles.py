@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+from ...benchmarks.roles import Scored, check_fitted
 from ...datasets import Dataset, Split
+from ...runtime.bundle import Bundle
 from ...runtime.errors import DataError, UsageError
 from ..calibration import TRAIN
 from ..gate import check_gate_split
-from ..int8 import HasClasses, label_columns
+from ..int8 import label_columns
 from .settings import TuneSettings
+from .source import Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +20,21 @@ class Roles:
 
     gate: Split
     report: Split
+    gate_pixels: Scored
+    report_pixels: Scored
+    """The same with digests of their pixels, which find an image also under another name."""
+
+    def check(self, bundle: Bundle) -> None:
+        """Check that a bundle was fitted to none of the images.
+
+        Raises:
+            DataError: it was, to one at least.
+        """
+        for scored in (self.gate_pixels, self.report_pixels):
+            check_fitted([bundle], scored)
 
 
-def assign(dataset: Dataset, network: HasClasses, settings: TuneSettings) -> Roles:
+def assign(dataset: Dataset, network: Source, settings: TuneSettings) -> Roles:
     """Find the splits of the roles and check that no image or patient has two roles.
 
     Raises:
@@ -37,7 +52,11 @@ def assign(dataset: Dataset, network: HasClasses, settings: TuneSettings) -> Rol
     if TRAIN in dataset.splits:
         for split in found.values():
             _check_images_apart(dataset.split(TRAIN), split)
-    return Roles(gate=found["gate"], report=found["report"])
+    gate, report = (
+        Scored(split=found[role], preprocessing=network.preprocessing) for role in ("gate", "report")
+    )
+    _check_pixels_apart(gate, report)
+    return Roles(gate=found["gate"], report=found["report"], gate_pixels=gate, report_pixels=report)
 
 
 def role_facts(split: Split, classes: tuple[str, ...]) -> dict[str, Any]:
@@ -66,4 +85,19 @@ def _check_images_apart(one: Split, other: Split) -> None:
         raise DataError(
             f"{len(shared)} images stand in {one.name} and in {other.name} ({shared[0]} is one); an image "
             "may calibrate, gate or report, never two of these: use splits without common images"
+        )
+
+
+def _check_pixels_apart(one: Scored, other: Scored) -> None:
+    names = dict(zip(one.pixels, one.split.images, strict=False))
+    copies = [
+        (names[pixels], image)
+        for pixels, image in zip(other.pixels, other.split.images, strict=False)
+        if pixels in names
+    ]
+    if copies:
+        raise DataError(
+            f"{len(copies)} images of {one.split.name} are also in {other.split.name} under another name "
+            f"({copies[0][0]} is {copies[0][1]}); an image may gate or report, not both: remove them from "
+            "one of the splits (xopt data check lists them)"
         )

@@ -12,7 +12,7 @@ from ...runtime.bundle import ONNX, Bundle
 from ...runtime.errors import XoptError
 from ..gate import GateSettings, run_gate
 from .answers import answers
-from .board import Board, Row, Scored
+from .board import Board, Row, Score
 from .choosing import hopeless, pareto
 from .entries import entry_of
 from .graphs import Workshop
@@ -151,6 +151,7 @@ class Stages:
             for row in rows:
                 row.end("failed", str(error))
             return
+        self.workshop.roles.check(bundle)
         self.say(f"{graph.words}: {bundle.path.name}")
         kept = (bundle.manifest.provenance.get("settings") or {}).get("keep_floating_point") or ()
         for row in rows:
@@ -184,7 +185,7 @@ class Stages:
             macs = {entry.name: race.macs(entry) for entry in running}
             return {**_kept(race), "files_per_second": files, "macs": macs}
 
-    def _score(self, function: str, split: Split, scores: dict[str, Scored]) -> None:
+    def _score(self, function: str, split: Split, scores: dict[str, Score]) -> None:
         if function in scores:
             return
         bundle = self.bundle_of(function)
@@ -213,7 +214,7 @@ class Stages:
             resamples=settings.resamples,
             seed=settings.seed,
         )
-        scores[function] = Scored(answers_NC=answers_NC, intervals=intervals, result=result)
+        scores[function] = Score(answers_NC=answers_NC, intervals=intervals, result=result)
         self.say(f"{split.name} {function}: {result.verdict.reason}")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ... import __version__
 from ...benchmarks.machine import machine_facts
+from ...benchmarks.roles import PIXELS, joined
 from ...datasets import Dataset
 from ...runtime.bundle import Bundle, write_bundle
 from ...runtime.doctor import examine
@@ -120,7 +121,7 @@ def _run(
     *,
     force: bool,
 ) -> Tuned:
-    workshop = Workshop(source=source, dataset=dataset, settings=settings, folder=folder.path)
+    workshop = Workshop(source=source, dataset=dataset, settings=settings, roles=roles, folder=folder.path)
     board = _board(source, dataset, settings, machine)
     stages = Stages(
         workshop=workshop,
@@ -196,6 +197,8 @@ def _write(stages: Stages, name: str, out: Path, facts: dict[str, Any], *, met: 
     made = stages.workshop.bundle(row.candidate.graph)
     scores = (stages.board.gate.get(row.function), stages.board.report.get(row.function))
     gate, report = (None if scored is None else scored.result.to_json() for scored in scores)
+    if gate is not None:
+        gate[PIXELS] = joined(stages.roles.gate_pixels.pixels)
     summary = {
         "objective": facts["objective"],
         "variant": name,

@@ -23,17 +23,13 @@ from xopt.runtime import Bundle, BundleError, Classifier, DataError, OutputError
 # An untrained network's AUC says nothing, and there are few patients: a drop of 1 is no gate at all.
 QUICK = TuneSettings(
     max_auc_drop=1,
-    engines=("openvino",),
     presets=("performance",),
     rounds=8,
     calibration_size=8,
     heatmaps=2,
     resamples=100,
 )
-WORDS = (
-    "--max-auc-drop 1 --engines openvino --presets performance --rounds 8 --calibration-size 8 --heatmaps 2 "
-    "--resamples 100"
-)
+WORDS = "--max-auc-drop 1 --presets performance --rounds 8 --calibration-size 8 --heatmaps 2 --resamples 100"
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +69,20 @@ def test_the_chosen_variant_is_the_fastest_that_passed_and_is_written(tuned, pla
 def test_every_variant_is_there_with_what_became_of_it(tuned):
     found = by_name(tuned.facts)
     assert set(found) == {
-        f"OpenVINO {precision} {plan}"
+        f"{engine} {precision} {plan}"
+        for engine in ("OpenVINO", "ONNX Runtime")
         for precision in ("FP32", "BF16", "INT8")
         for plan in ("center", "five", "ten", "ten-shared")
+        if (engine, precision) != ("ONNX Runtime", "BF16")
     }
     assert tuned.facts["reference"] == "OpenVINO FP32 ten"
     for name in ("OpenVINO FP32 ten", "OpenVINO INT8 ten"):
         assert found[name]["status"] == "measured"
         assert found[name]["why"] is None
+    # Which of two engines is faster is the machine's to say; the other one may have been stopped.
+    assert found["ONNX Runtime FP32 ten"]["status"] in ("measured", "stopped")
+    # The untrained network's large head amplifies what two engines round differently.
+    assert "no model.onnx" in found["ONNX Runtime INT8 ten"]["why"]
     for name in ("OpenVINO FP32 center", "OpenVINO INT8 ten-shared"):
         assert found[name]["status"] == "left_out"
         assert "need the checkpoint" in found[name]["why"]
@@ -96,6 +98,8 @@ def test_the_reference_is_held_against_itself_and_others_against_it(tuned):
     assert low <= other["speedup"] <= high
     assert other["auc_gate"]["drop"] == pytest.approx(reference["auc_gate"]["auc"] - other["auc_gate"]["auc"])
     assert reference["parity_max_abs"] == 0
+    assert found["ONNX Runtime FP32 ten"]["auc_gate"] == reference["auc_gate"]
+    assert found["ONNX Runtime FP32 ten"]["parity_max_abs"] < 1e-4
     assert other["size_mb"] < reference["size_mb"] / 3
 
 
@@ -133,7 +137,7 @@ def test_another_objective_that_nothing_meets_leaves_a_rejected_candidate(tuned,
     rejected = Bundle.open(place / "strict.xopt.rejected")
     assert rejected.manifest.provenance["gate"]["outcome"] == "too_few"
     (line,) = [line for line in done.err.splitlines() if line.startswith("xopt:")]
-    assert "none of 2 variants passed the gate" in line
+    assert "variants passed the gate" in line
     assert "strict.xopt.rejected" in line
     # Two looks at the report split are told.
     assert any(sentence.startswith("2 objectives") for sentence in facts["method"])
@@ -148,40 +152,37 @@ def test_other_settings_are_refused_in_one_line(tuned, small, place, xopt):
     assert len(done.err.splitlines()) == 1
 
 
-def test_a_killed_tuning_goes_on_where_it_was(small, place):
-    out = place / "killed.xopt"
-    words = [
-        "tune",
-        small.bundle,
-        "--data",
-        small.data,
-        "--out",
-        out,
-        *WORDS.split(),
-        "--json",
-        out.with_suffix(".json"),
-    ]
-    command = [sys.executable, "-m", "xopt", *map(str, words)]
-    made = out.with_name("killed.xopt.tune") / "bundles" / "int8-performance-ten.xopt"
+def test_a_killed_tuning_goes_on_where_it_was(tuned, small, place):
+    out, work = place / "killed.xopt", place / "killed.xopt.tune"
+    shutil.copytree(place / "out.xopt.tune", work)
+    facts = json.loads((work / "tune.json").read_text())
+    (work / "tune.json").write_text(json.dumps({**facts, "kept": {}, "seconds": {}}))
+    shutil.rmtree(work / "answers")
+    words = ["tune", small.bundle, "--data", small.data, "--out", out, *WORDS.split()]
+    command = [sys.executable, "-m", "xopt", *map(str, words), "--json", str(place / "killed.json")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         until = time.monotonic() + 300
-        while not made.is_dir() and process.poll() is None and time.monotonic() < until:
+        while "first race" not in kept(work) and process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
     assert not out.exists()
-    before = made.stat().st_mtime_ns
+    raced = kept(work)["first race"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "going on with the tuning" in done.stderr
-    facts = json.loads(out.with_suffix(".json").read_text())
-    assert facts["resumed"] == 1
-    assert made.stat().st_mtime_ns == before
+    assert json.loads((place / "killed.json").read_text())["resumed"] == 2
+    assert kept(work)["first race"] == raced
     Bundle.open(out)
+
+
+def kept(work):
+    """What a work folder keeps right now."""
+    return json.loads((work / "tune.json").read_text())["kept"]
 
 
 @pytest.mark.slow
 def test_a_checkpoint_is_held_against_pytorch(small, tmp_path):
-    settings = replace(QUICK, crops=("center",), engines=("openvino", "onnxruntime"), heatmaps=0)
+    settings = replace(QUICK, crops=("center",), engines=("openvino",), presets=(), heatmaps=0)
     made = tune(
         open_network(small.run),
         open_source(small.data),
@@ -193,9 +194,6 @@ def test_a_checkpoint_is_held_against_pytorch(small, tmp_path):
     reference = found["PyTorch eager FP32 ten"]
     assert made.facts["reference"] == reference["name"]
     assert reference["parity_max_abs"] < 1e-4
-    both = [found[f"{engine} FP32 center"] for engine in ("OpenVINO", "ONNX Runtime")]
-    assert both[0]["auc_gate"] == both[1]["auc_gate"]
-    assert max(variant["parity_max_abs"] for variant in both) < 1e-4
     assert made.bundle.manifest.preprocessing.crops == "center"
 
 
@@ -212,6 +210,29 @@ def test_an_image_with_two_roles_is_refused(small, source, target):
     dataset = moved(open_source(small.data), source, target)
     with pytest.raises(DataError, match="never two of these"):
         assign(dataset, open_network(small.bundle), QUICK)
+
+
+def test_a_copy_under_another_name_is_found_by_its_pixels(small, tmp_path):
+    dataset = open_source(small.data)
+    val, test = dataset.splits["val"], dataset.splits["test"]
+    shutil.copy(val.path(0), tmp_path / "copy.png")
+    images, patients = ("copy.png", *test.images[1:]), ("somebody", *test.patients[1:])
+    copied = replace(test, images=images, patients=patients, folders=(tmp_path, *test.folders))
+    dataset = replace(dataset, splits={**dataset.splits, "test": copied})
+    with pytest.raises(DataError, match=rf"under another name \({val.images[0]} is copy.png\)"):
+        assign(dataset, open_network(small.bundle), QUICK)
+
+
+def test_a_bundle_that_was_fitted_to_the_gate_is_refused(tuned, small, place, tmp_path):
+    dataset = open_source(small.data)
+    chosen = Bundle.open(place / "out.xopt.tune" / "bundles" / "int8-performance-ten.xopt")
+    calibrated = chosen.manifest.provenance["calibration"]["images"]
+    train = dataset.splits["train"]
+    gate = replace(train.select([train.images.index(name) for name in calibrated]), name="val")
+    roles = assign(dataset, open_network(small.bundle), QUICK)
+    pixels = replace(roles.gate_pixels, split=gate)
+    with pytest.raises(DataError, match="calibrated"):
+        replace(roles, gate=gate, gate_pixels=pixels).check(chosen)
 
 
 def test_a_patient_of_gate_and_report_is_refused(small):
