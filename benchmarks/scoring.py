@@ -14,6 +14,7 @@ from ..runtime.console import table
 from .bootstrap import AucIntervals, Interval, PairedDrop, auc_intervals, paired_auc_drop
 from .delong import DelongTest, paired_test
 from .metrics import ClassMetrics, all_metrics, mean_metrics
+from .operating import OperatingChange, compare_operating
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,8 @@ class Comparison:
     """AUC of the reference minus AUC of the predictions."""
     delong: tuple[DelongTest | None, ...]
     """Per class; None with fewer than two positives or negatives."""
+    operating: tuple[OperatingChange, ...]
+    """Per class, decisions at the threshold of the settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +110,14 @@ def score(
     draws = {"resamples": settings.resamples, "seed": settings.seed}
     comparison = None
     if reference_NC is not None:
-        columns = zip(split.marked_labels.T, reference_NC.T, probabilities_NC.T, strict=True)
+        columns = list(zip(split.marked_labels.T, reference_NC.T, probabilities_NC.T, strict=True))
         comparison = Comparison(
             reference=reference,
             paired=paired_auc_drop(
                 split.marked_labels, reference_NC, probabilities_NC, split.patients, **draws
             ),
             delong=tuple(paired_test(labels, before, after) for labels, before, after in columns),
+            operating=tuple(compare_operating(*column, settings.threshold) for column in columns),
         )
     return Scores(
         split=split,
@@ -197,7 +201,24 @@ def _compared(comparison: Comparison, scores: Scores) -> list[str]:
         lines.append(
             f"Findings whose own interval leaves out zero (one in twenty does by chance): {', '.join(clear)}."
         )
-    return lines
+    return [*lines, _operating(comparison, scores)]
+
+
+def _operating(comparison: Comparison, scores: Scores) -> str:
+    """Decisions that change, and whether probabilities still mean what they say."""
+    flips, gained, lost = (
+        sum(getattr(change.decisions, part) for change in comparison.operating)
+        for part in ("flips", "gained", "lost")
+    )
+    errors = [change.calibration_error for change in comparison.operating]
+    told = [(before, after) for before, after in errors if before is not None and after is not None]
+    before, after = (sum(values) / len(told) for values in zip(*told, strict=True)) if told else (None, None)
+    count = len(scores.split) * len(scores.classes)
+    return (
+        f"{flips} of {count} decisions change at {scores.settings.threshold:g} "
+        f"({gained} to right, {lost} to wrong); expected calibration error, mean over findings: "
+        f"{_number(before)} -> {_number(after)}."
+    )
 
 
 def _patients(split: Split) -> str:
@@ -223,8 +244,11 @@ def _comparison_json(comparison: Comparison, classes: tuple[str, ...]) -> dict[s
             "ci": [drop.lower, drop.upper],
             "p_value": drop.p_value,
             "delong_p_value": None if test is None else test.p_value,
+            **change.to_json(),
         }
-        for name, drop, test in zip(classes, paired.classes, comparison.delong, strict=True)
+        for name, drop, test, change in zip(
+            classes, paired.classes, comparison.delong, comparison.operating, strict=True
+        )
     }
     return {
         "reference": comparison.reference,

@@ -118,7 +118,7 @@ def _without(facts: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def _findings(gate: GateResult) -> str:
     """The largest drop of a single finding, how many were kept where they were gated, and what flips."""
-    flips = sum(finding.decisions.flips for finding in gate.findings)
+    flips = sum(finding.operating.decisions.flips for finding in gate.findings)
     count = gate.verdict.drop.images * len(gate.findings)
     drops = [(finding.drop.drop, finding.name) for finding in gate.findings if finding.drop is not None]
     worst, name = max(drops)

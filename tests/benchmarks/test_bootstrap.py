@@ -201,6 +201,6 @@ def test_arguments_that_do_not_fit_are_refused(change, reason):
 
 def test_twenty_thousand_rows_with_intervals_take_seconds():
     labels, scores, patients = sample(images=20_000, classes=14, per_patient=3, share=0.06)
-    start = time.perf_counter()
+    start = time.process_time()
     auc_intervals(labels, scores, patients, resamples=1000)
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20

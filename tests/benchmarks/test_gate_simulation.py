@@ -31,13 +31,14 @@ def test_images_of_a_patient_resemble_each_other():
     assert np.corrcoef(noise[0::2], noise[1::2])[0, 1] == pytest.approx(0.5, abs=0.03)
 
 
-def test_every_kind_of_study_has_its_error_and_its_power():
+def test_the_studies_measure_the_error_and_the_power_at_three_sizes_and_more():
     drops = {}
     for setting in studies():
-        kind = (setting.patients, setting.prevalences, setting.noise)
-        drops.setdefault(kind, []).append(setting.drop / setting.margin)
-    assert set(map(tuple, drops.values())) == {(1.0, 0.5, 0.0)}
-    assert len({patients for patients, _, _ in drops}) >= 3
+        drops.setdefault((setting.patients, setting.noise), set()).add(setting.drop / setting.margin)
+    slight = {patients: found for (patients, noise), found in drops.items() if noise is not None}
+    assert len(slight) >= 3
+    assert all(found == {1.0, 0.5, 0.0} for found in slight.values())
+    assert all(1.0 in found for found in drops.values())
 
 
 DRAWS = 500
