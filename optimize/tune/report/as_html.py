@@ -49,6 +49,7 @@ tr.chosen td { background: #e3f3ee; font-weight: 600; }
   h1 { font-size: 1.35rem; } .cards { grid-template-columns: 1fr 1fr; } .card b { font-size: 1.3rem; }
   dl { grid-template-columns: 1fr; gap: .1rem; } dd { margin-bottom: .5rem; }
   .grid { grid-template-columns: 1fr 1fr; }
+  .words td:first-child { white-space: normal; min-width: 8rem; } .words td:last-child { min-width: 12rem; }
 }
 @media print {
   .verdict, tr.chosen td, .confusions td { -webkit-print-color-adjust: exact; print-color-adjust: exact; }

@@ -20,7 +20,7 @@ def forest(facts: Fact) -> str:
     """The drop of each finding's AUC with its interval, and of their mean, as SVG."""
     drawn = [finding for finding in facts["findings"] if finding["drop"].known]
     mean, margin = subject(facts)["auc_report"], facts["objective"]["max_class_auc_drop"]
-    far = max((abs(end) for f in drawn for end in f["drop_ci"].value or ()), default=0.0)
+    far = max((abs(end) for f in drawn for end in f["drop_ci"].ends or ()), default=0.0)
     # A distant limit would squeeze what there is to see.
     near = margin.known and margin.value <= 2 * far
     with new_figure(6.4, 1.5 + 0.3 * (len(drawn) + 1)) as figure:
@@ -113,8 +113,8 @@ def reliability(facts: Fact) -> str:
 def _bar(
     axes: "Axes", level: float, drop: Fact, ends: Fact, *, colour: str, area: float, marker: str
 ) -> None:
-    if ends.known:
-        axes.plot(ends.value, [level, level], color=colour, linewidth=1.6, solid_capstyle="butt", zorder=2)
+    if ends.ends is not None:
+        axes.plot(ends.ends, [level, level], color=colour, linewidth=1.6, solid_capstyle="butt", zorder=2)
     axes.scatter(
         [drop.value], [level], s=area, marker=marker, color=colour, edgecolor="white", linewidth=0.7, zorder=3
     )

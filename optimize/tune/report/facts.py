@@ -81,6 +81,12 @@ class Fact:
         return self.value if isinstance(self.value, str) else NOTHING
 
     @property
+    def ends(self) -> tuple[float, float] | None:
+        """Both bounds of an interval, for a figure; None where one is not known."""
+        low, high = self[0].value, self[1].value
+        return None if low is None or high is None else (float(low), float(high))
+
+    @property
     def pairs(self) -> list[tuple[float, float]]:
         """A list of points, for a figure."""
         return [(float(x), float(y)) for x, y in self.value or ()]

@@ -42,7 +42,12 @@ def tables(facts: Fact) -> list[Block]:
         Paragraph(
             phrase=(
                 f"Reference → {called(facts)} variant, both at the same threshold. Flipped: images whose "
-                "decision changes. ECE: expected calibration error, how far probabilities are from what happens.",
+                "decision changes. ECE: expected calibration error, how far probabilities are from what "
+                "happens; of all findings together ",
+                *number(facts["reliability"]["reference"]["ece"], four),
+                " → ",
+                *number(facts["reliability"]["chosen"]["ece"], four),
+                ".",
             ),
             note=True,
         )
@@ -117,7 +122,7 @@ def _forest(facts: Fact) -> list[Figure]:
         return []
     caption: Phrase = (
         f"AUC of the reference minus AUC of the {called(facts)} variant: right of zero is a loss. Bars are "
-        "paired 95 % intervals over patients; larger dots have more positive images. Diamond: the mean of all.",
+        "paired 95 % intervals over patients; larger dots have more positive images. Diamond: the mean.",
     )
     limit = facts["objective"]["max_class_auc_drop"]
     if limit.known:
@@ -126,20 +131,13 @@ def _forest(facts: Fact) -> list[Figure]:
 
 
 def _reliability(facts: Fact) -> list[Figure]:
-    sides = [(name, facts["reliability"][name]) for name in ("reference", "chosen")]
-    if not any(side["bins"].known for _, side in sides):
+    if not any(facts["reliability"][side]["bins"].known for side in ("reference", "chosen")):
         return []
-    caption: Phrase = (
+    caption = (
         "All findings' probabilities in bins: on the diagonal they mean what they say. Larger dots hold more "
-        "answers, counted below. Expected calibration error",
+        "answers, counted below."
     )
-    for name, side in sides:
-        caption = (
-            *caption,
-            f", {name if name == 'reference' else called(facts)} ",
-            *number(side["ece"], four),
-        )
-    return [Figure(draw=lambda: reliability(facts), caption=(*caption, "."))]
+    return [Figure(draw=lambda: reliability(facts), caption=(caption,))]
 
 
 def _key(facts: Fact) -> Phrase:
@@ -157,7 +155,7 @@ def _aucs(facts: Fact, found: list[Fact]) -> Table:
     for finding in found:
         before, after, drop = finding["reference"], finding["chosen"], finding["drop"]
         drops = with_interval(drop, finding["drop_ci"], signed)
-        ends = finding["drop_ci"].value
+        ends = finding["drop_ci"].ends
         if drop.known and ends and (ends[0] > 0 or ends[1] < 0):
             drops = (Styled(style="strong", parts=number(drop, signed)), *drops[1:])
         cells: list[Phrase] = [
@@ -172,8 +170,14 @@ def _aucs(facts: Fact, found: list[Fact]) -> Table:
             (_VERDICTS.get(finding["verdict"].text, NOTHING),),
         ]
         rows.append(Row(cells=cells))
-    headings = ["finding", "positives", "of patients", "reference AUC [95 %]", f"{called(facts)} AUC [95 %]"]
-    headings += ["drop [95 %]", "p", *(["p of loss"] if gated else []), "verdict"]
+    headings = [
+        "finding",
+        "positives",
+        "of patients",
+        "reference AUC [95\u00a0%]",
+        f"{called(facts)} AUC [95\u00a0%]",
+    ]
+    headings += ["drop [95\u00a0%]", "p", *(["p of loss"] if gated else []), "verdict"]
     return Table(headings=headings, rows=rows, look="stacked")
 
 

@@ -1,6 +1,7 @@
 """Letters beside points of a figure, placed so that they hide neither points nor each other."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import hypot
 from typing import TYPE_CHECKING
@@ -16,21 +17,31 @@ _FAR = (10.0, 14.0, 20.0, 28.0)
 _FONT = 8.5
 
 
-def place(
-    axes: "Axes", points: Sequence[tuple[float, float]], names: Sequence[str], colours: Sequence[str]
-) -> None:
-    """Write a name beside each point; the axes' limits must be final.
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """A name to write beside a point; all in the axes' units."""
+
+    name: str
+    x: float
+    y: float
+    reach: float
+    """How far right of the point its bar goes."""
+    colour: str
+
+
+def place(axes: "Axes", labels: Sequence[Label]) -> None:
+    """Write each name beside its point; the figure must have been laid out and the axes' limits be final.
 
     Each takes the place that hides least: markers and names already there count much, distance little.
     """
-    figure = axes.figure
-    # The layout moves the axes, and only then is it known what lies beside what.
-    figure.draw_without_rendering()  # type: ignore[union-attr]
-    scale = 72 / figure.dpi
-    at = [(float(x) * scale, float(y) * scale) for x, y in axes.transData.transform(points)]
+    scale = 72 / axes.figure.dpi
+    places = axes.transData.transform([(x, label.y) for label in labels for x in (label.x, label.reach)])
+    at = [(float(x) * scale, float(y) * scale) for x, y in places[::2]]
     frame = [float(edge) * scale for edge in axes.get_window_extent().extents]
     taken: list[Box] = [(x - 5, y - 5, x + 5, y + 5) for x, y in at]
-    for (x, y), point, name, colour in zip(at, points, names, colours, strict=True):
+    taken += [(x, y - 1, float(far) * scale, y + 1) for (x, y), far in zip(at, places[1::2, 0], strict=True)]
+    for (x, y), label in zip(at, labels, strict=True):
+        name, colour = label.name, label.colour
         best = min(
             ((far * dx, far * dy) for far, (dx, dy) in product(_FAR, _SIDES)),
             key=lambda step, x=x, y=y, name=name: (  # type: ignore[misc]
@@ -41,7 +52,7 @@ def place(
         line = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
         axes.annotate(
             name,
-            point,
+            (label.x, label.y),
             xytext=best,
             textcoords="offset points",
             ha="center",
@@ -54,7 +65,7 @@ def place(
 
 
 def _box(x: float, y: float, name: str) -> Box:
-    half = 3.4 * len(name)
+    half = 3.7 * len(name)
     return (x - half, y - 4.5, x + half, y + 4.5)
 
 
@@ -65,7 +76,7 @@ def _cost(box: Box, step: tuple[float, float], taken: Sequence[Box], frame: Sequ
     hidden = sum(_overlap(left, right, a, c) * _overlap(bottom, top, b, d) for a, b, c, d in taken)
     # Straight above and below run the bars of the AUC, to the right those of the latency.
     on_bar = 8.0 if step[0] == 0 or (step[1] == 0 and step[0] > 0) else 0.0
-    return 20 * outside + 3 * hidden + on_bar + hypot(*step)
+    return 20 * outside + 10 * hidden + on_bar + hypot(*step)
 
 
 def _mistaken(x: float, y: float, step: tuple[float, float], at: Sequence[tuple[float, float]]) -> float:

@@ -56,7 +56,7 @@ def goal(facts: Fact) -> Phrase:
     if objective["max_latency_ms"].known:
         limit = number(objective["max_latency_ms"], milliseconds)
         latency = ("that answers nine of ten images within ", *limit, " ms")
-    joined: Phrase = (*drop, " and " if drop and latency else "", *latency)
+    joined: Phrase = (*drop, " and ", *latency) if drop and latency else (*drop, *latency)
     best = (
         "the fastest variant"
         if objective["kind"].value == "fastest"
@@ -176,8 +176,9 @@ def _caveats(facts: Fact, chosen: Fact) -> list[Phrase]:
     if crops.known and before.known and crops.value != before.value:
         points.append(
             (
-                f"The reference looks at the crops of plan {before.text}, the {called(facts)} variant at those "
-                f"of {crops.text}: part of the speed-up is less work, and the drop includes what that costs.",
+                f"The reference looks at the crops of plan {before.text}, the {called(facts)} variant at "
+                f"those of {crops.text}: part of the speed-up is less work, and the drop "
+                "includes what that costs.",
             )
         )
     if facts["resumed"].value:

@@ -1,11 +1,11 @@
 """The figures of speed: latency against AUC, how latencies spread, decoding beside inference."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ....benchmarks.latency import in_words
 from ....benchmarks.plots import COLOURS, MARKERS, REFERENCE_COLOUR, latency_axis, new_figure, to_svg
 from .facts import Fact
-from .labels import place
+from .labels import Label, place
 from .variants import PRECISIONS, called, letters, named, subject, timed, tint
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def trade(facts: Fact, scored: Scored) -> str:
         # The front is one of the split that the choice was made on.
         front = [v for v in drawn if v["pareto"].value] if scored == "auc_gate" else []
         _front(absolute, front)
-        _limits(facts, absolute, change)
+        limited = _limits(facts, absolute, change, drawn, scored)
         split = facts["roles"][_SPLITS[scored]]["split"]
         absolute.set_title(f"Mean AUC, {_SPLITS[scored]} split" + (f" ({split.text})" if split.known else ""))
         change.set_title("Change in mean AUC from the reference")
@@ -40,15 +40,11 @@ def trade(facts: Fact, scored: Scored) -> str:
         for axes in (absolute, change):
             axes.grid(visible=True)
             axes.margins(y=0.1)
-        _legend(facts, drawn, change, fronted=bool(front))
-        names, place_at = letters(facts), [v["latency_ms"]["p50"].value for v in drawn]
-        hues = [tint(facts, v) for v in drawn]
-        known = [names[v["name"].text] for v in drawn]
-        place(
-            absolute, [(x, v[scored]["auc"].value) for x, v in zip(place_at, drawn, strict=True)], known, hues
-        )
-        moved = [(x, -(v[scored]["drop"].value or 0.0)) for x, v in zip(place_at, drawn, strict=True)]
-        place(change, moved, known, hues)
+        _legend(facts, drawn, change, fronted=bool(front), limited=limited)
+        # The layout moves the axes, and only then is it known what lies beside what.
+        figure.draw_without_rendering()
+        for axes, key, sign in ((absolute, "auc", 1), (change, "drop", -1)):
+            place(axes, [_label(facts, v, sign * (v[scored][key].value or 0.0)) for v in drawn])
     return to_svg(figure, prefix=f"{scored}-", inline=True)
 
 
@@ -99,7 +95,7 @@ def _point(axes: "Axes", facts: Fact, variant: Fact, scored: Scored, *, change: 
     auc, latency, colour = variant[scored], variant["latency_ms"], tint(facts, variant)
     sign, value, ends = (-1, auc["drop"], auc["drop_ci"]) if change else (1, auc["auc"], auc["ci"])
     x, y = latency["p50"].value, sign * (value.value or 0.0)
-    low, high = sorted(sign * end for end in ends.value) if ends.known else (y, y)
+    low, high = sorted(sign * end for end in ends.ends or (y, y))
     far = latency["p90"].value if latency["p90"].known else x
     chosen = variant["name"].value == subject(facts)["name"].value
     notable = chosen or bool(variant["pareto"].value) or variant["name"].value == facts["reference"].value
@@ -124,6 +120,14 @@ def _point(axes: "Axes", facts: Fact, variant: Fact, scored: Scored, *, change: 
         axes.scatter([x], [-bound.value], s=60, marker="_", color=colour, linewidth=1.6, zorder=4)
 
 
+def _label(facts: Fact, variant: Fact, y: float) -> Label:
+    latency = variant["latency_ms"]
+    x = latency["p50"].value
+    far = latency["p90"].value if latency["p90"].known else x
+    name = letters(facts)[variant["name"].text]
+    return Label(name=name, x=x, y=y, reach=far, colour=tint(facts, variant))
+
+
 def _front(axes: "Axes", front: list[Fact]) -> None:
     points = sorted((v["latency_ms"]["p50"].value, v["auc_gate"]["auc"].value) for v in front)
     if points:
@@ -131,17 +135,25 @@ def _front(axes: "Axes", front: list[Fact]) -> None:
         axes.step(xs, ys, where="post", color="#888888", linewidth=1, linestyle=":", zorder=1)
 
 
-def _limits(facts: Fact, absolute: "Axes", change: "Axes") -> None:
+def _limits(facts: Fact, absolute: "Axes", change: "Axes", drawn: list[Fact], scored: Scored) -> bool:
+    """Draw what was allowed, where it is near; whether any of it was."""
     change.axhline(0, color=REFERENCE_COLOUR, linewidth=0.8)
+    line: Any = {"color": _LIMIT, "linewidth": 1, "linestyle": "--", "zorder": 1}
     drop, latency = facts["objective"]["max_auc_drop"], facts["objective"]["max_latency_ms"]
-    if drop.known:
-        change.axhline(-drop.value, color=_LIMIT, linewidth=1, linestyle="--", zorder=1)
-    if latency.known:
-        for axes in (absolute, change):
-            axes.axvline(latency.value, color=_LIMIT, linewidth=1, linestyle="--", zorder=1)
+    far = max((abs(end) for v in drawn for end in v[scored]["drop_ci"].ends or ()), default=0.0)
+    # A distant limit would squeeze what there is to see.
+    near = drop.known and abs(drop.value) <= 2 * far
+    if near:
+        change.axhline(-drop.value, **line)
+    low, high = change.get_xlim()
+    timely = latency.known and low < latency.value < high
+    if timely:
+        absolute.axvline(latency.value, **line)
+        change.axvline(latency.value, **line)
+    return bool(near or timely)
 
 
-def _legend(facts: Fact, drawn: list[Fact], axes: "Axes", *, fronted: bool) -> None:
+def _legend(facts: Fact, drawn: list[Fact], axes: "Axes", *, fronted: bool, limited: bool) -> None:
     from matplotlib.lines import Line2D
 
     reference = named(facts, "reference")
@@ -160,7 +172,7 @@ def _legend(facts: Fact, drawn: list[Fact], axes: "Axes", *, fronted: bool) -> N
         handles.append(Line2D([], [], marker="o", linestyle="", label=called(facts), **ring))  # type: ignore[arg-type]
     if fronted:
         handles.append(Line2D([], [], color="#888888", linestyle=":", linewidth=1.2, label="Pareto front"))
-    if facts["objective"]["max_auc_drop"].known or facts["objective"]["max_latency_ms"].known:
+    if limited:
         handles.append(Line2D([], [], color=_LIMIT, linestyle="--", linewidth=1, label="limit"))
     columns = 4 if len(handles) > 4 else len(handles)
     axes.figure.legend(

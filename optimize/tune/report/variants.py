@@ -110,12 +110,12 @@ def claims(facts: Fact) -> list[Block]:
         return [Paragraph(phrase=("No variant has an AUC on the report split.",), note=True)]
     headings = (
         "variant",
-        "AUC [95 %]",
-        "drop [95 %]",
+        "AUC [95\u00a0%]",
+        "drop [95\u00a0%]",
         "drop at most",
         "allowed drop",
         "p50 ms",
-        "speed-up [95 %]",
+        "speed-up [95\u00a0%]",
     )
     return [Table(headings=headings, rows=rows, look="stacked")]
 
@@ -141,8 +141,8 @@ def choice(facts: Fact) -> list[Block]:
         ]
         quality.append(Row(cells=cells, mark=mark))
         cost.append(Row(cells=[_name(facts, variant), *_costs(variant)], mark=mark))
-    headings = ["variant", "AUC [95 %]", "drop [95 %]", "drop at most", "gate", "Pareto front"]
-    headings += ["p50 ms", "p90 ms", "p99 ms", "speed-up [95 %]"]
+    headings = ["variant", "AUC [95\u00a0%]", "drop [95\u00a0%]", "drop at most", "gate", "Pareto front"]
+    headings += ["p50 ms", "p90 ms", "p99 ms", "speed-up [95\u00a0%]"]
     costs = ["variant", "MB", "billion MACs", "mean ms", "images timed", "images/s", "decode p50 ms"]
     costs += ["decode p90 ms", "files/s", "threads", "parity"]
     return [
@@ -164,9 +164,11 @@ def unfinished(facts: Fact) -> list[Block]:
     rows = [
         Row(
             cells=[
-                (variant["name"].text,),
+                _name(facts, variant),
                 (_STATES.get(variant["status"].text, variant["status"].text),),
+                number(variant["auc_gate"]["auc"], four),
                 number(variant["latency_ms"]["p50"], milliseconds),
+                number(variant["latency_ms"]["images"], short),
                 (variant["why"].text,),
             ]
         )
@@ -175,7 +177,8 @@ def unfinished(facts: Fact) -> list[Block]:
     ]
     if not rows:
         return [Paragraph(phrase=("Every variant was measured to the end.",), note=True)]
-    return [Table(headings=("variant", "what became of it", "p50 ms", "why"), rows=rows, look="words")]
+    headings = ("variant", "what became of it", "AUC", "p50 ms", "images timed", "why")
+    return [Table(headings=headings, rows=rows, look="words")]
 
 
 def layers(facts: Fact) -> list[Block]:
