@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.bundle import ONNX, Bundle
-from ..runtime.crops import CROP_PLANS, SHARED, exact_plan
+from ..runtime.crops import CROP_PLANS, SHARED_PLANS, exact_plan
 from ..runtime.errors import BundleError, UsageError
 from ..runtime.requires import need
 from .engines import Variant
@@ -37,7 +37,7 @@ class Reference:
     """Also run it under torch.compile, in FP32 and in BF16."""
 
     def __post_init__(self) -> None:
-        exact = tuple(plan for plan in CROP_PLANS if plan != SHARED)
+        exact = tuple(plan for plan in CROP_PLANS if plan not in SHARED_PLANS)
         if self.crops is not None and self.crops not in exact:
             raise UsageError(f"the reference's crops must be one of {', '.join(exact)}, got {self.crops}")
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..benchmarks.roles import PIXELS, joined, pixel_digests
 from ..datasets import Dataset, Split, load_images
 from ..runtime.console import progress
-from ..runtime.crops import SHARED, exact_plan
+from ..runtime.crops import SHARED_PLANS, exact_plan
 from ..runtime.preprocessing import Preprocessing
 from ..train.checkpoints import Checkpoint
 from .calibration import TRAIN, patients_apart
@@ -71,7 +71,7 @@ class Alignment:
 def align_head(
     checkpoint: Checkpoint, preprocessing: Preprocessing, dataset: Dataset | None, count: int
 ) -> Alignment | None:
-    """Align a checkpoint's head to the shared plan on training images; their labels are not used.
+    """Align a checkpoint's head to a shared plan on training images; their labels are not used.
 
     Args:
         checkpoint: as trained; left as it is.
@@ -86,7 +86,7 @@ def align_head(
     Raises:
         DataError, InputError: an image is absent or cannot be decoded.
     """
-    if preprocessing.crops != SHARED or dataset is None or TRAIN not in dataset.splits:
+    if preprocessing.crops not in SHARED_PLANS or dataset is None or TRAIN not in dataset.splits:
         return None
     chosen = patients_apart(dataset).spread(count)
     if len(chosen) < FOLDS:

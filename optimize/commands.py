@@ -33,7 +33,7 @@ def export(
     ],
     out: OutOption,
     crops: Annotated[
-        str, typer.Option("--crops", help="Crop plan: center, five, ten or ten-shared.")
+        str, typer.Option("--crops", help="Crop plan: center, five, ten, five-shared or ten-shared.")
     ] = "ten",
     arch: Annotated[
         str | None, typer.Option("--arch", help="For a bare weights file: its architecture.")
@@ -50,14 +50,14 @@ def export(
         Path | None,
         typer.Option(
             "--data",
-            help="Measure parity on these images, and align a ten-shared head on their train split; "
+            help="Measure parity on these images, and align the head of a shared plan on their train split; "
             "phantoms and no alignment by default.",
             metavar="SOURCE",
         ),
     ] = None,
     alignment_size: Annotated[
         int,
-        typer.Option("--alignment-size", min=0, help="Training images that align a ten-shared head."),
+        typer.Option("--alignment-size", min=0, help="Training images that align the head of a shared plan."),
     ] = 300,
     format: FormatOption = None,
     name: Annotated[

@@ -79,6 +79,7 @@ def export_checkpoint(
     *,
     settings: ExportSettings | None = None,
     dataset: Dataset | None = None,
+    alignment: Alignment | None = None,
     force: bool = False,
 ) -> Exported:
     """Export a checkpoint to an FP32 bundle.
@@ -90,6 +91,7 @@ def export_checkpoint(
         out: the bundle's folder.
         settings: crop plan, name and intended use.
         dataset: where the images come from on which parity is measured; synthetic phantoms without one.
+        alignment: of the head to a shared plan, where it was aligned already.
         force: replace a bundle that is there.
 
     Raises:
@@ -109,7 +111,8 @@ def export_checkpoint(
     preprocessing = replace(checkpoint.preprocessing, crops=chosen.crops)
     name = chosen.name or bundle_name(out)
     started = time.perf_counter()
-    alignment = align_head(checkpoint, preprocessing, dataset, chosen.alignment_size)
+    if alignment is None:
+        alignment = align_head(checkpoint, preprocessing, dataset, chosen.alignment_size)
     source = checkpoint if alignment is None else alignment.checkpoint
     aligned = time.perf_counter()
     # Parity is measured against the network before folding, so folding has to prove itself, too.

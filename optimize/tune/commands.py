@@ -64,7 +64,9 @@ def tune(
         float | None,
         typer.Option("--max-latency-ms", help="The best AUC that answers nine of ten images within it."),
     ] = None,
-    crops: Annotated[str, typer.Option("--crops", help="Crop plans to try.")] = "center,five,ten,ten-shared",
+    crops: Annotated[
+        str, typer.Option("--crops", help="Crop plans to try.")
+    ] = "center,five,ten,five-shared,ten-shared",
     engines: Annotated[str, typer.Option("--engines", help="Engines to try.")] = "openvino,onnxruntime",
     presets: Annotated[
         str, typer.Option("--presets", help="INT8 presets to try; empty: no INT8.")
@@ -170,7 +172,7 @@ def tune(
     if report is not None or markdown is not None:
         from . import report as pages
 
-        for path, render in ((report, pages.page), (markdown, pages.markdown)):
+        for path, render in ((report, pages.to_html), (markdown, pages.to_markdown)):
             if path is not None:
                 write_file(path, render(made.facts), force=force)
     if failure is None or json_target is not None:

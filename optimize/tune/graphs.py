@@ -10,6 +10,8 @@ from ...datasets import Dataset, load_images
 from ...runtime.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
 from ...runtime.files import write_file
 from ...runtime.openvino_backend import OpenVINOBackend
+from ...runtime.crops import SHARED_PLANS, exact_plan
+from ..alignment import Alignment, align_head
 from ..calibration import CalibrationSet, draw_calibration
 from ..copies import leave_out_copies
 from ..export import (
@@ -73,11 +75,19 @@ class Workshop:
             drawn, [self.roles.gate_pixels, self.roles.report_pixels], self.source.preprocessing
         )
 
+    @cached_property
+    def alignment(self) -> Alignment | None:
+        """The head for shared plans, aligned once: windows of the ten-crop hold those of the five-crop."""
+        assert self.source.checkpoint is not None
+        home = self.home(Graph(precision="FP32", crops="ten-shared"))
+        preprocessing = replace(self.source.preprocessing, crops=home)
+        return align_head(self.source.checkpoint, preprocessing, self.dataset, self.settings.alignment_size)
+
     def home(self, graph: Graph) -> str:
-        """The plan that a graph's network is calibrated in: of exact ones the first, ten before others."""
+        """The plan that a graph's network is calibrated in: ten crops before others, else the first."""
         plans = [plan for plan in self.settings.crops if plan in self.source.plans]
         alike = [plan for plan in plans if replace(graph, crops=plan).family == graph.family]
-        return "ten" if "ten" in alike else alike[0]
+        return max(alike, key=lambda plan: exact_plan(plan) == "ten")
 
     def parent(self, graph: Graph) -> Bundle:
         """The FP32 bundle of a graph's plan."""
@@ -92,7 +102,10 @@ class Workshop:
         settings = ExportSettings(
             crops=graph.crops, name=graph.key, alignment_size=self.settings.alignment_size, parity_images=4
         )
-        return export_checkpoint(self.source.checkpoint, path, settings=settings, dataset=self.dataset).bundle
+        alignment = self.alignment if graph.crops in SHARED_PLANS else None
+        return export_checkpoint(
+            self.source.checkpoint, path, settings=settings, dataset=self.dataset, alignment=alignment
+        ).bundle
 
     def _lowered(self, graph: Graph, path: Path) -> Bundle:
         """The FP32 graph, to be computed in BF16."""
@@ -126,7 +139,7 @@ class Workshop:
             images_NHW = load_images(self.calibration.images, parent.manifest.preprocessing)
             model = quantize_model(whole, images_NHW, parent.manifest.preprocessing, how)
         else:
-            # Exact plans differ in what they cut out of the image, not in the network.
+            # Plans of a family differ in what they cut out of the image, not in the network.
             quantized = self.bundle(replace(graph, crops=home))
             model = join_network(whole, cut_network(read_ir(quantized.read(MODEL), quantized.read(WEIGHTS))))
         return self._write_int8(graph, path, encode_ir(model), how)

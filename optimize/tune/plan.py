@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ...runtime.crops import SHARED
+from ...runtime.crops import SHARED_PLANS
 from .settings import TuneSettings
 
 Precision = Literal["FP32", "BF16", "INT8"]
@@ -39,7 +39,7 @@ class Graph:
     @property
     def family(self) -> str:
         """Plans whose network is the same, so that one calibration serves them all."""
-        return SHARED if self.crops == SHARED else "exact"
+        return "shared" if self.crops in SHARED_PLANS else "exact"
 
     @property
     def _back(self) -> str:

@@ -13,6 +13,7 @@ from xopt.datasets import load_images, open_source  # noqa: E402
 from xopt.optimize.alignment import PENALTIES, align_head  # noqa: E402
 from xopt.optimize.torch_plans import torch_probabilities, window_features, window_logits  # noqa: E402
 from xopt.runtime import Bundle, DataError  # noqa: E402
+from xopt.runtime.crops import exact_plan  # noqa: E402
 from xopt.train.checkpoints import load_checkpoint  # noqa: E402
 
 COUNT = 20
@@ -28,9 +29,9 @@ def dataset(small):
     return open_source(small.data)
 
 
-@pytest.fixture(scope="module")
-def plan(checkpoint):
-    return replace(checkpoint.preprocessing, crops="ten-shared")
+@pytest.fixture(scope="module", params=["five-shared", "ten-shared"])
+def plan(checkpoint, request):
+    return replace(checkpoint.preprocessing, crops=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_an_aligned_head_is_nearer_to_the_exact_plan_on_images_it_never_saw(
     checkpoint, dataset, plan, aligned
 ):
     images = load_images(dataset.split("test"), plan)
-    exact = replace(plan, crops="ten")
+    exact = replace(plan, crops=exact_plan(plan.crops))
     wanted = [torch_probabilities(checkpoint, exact, image) for image in images]
     before, after = (
         np.abs([torch_probabilities(one, plan, image) for image in images] - np.array(wanted)).mean()

@@ -6,7 +6,7 @@ from xopt.optimize.tune.plan import Candidate, Chances, Graph, list_candidates
 from xopt.optimize.tune.settings import TuneSettings
 from xopt.runtime import UsageError
 
-ALL = ("center", "five", "ten", "ten-shared")
+ALL = ("center", "five", "ten", "five-shared", "ten-shared")
 
 
 def chances(**changes):
@@ -21,8 +21,8 @@ def named(settings=None, **changes):
 
 def test_all_precisions_plans_and_engines_are_crossed():
     found = named()
-    # FP32 and two presets on two engines, BF16 on OpenVINO alone, in four plans.
-    assert len(found) == 4 * (3 * 2 + 1)
+    # FP32 and two presets on two engines, BF16 on OpenVINO alone, in five plans.
+    assert len(found) == 5 * (3 * 2 + 1)
     assert set(found.values()) == {None}
     assert {"OpenVINO FP32 ten", "ONNX Runtime INT8 mixed five", "OpenVINO BF16 center"} <= set(found)
     assert "ONNX Runtime BF16 ten" not in found
@@ -48,9 +48,10 @@ def test_what_cannot_be_tried_is_left_out_with_the_reason(changes, left_out, wor
         assert (why is not None and word in why) is left_out(name), name
 
 
-def test_exact_plans_share_a_network_and_the_shared_plan_has_its_own():
+def test_exact_plans_share_a_network_and_the_shared_plans_another():
     families = {plan: Graph(precision="INT8", crops=plan, preset="mixed").family for plan in ALL}
     assert families["center"] == families["five"] == families["ten"] != families["ten-shared"]
+    assert families["five-shared"] == families["ten-shared"]
 
 
 def test_names_tell_every_graph_apart():
