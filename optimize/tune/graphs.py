@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...datasets import Dataset, load_images
 from ...runtime.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
+from ...runtime.crops import SHARED_PLANS, exact_plan
 from ...runtime.files import write_file
 from ...runtime.openvino_backend import OpenVINOBackend
-from ...runtime.crops import SHARED_PLANS, exact_plan
 from ..alignment import Alignment, align_head
 from ..calibration import CalibrationSet, draw_calibration
 from ..copies import leave_out_copies
