@@ -9,16 +9,20 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("nncf")
 
 from xopt.datasets import Dataset, open_source
-from xopt.optimize.tune import TuneSettings, tune
+from xopt.datasets.phantoms import draw_images
+from xopt.optimize.tune import Graph, TuneSettings, tune
+from xopt.optimize.tune.graphs import Workshop
 from xopt.optimize.tune.roles import assign
 from xopt.optimize.tune.source import open_source as open_network
 from xopt.runtime import Bundle, BundleError, Classifier, DataError, OutputError, UsageError
+from xopt.runtime.backend import open_backend
 
 # An untrained network's AUC says nothing, and there are few patients: a drop of 1 is no gate at all.
 QUICK = TuneSettings(
@@ -119,6 +123,28 @@ def test_the_record_is_json_and_says_who_had_which_role(tuned, small):
     ) * len(source.classes)
     assert facts["heatmaps"]["images"] == 2
     assert {"export", "quantize", "first race", "gate", "final race", "report"} <= set(facts["seconds"])
+
+
+def test_harmful_layers_go_back_to_floating_point(tuned, small, place):
+    source, dataset = open_network(small.bundle), open_source(small.data)
+    workshop = Workshop(
+        source=source,
+        dataset=dataset,
+        settings=QUICK,
+        roles=assign(dataset, source, QUICK),
+        folder=place / "out.xopt.tune",
+    )
+    graph = Graph(precision="INT8", crops="ten", preset="performance", layers_back=8)
+    plain = Bundle.open(workshop.path(replace(graph, layers_back=0)))
+    made = workshop.bundle(graph)
+    kept = made.manifest.provenance["settings"]["keep_floating_point"]
+    assert len(kept) == 8
+    assert made.manifest.provenance["calibration"] == plain.manifest.provenance["calibration"]
+    image_HW = draw_images(1, seed=3, size=made.manifest.preprocessing.size)[0]
+    exact, rounded, returned = (
+        open_backend(bundle).infer(image_HW) for bundle in (source.bundle, plain, made)
+    )
+    assert np.abs(returned - exact).mean() < np.abs(rounded - exact).mean()
 
 
 def test_another_objective_that_nothing_meets_leaves_a_rejected_candidate(tuned, small, place, xopt):
