@@ -91,11 +91,15 @@ class Board:
         return next(row for row in self.rows if row.name == name)
 
     def standings(self, *, choosable: bool = False) -> list[Standing]:
-        """What the rules look at: variants that have run; `choosable` leaves out what no bundle holds."""
+        """What the rules look at: variants that have run, also those that were stopped.
+
+        `choosable` leaves out what no bundle holds.
+        """
         return [
             self.standing(row)
-            for row in self.running()
-            if row.times is not None
+            for row in self.rows
+            if row.status in ("measured", "stopped")
+            and row.times is not None
             and row.times.latency_ms
             and not (choosable and row.candidate.engine == "torch")
         ]

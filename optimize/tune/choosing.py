@@ -123,22 +123,30 @@ def choose(standings: Sequence[Standing], objective: Objective) -> Choice:
         return Choice(
             name=best.name, reason=f"{objective.words}: {best.name}, {best.median_ms:.3g} ms on the median"
         )
+    return Choice(name=None, reason=_nobody(standings, measured, passed, objective))
+
+
+def _nobody(
+    standings: Sequence[Standing],
+    measured: Sequence[Standing],
+    passed: Sequence[Standing],
+    objective: Objective,
+) -> str:
+    """Why nobody was chosen."""
+    limit = objective.max_latency_ms
     if not standings:
-        return Choice(name=None, reason="no variant could be run")
-    if not measured:
-        nearest = min(standings, key=lambda one: one.p90_ms)
-        return Choice(
-            name=None,
-            reason=f"no variant is within {limit or 0:g} ms; the fastest, {nearest.name}, needs "
-            f"{nearest.p90_ms:.3g} ms",
+        return "no variant could be run"
+    fastest = min(standings, key=lambda one: one.p90_ms)
+    if limit is not None and fastest.p90_ms > limit:
+        return (
+            f"no variant is within {limit:g} ms; the fastest, {fastest.name}, needs {fastest.p90_ms:.3g} ms"
         )
     if not passed:
-        return Choice(name=None, reason=f"none of {len(measured)} variants passed the gate")
+        return f"none of {len(measured)} variants passed the gate"
     nearest = min(passed, key=lambda one: one.p90_ms)
-    return Choice(
-        name=None,
-        reason=f"none of {len(passed)} variants that passed the gate is within {limit:g} ms; the fastest of "
-        f"them, {nearest.name}, needs {nearest.p90_ms:.3g} ms",
+    return (
+        f"none of {len(passed)} variants that passed the gate is within {limit or 0:g} ms; the fastest of "
+        f"them, {nearest.name}, needs {nearest.p90_ms:.3g} ms"
     )
 
 

@@ -139,7 +139,7 @@ def _run(
     choice = choose(standings, settings.objective)
     front = pareto(standings)
     kept = candidate_of(standings, choice, settings.objective)
-    finalists = [row for row in board.running() if row.name in front or row.name == kept]
+    finalists = [row for row in board.rows if row.name in front or row.name == kept]
     looks = [*dict.fromkeys([*(folder.get(LOOKS) or []), settings.objective.words])]
     folder.keep(LOOKS, looks)
     stages.report(finalists)

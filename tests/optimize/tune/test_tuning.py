@@ -169,6 +169,18 @@ def test_another_objective_that_nothing_meets_leaves_a_rejected_candidate(tuned,
     assert any(sentence.startswith("2 objectives") for sentence in facts["method"])
 
 
+def test_where_nothing_is_fast_enough_the_fastest_is_named(tuned, small, place, xopt):
+    shutil.copytree(place / "out.xopt.tune", place / "quick.xopt.tune")
+    words = WORDS.replace("--max-auc-drop 1", "--max-latency-ms 0.01").split()
+    done = xopt("tune", small.bundle, "--data", small.data, "--out", place / "quick.xopt", *words)
+    assert done.code == 3
+    assert "no variant is within 0.01 ms; the fastest, " in done.err
+    assert (
+        Bundle.open(place / "quick.xopt.rejected").manifest.provenance["tune"]["objective"]["kind"]
+        == "best-auc"
+    )
+
+
 def test_other_settings_are_refused_in_one_line(tuned, small, place, xopt):
     shutil.copytree(place / "out.xopt.tune", place / "other.xopt.tune")
     words = WORDS.replace("rounds 8", "rounds 9").split()
