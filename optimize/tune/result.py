@@ -1,5 +1,6 @@
 """A tuning as JSON: the one source of every number in its report."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +103,12 @@ def _machine(machine: dict[str, Any], threads: int | None) -> dict[str, Any]:
         advice.append(
             f"The machine was busy with other work (load average {machine['load_average']:g} on "
             f"{machine['cores']} cores): latencies are longer than on an idle one, ratios are fair."
+        )
+    held = os.environ.get("OMP_NUM_THREADS")
+    if held and threads is None:
+        advice.append(
+            f"OMP_NUM_THREADS={held} is set, which holds PyTorch to so many threads and OpenVINO not: "
+            "unset it, or give --threads."
         )
     return {**machine, "advice": advice, "fp32_peak_gmacs_per_s": measure_peak(threads)}
 
