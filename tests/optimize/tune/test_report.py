@@ -370,6 +370,7 @@ def test_a_choice_that_the_report_split_does_not_confirm_is_not_called_met(facts
         ("findings/0/verdict", "lost", "Lost more than a single finding may: Atelectasis"),
         ("findings/0/positive_patients", 9, "Too few positives to tell what became of Atelectasis"),
         ("method", [], "Drops are paired"),
+        ("objective/max_auc_drop", 1.0, "the AUC decided nothing here"),
     ],
 )
 def test_the_words_follow_the_facts(facts, place, value, said):
