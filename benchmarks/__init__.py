@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .comparison import BenchSettings, Comparison, Row, compare
     from .delong import DelongTest, auc_covariance, paired_test
     from .engines import Engine, Variant
+    from .heatmaps import HeatmapAgreement, compare_heatmaps
     from .metrics import ClassMetrics, all_metrics, average_precision, mean_auc, roc_auc
     from .predictions import Predictions, align, read_predictions
     from .report import render
@@ -27,6 +28,7 @@ __all__ = [
     "Comparison",
     "DelongTest",
     "Engine",
+    "HeatmapAgreement",
     "PairedDrop",
     "Predictions",
     "Reference",
@@ -40,6 +42,7 @@ __all__ = [
     "auc_intervals",
     "average_precision",
     "compare",
+    "compare_heatmaps",
     "mean_auc",
     "paired_auc_drop",
     "paired_test",
@@ -54,6 +57,7 @@ _HOMES = {
     "comparison": ("BenchSettings", "Comparison", "Row", "compare"),
     "delong": ("DelongTest", "auc_covariance", "paired_test"),
     "engines": ("Engine", "Variant"),
+    "heatmaps": ("HeatmapAgreement", "compare_heatmaps"),
     "metrics": ("ClassMetrics", "all_metrics", "average_precision", "mean_auc", "roc_auc"),
     "predictions": ("Predictions", "align", "read_predictions"),
     "report": ("render",),

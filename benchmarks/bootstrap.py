@@ -5,7 +5,7 @@ bootstrap, Field & Welsh 2007), and intervals are percentiles of the replicates 
 chapter 13). A replicate is a whole-number weight per image, and an AUC under weights needs no sorting:
 scores are sorted once a class, then each replicate is one gather and one cumulative sum.
 
-Shapes: N images, C classes, P patients, R replicates, B replicates of one block.
+Shapes: N images, C classes, P patients, R replicates, B replicates of one block, K sets of scores.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,10 @@ from ..runtime.errors import DataError
 from .metrics import Labels, Scores, check, roc_auc
 
 # A block of weights that stays in the cache is about twice as fast as one of thousands of replicates.
-_BLOCK_BYTES = 1_500_000
-# 95 % of a normal distribution lie below.
-_ONE_SIDED = 1.645
+_BLOCK_BYTES = 600_000
+_LEAST_BLOCK = 16
+Z_ONE_SIDED = 1.645
+"""95 % of a normal distribution lie below."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,10 +115,10 @@ def paired_auc_drop(
         DataError: no class has both labels, in the sample or in its resamples.
         ValueError: the arrays do not fit each other, or hold something else than labels and scores.
     """
-    check(labels_NC, candidate_NC)
-    reference_RC = replicate_aucs(labels_NC, reference_NC, patients, resamples=resamples, seed=seed)
-    # The same seed draws the same patients, which is what pairs the two.
-    candidate_RC = replicate_aucs(labels_NC, candidate_NC, patients, resamples=resamples, seed=seed)
+    # Scored on the same draws, which is what pairs the two.
+    reference_RC, candidate_RC = _replicates(
+        labels_NC, (reference_NC, candidate_NC), patients, resamples=resamples, seed=seed
+    )
     points = [
         _point_drop(labels_NC[:, c], reference_NC[:, c], candidate_NC[:, c])
         for c in range(labels_NC.shape[1])
@@ -136,8 +137,8 @@ def paired_auc_drop(
         standard_error=standard_error,
         lower=interval.lower,
         upper=interval.upper,
-        lower_one_sided=drop - _ONE_SIDED * standard_error,
-        upper_one_sided=drop + _ONE_SIDED * standard_error,
+        lower_one_sided=drop - Z_ONE_SIDED * standard_error,
+        upper_one_sided=drop + Z_ONE_SIDED * standard_error,
         p_value=two_sided_p_value(drops),
         resamples=int(drops.size),
         images=len(labels_NC),
@@ -184,17 +185,32 @@ def replicate_aucs(
     Raises:
         ValueError: as `paired_auc_drop`.
     """
-    check(labels_NC, scores_NC)
+    (aucs_RC,) = _replicates(labels_NC, (scores_NC,), patients, resamples=resamples, seed=seed)
+    return aucs_RC
+
+
+def _replicates(
+    labels_NC: Labels,
+    scores_KNC: Sequence[Scores],
+    patients: Sequence[str],
+    *,
+    resamples: int,
+    seed: int,
+) -> list[NDArray[np.float64]]:
+    """For each set of scores, AUCs (R, C) on the same draws."""
+    for scores_NC in scores_KNC:
+        check(labels_NC, scores_NC)
     if len(patients) != len(labels_NC):
         raise ValueError(f"{len(labels_NC)} images need as many patients, got {len(patients)}.")
     if resamples < 2:
         raise ValueError(f"resamples must be at least 2, got {resamples}.")
-    classes = [_WeightedAuc(labels_NC[:, c], scores_NC[:, c]) for c in range(labels_NC.shape[1])]
+    classes = range(labels_NC.shape[1])
+    sets = [[_WeightedAuc(labels_NC[:, c], scores_NC[:, c]) for c in classes] for scores_NC in scores_KNC]
     blocks = [
-        np.stack([one_class(weights_BN) for one_class in classes], axis=1)
-        for weights_BN in _weights(patients, resamples, seed)
+        [np.stack([one_class(weights_NB) for one_class in one_set], axis=1) for one_set in sets]
+        for weights_NB in _weights(patients, resamples, seed)
     ]
-    return np.concatenate(blocks)
+    return [np.concatenate(one_set) for one_set in zip(*blocks, strict=True)]
 
 
 def row_means(values_RC: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -216,19 +232,21 @@ def two_sided_p_value(drops_R: NDArray[np.float64]) -> float:
 
 
 def _weights(patients: Sequence[str], resamples: int, seed: int) -> Iterator[NDArray[np.int32]]:
-    """How often each image is drawn, int32 (B, N), block by block."""
+    """How often each image is drawn, int32 (N, B), block by block.
+
+    A replicate is a column: an image's weights in all replicates then lie side by side, where they are
+    gathered and added up several at a time.
+    """
     _, patient_N = np.unique(np.asarray(patients), return_inverse=True)
     count = int(patient_N.max()) + 1 if patient_N.size else 0
     generator = np.random.default_rng(seed)
-    block = max(1, min(resamples, _BLOCK_BYTES // (4 * max(1, patient_N.size))))
+    block = max(_LEAST_BLOCK, _BLOCK_BYTES // (4 * max(1, patient_N.size)))
     for start in range(0, resamples, block):
-        drawn_BP = np.stack(
-            [
-                np.bincount(generator.integers(count, size=count), minlength=count)
-                for _ in range(min(block, resamples - start))
-            ]
-        ).astype(np.int32)
-        yield drawn_BP[:, patient_N]
+        size = min(block, resamples - start)
+        drawn_BP = generator.integers(count, size=(size, count))
+        cells = drawn_BP * size + np.arange(size)[:, np.newaxis]
+        drawn_PB = np.bincount(cells.ravel(), minlength=count * size).reshape(count, size)
+        yield drawn_PB.astype(np.int32)[patient_N]
 
 
 class _WeightedAuc:
@@ -244,15 +262,15 @@ class _WeightedAuc:
         self._up_to = np.searchsorted(ranked, scores_N[self._positives], side="right")
         self._has_ties = bool(np.any(self._below != self._up_to))
 
-    def __call__(self, weights_BN: NDArray[np.int32]) -> NDArray[np.float64]:
-        """AUC under each row of weights: float64 (B,), NaN where either label has no weight."""
-        passed = np.zeros((len(weights_BN), self._negatives.size + 1), dtype=np.int32)
-        np.cumsum(weights_BN[:, self._negatives], axis=1, out=passed[:, 1:])
-        positives = weights_BN[:, self._positives].astype(np.float64)
-        won = np.einsum("bp,bp->b", positives, passed[:, self._below])
+    def __call__(self, weights_NB: NDArray[np.int32]) -> NDArray[np.float64]:
+        """AUC under each column of weights: float64 (B,), NaN where either label has no weight."""
+        passed = np.zeros((self._negatives.size + 1, weights_NB.shape[1]), dtype=np.int32)
+        np.cumsum(weights_NB[self._negatives], axis=0, dtype=np.int32, out=passed[1:])
+        positives = weights_NB[self._positives].astype(np.float64)
+        won = np.einsum("pb,pb->b", positives, passed[self._below])
         if self._has_ties:
-            won = (won + np.einsum("bp,bp->b", positives, passed[:, self._up_to])) / 2
-        pairs = positives.sum(axis=1) * passed[:, -1]
+            won = (won + np.einsum("pb,pb->b", positives, passed[self._up_to])) / 2
+        pairs = positives.sum(axis=0) * passed[-1]
         return _divide(won, pairs)
 
 

@@ -22,6 +22,9 @@ FormatOption = Annotated[
     str | None, typer.Option("--format", help="Format of --data; recognised by what is there by default.")
 ]
 SplitOption = Annotated[str, typer.Option("--split", help="Part of the data.")]
+AllowOption = Annotated[
+    bool, typer.Option("--allow-gate-images", help="Also score images that gated a bundle; it is said.")
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the resampling.")]
 
 
@@ -43,6 +46,15 @@ def score(
             metavar="REFERENCE.csv",
         ),
     ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            help="What made PREDICTIONS.csv: images that calibrated or gated it are refused.",
+            metavar="BUNDLE",
+        ),
+    ] = None,
+    allow_gate_images: AllowOption = False,
     threshold: Annotated[
         float, typer.Option("--threshold", min=0, max=1, help="Positive at and above this probability.")
     ] = 0.5,
@@ -55,12 +67,19 @@ def score(
     Only the labels of --data are needed, its images may be absent.
     """
     from ..datasets import open_source
+    from ..runtime.bundle import Bundle
     from .predictions import align, read_predictions
+    from .roles import Scored, check_roles
     from .scoring import ScoreSettings, describe
     from .scoring import score as score_predictions
 
     dataset = open_source(data, format, uncertain=uncertain, findings=findings)
     part = dataset.split(split)
+    notes: tuple[str, ...] = ()
+    if bundle is not None:
+        opened = Bundle.open(bundle)
+        scored = Scored(split=part, preprocessing=opened.manifest.preprocessing)
+        notes = check_roles([opened], dataset, scored, allow_gate_images=allow_gate_images)
     ours = align(read_predictions(predictions, dataset.classes), dataset, part)
     reference = None if compare is None else align(read_predictions(compare, dataset.classes), dataset, part)
     if ours.left_out:
@@ -73,6 +92,7 @@ def score(
         settings=ScoreSettings(threshold=threshold, resamples=resamples, seed=seed),
         reference_NC=None if reference is None else reference.probabilities_NC,
         reference="reference" if compare is None else compare.name,
+        notes=notes,
     )
     show(describe(scores), scores.to_json(), json_target)
 
@@ -109,6 +129,7 @@ def bench(
         int | None,
         typer.Option("--threads", min=1, help="Threads of every engine; its own choice by default."),
     ] = None,
+    allow_gate_images: AllowOption = False,
     resamples: Annotated[int, typer.Option("--resamples", min=2, help="Bootstrap replicates.")] = 2000,
     seed: SeedOption = 0,
     report: Annotated[
@@ -153,7 +174,14 @@ def bench(
         bundles,
         open_source(data, format, uncertain=uncertain, findings=findings),
         reference=checkpoint,
-        settings=BenchSettings(split=split, images=images, threads=threads, resamples=resamples, seed=seed),
+        settings=BenchSettings(
+            split=split,
+            images=images,
+            threads=threads,
+            resamples=resamples,
+            seed=seed,
+            allow_gate_images=allow_gate_images,
+        ),
     )
     if report is not None:
         from .report import render

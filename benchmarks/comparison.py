@@ -19,7 +19,8 @@ from .latency import Percentiles, Speedup, percentiles, speedup
 from .machine import machine_facts
 from .measurement import Measured, evenly, measure, measure_peak
 from .metrics import mean_auc, roc_auc
-from .variants import Reference, check_calibration, list_variants
+from .roles import Scored, check_roles
+from .variants import Reference, list_variants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class BenchSettings:
     """Bootstrap replicates behind each interval."""
     seed: int = 0
     """Of the bootstrap's draws."""
+    allow_gate_images: bool = False
+    """Also score images that gated a bundle or chose its thresholds, and say so."""
 
     def __post_init__(self) -> None:
         if self.images is not None and self.images < 1:
@@ -139,6 +142,8 @@ class Comparison:
     """FP32 multiply-accumulates the machine did in a second in a large matrix product, in billions."""
     rows: tuple[Row, ...]
     bundles: tuple[BundleFacts, ...]
+    notes: tuple[str, ...] = ()
+    """What a reader has to know of the images: whether they had a part in a bundle."""
 
     @property
     def reference(self) -> Row:
@@ -167,6 +172,7 @@ class Comparison:
             "seed": self.settings.seed,
             "reference": self.reference.name,
             "bundles": [{"name": b.name, "digest": b.digest} for b in self.bundles],
+            "notes": list(self.notes),
             "rows": [row.to_json() for row in self.rows],
             "classes": {name: self._class_json(c) for c, name in enumerate(self.classes)},
         }
@@ -203,7 +209,7 @@ def compare(
     Raises:
         UsageError: no bundle, or one given twice.
         BundleError: a bundle is missing or changed, or does not fit the data or the others.
-        DataError: no such split, an image is absent, or images to score have calibrated a bundle.
+        DataError: no such split, an image is absent, or images to score have calibrated or gated a bundle.
         XoptError: a variant cannot be loaded or fails.
     """
     settings = settings or BenchSettings()
@@ -212,7 +218,8 @@ def compare(
     whole = dataset.split(settings.split)
     split = whole.select(evenly(len(whole), len(whole) if settings.images is None else settings.images))
     opened = [Bundle.open(path) for path in bundles]
-    check_calibration(opened, split)
+    scored = Scored(split=split, preprocessing=opened[0].manifest.preprocessing)
+    notes = check_roles(opened, dataset, scored, allow_gate_images=settings.allow_gate_images)
     variants = list_variants(opened, classes=dataset.classes, reference=reference, threads=settings.threads)
     machine = machine_facts()
     measured = measure(
@@ -235,6 +242,7 @@ def compare(
             BundleFacts(name=b.path.name, digest=b.digest, intended_use=b.manifest.intended_use)
             for b in opened
         ),
+        notes=notes,
     )
 
 

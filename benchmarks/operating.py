@@ -14,6 +14,8 @@ from .metrics import Labels, Scores, known
 Rule = Literal["youden", "sensitivity", "specificity"]
 RULES: tuple[Rule, ...] = ("youden", "sensitivity", "specificity")
 
+SPECIFICITY = 0.9
+"""At which sensitivities are compared."""
 _BINS = 15
 
 
@@ -44,6 +46,7 @@ def choose(labels_N: Labels, scores_N: Scores, rule: Rule, target: float = 0.9) 
     Raises:
         ValueError: another rule, or a target outside 0..1.
     """
+    labels_N, scores_N = known(labels_N, scores_N)
     if rule not in RULES:
         raise ValueError(f"a threshold's rule must be one of {', '.join(RULES)}, got {rule!r}.")
     if not 0 <= target <= 1:
@@ -129,3 +132,41 @@ def compare_decisions(
         gained=int((changed & np.where(after, labels_N == 1, labels_N == 0)).sum()),
         lost=int((changed & np.where(after, labels_N == 0, labels_N == 1)).sum()),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatingChange:
+    """What a candidate changes about one class where it is used, beside its AUC."""
+
+    sensitivity: tuple[float | None, float | None]
+    """Of reference and candidate, each at its own threshold of specificity SPECIFICITY."""
+    calibration_error: tuple[float | None, float | None]
+    """Expected calibration error of reference and candidate."""
+    decisions: Decisions
+    """What changes at one threshold for both."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            f"sensitivity_at_specificity_{SPECIFICITY:g}": _pair(self.sensitivity),
+            "calibration_error": _pair(self.calibration_error),
+            "decisions": self.decisions.to_json(),
+        }
+
+
+def compare_operating(
+    labels_N: Labels, reference_N: Scores, candidate_N: Scores, threshold: float
+) -> OperatingChange:
+    """Compare one class of two models at its operating points. All arrays are (N,)."""
+    both = (reference_N, candidate_N)
+    before, after = (sensitivity_at(labels_N, scores_N, SPECIFICITY) for scores_N in both)
+    error_before, error_after = (calibration_error(labels_N, scores_N) for scores_N in both)
+    return OperatingChange(
+        sensitivity=(before, after),
+        calibration_error=(error_before, error_after),
+        decisions=compare_decisions(labels_N, reference_N, candidate_N, threshold),
+    )
+
+
+def _pair(values: tuple[float | None, float | None]) -> dict[str, float | None]:
+    return {"reference": values[0], "candidate": values[1]}

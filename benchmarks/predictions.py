@@ -71,7 +71,11 @@ def read_predictions(path: str | Path, classes: Sequence[str]) -> Predictions:
         raise DataError(f"{name} holds a header and no image; give one row per image")
     images, values = zip(*_parse(name, lines, len(header), columns, classes), strict=True)
     if twice := [image for image, count in Counter(images).items() if count > 1]:
-        raise DataError(f"{name} has {_some(twice, 'image')} more than once; keep one row per image")
+        at = ", ".join(str(line) for (line, _), image in zip(lines, images, strict=True) if image == twice[0])
+        raise DataError(
+            f"{name} has {_some(twice, 'image')} more than once (the first on lines {at}); "
+            "keep one row per image"
+        )
     return Predictions(source=name, images=images, probabilities_NC=np.array(values, dtype=np.float64))
 
 
@@ -84,7 +88,7 @@ def align(predictions: Predictions, dataset: Dataset, split: Split) -> Aligned:
     Raises:
         DataError: images of the split have no prediction, or images are not in the source.
     """
-    rows = _rows_by_name(predictions, split)
+    rows = _rows_by_name(predictions, dataset, split)
     if missing := [image for image in split.images if image not in rows]:
         raise DataError(
             f"{predictions.source} has no prediction for {len(missing)} of the {len(split)} images of split "
@@ -103,7 +107,7 @@ def _columns(name: str, header: list[str], classes: Sequence[str]) -> list[int]:
     wanted = {IMAGE: IMAGE} | {PREFIX + c: c for c in classes} | {c: c for c in classes}
     if unknown := [cell for cell in header if cell not in wanted and cell not in IGNORED]:
         raise DataError(
-            f"{name} has {_some(unknown, 'column')} that name no class of the data; known: "
+            f"{name} has {_some(unknown, 'column')}, no class of the data; known: "
             f"{IMAGE}, {', '.join(classes)} (prob_NAME too; not read: {', '.join(IGNORED)})"
         )
     found = [wanted.get(cell) for cell in header]
@@ -145,12 +149,14 @@ def _probability(name: str, line: int, text: str, column: str) -> float:
     return value
 
 
-def _rows_by_name(predictions: Predictions, split: Split) -> dict[str, int]:
+def _rows_by_name(predictions: Predictions, dataset: Dataset, split: Split) -> dict[str, int]:
     rows = {image: row for row, image in enumerate(predictions.images)}
     absent = [image for image in split.images if image not in rows]
     if not absent:
         return rows
-    by_last_part = _by_last_part(predictions.images)
+    # A row that is called as an image of the data is of that image, whatever else ends in the same name.
+    certain = {image for other in dataset.splits.values() for image in other.images}
+    by_last_part = _by_last_part([image for image in predictions.images if image not in certain])
     last_parts = Counter(PurePosixPath(image).name for image in split.images)
     for image in absent:
         last = PurePosixPath(image).name
@@ -169,12 +175,18 @@ def _by_last_part(images: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _left_out(source: str, images: list[str], dataset: Dataset, split: Split) -> dict[str, int]:
+    scored = {PurePosixPath(image).name for image in split.images}
     others = {
         PurePosixPath(image).name: other.name
         for other in dataset.splits.values()
         if other.name != split.name
         for image in other.images
     }
+    if again := [image for image in images if PurePosixPath(image).name in scored - others.keys()]:
+        raise DataError(
+            f"{source} has a second row for {_some(again, 'image')}, under another folder; "
+            "keep one row per image"
+        )
     if unknown := [image for image in images if PurePosixPath(image).name not in others]:
         raise DataError(
             f"{source} has {len(unknown)} images that are not in the data: {_first(unknown)}; "

@@ -14,6 +14,7 @@ from ..runtime.console import table
 from .bootstrap import AucIntervals, Interval, PairedDrop, auc_intervals, paired_auc_drop
 from .delong import DelongTest, paired_test
 from .metrics import ClassMetrics, all_metrics, mean_metrics
+from .operating import OperatingChange, compare_operating
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,8 @@ class Comparison:
     """AUC of the reference minus AUC of the predictions."""
     delong: tuple[DelongTest | None, ...]
     """Per class; None with fewer than two positives or negatives."""
+    operating: tuple[OperatingChange, ...]
+    """Per class, decisions at the threshold of the settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,8 @@ class Scores:
     intervals: AucIntervals
     settings: ScoreSettings
     comparison: Comparison | None = None
+    notes: tuple[str, ...] = ()
+    """What a reader has to know of the images (roles.check_roles)."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values; what does not exist is null."""
@@ -70,6 +75,8 @@ class Scores:
             "mean": _with_interval(mean_metrics(self.metrics), self.intervals.mean),
             "confusion": {c: asdict(m.confusion) for c, m in zip(self.classes, self.metrics, strict=True)},
         }
+        if self.notes:
+            facts["notes"] = list(self.notes)
         if self.comparison is not None:
             facts["compare"] = _comparison_json(self.comparison, self.classes)
         return facts
@@ -83,6 +90,7 @@ def score(
     settings: ScoreSettings | None = None,
     reference_NC: NDArray[np.float64] | None = None,
     reference: str = "reference",
+    notes: tuple[str, ...] = (),
 ) -> Scores:
     """Score predictions against a split's labels.
 
@@ -92,6 +100,7 @@ def score(
         probabilities_NC: in the split's order, see `predictions.align`.
         reference_NC: other predictions of the same images, to say how much the AUC drops from these.
         reference: what to call them.
+        notes: what a reader has to know of the images.
 
     Raises:
         DataError: with a reference, and no class has both labels.
@@ -101,13 +110,14 @@ def score(
     draws = {"resamples": settings.resamples, "seed": settings.seed}
     comparison = None
     if reference_NC is not None:
-        columns = zip(split.marked_labels.T, reference_NC.T, probabilities_NC.T, strict=True)
+        columns = list(zip(split.marked_labels.T, reference_NC.T, probabilities_NC.T, strict=True))
         comparison = Comparison(
             reference=reference,
             paired=paired_auc_drop(
                 split.marked_labels, reference_NC, probabilities_NC, split.patients, **draws
             ),
             delong=tuple(paired_test(labels, before, after) for labels, before, after in columns),
+            operating=tuple(compare_operating(*column, settings.threshold) for column in columns),
         )
     return Scores(
         split=split,
@@ -116,6 +126,7 @@ def score(
         intervals=auc_intervals(split.marked_labels, probabilities_NC, split.patients, **draws),
         settings=settings,
         comparison=comparison,
+        notes=notes,
     )
 
 
@@ -164,6 +175,7 @@ def _sentences(scores: Scores) -> list[str]:
     undefined = [c for c, m in zip(scores.classes, scores.metrics, strict=True) if m.auc is None]
     if undefined:
         lines.append(f"Without both positive and negative images, so in no mean: {', '.join(undefined)}.")
+    lines += [f"Note: {note}." for note in scores.notes]
     return lines if scores.comparison is None else [*lines, *_compared(scores.comparison, scores)]
 
 
@@ -189,7 +201,24 @@ def _compared(comparison: Comparison, scores: Scores) -> list[str]:
         lines.append(
             f"Findings whose own interval leaves out zero (one in twenty does by chance): {', '.join(clear)}."
         )
-    return lines
+    return [*lines, _operating(comparison, scores)]
+
+
+def _operating(comparison: Comparison, scores: Scores) -> str:
+    """Decisions that change, and whether probabilities still mean what they say."""
+    flips, gained, lost = (
+        sum(getattr(change.decisions, part) for change in comparison.operating)
+        for part in ("flips", "gained", "lost")
+    )
+    errors = [change.calibration_error for change in comparison.operating]
+    told = [(before, after) for before, after in errors if before is not None and after is not None]
+    before, after = (sum(values) / len(told) for values in zip(*told, strict=True)) if told else (None, None)
+    count = len(scores.split) * len(scores.classes)
+    return (
+        f"{flips} of {count} decisions change at {scores.settings.threshold:g} "
+        f"({gained} to right, {lost} to wrong); expected calibration error, mean over findings: "
+        f"{_number(before)} -> {_number(after)}."
+    )
 
 
 def _patients(split: Split) -> str:
@@ -215,8 +244,11 @@ def _comparison_json(comparison: Comparison, classes: tuple[str, ...]) -> dict[s
             "ci": [drop.lower, drop.upper],
             "p_value": drop.p_value,
             "delong_p_value": None if test is None else test.p_value,
+            **change.to_json(),
         }
-        for name, drop, test in zip(classes, paired.classes, comparison.delong, strict=True)
+        for name, drop, test, change in zip(
+            classes, paired.classes, comparison.delong, comparison.operating, strict=True
+        )
     }
     return {
         "reference": comparison.reference,

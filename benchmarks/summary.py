@@ -63,6 +63,7 @@ def sentences(comparison: Comparison) -> list[str]:
         "Largest difference: in any probability of any image, from the reference. FP32 peak measured here: "
         f"{comparison.peak_gmacs_per_s:.3g} GMAC/s.",
         machine_line(comparison),
+        *(f"Note: {note}." for note in comparison.notes),
     ]
 
 

@@ -7,10 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..datasets import Split
 from ..runtime.bundle import ONNX, Bundle
-from ..runtime.crops import CROP_PLANS, SHARED, exact_plan
-from ..runtime.errors import BundleError, DataError, UsageError
+from ..runtime.crops import CROP_PLANS, SHARED_PLANS, exact_plan
+from ..runtime.errors import BundleError, UsageError
 from ..runtime.requires import need
 from .engines import Variant
 from .onnxruntime_engine import OnnxRuntimeVariant
@@ -38,7 +37,7 @@ class Reference:
     """Also run it under torch.compile, in FP32 and in BF16."""
 
     def __post_init__(self) -> None:
-        exact = tuple(plan for plan in CROP_PLANS if plan != SHARED)
+        exact = tuple(plan for plan in CROP_PLANS if plan not in SHARED_PLANS)
         if self.crops is not None and self.crops not in exact:
             raise UsageError(f"the reference's crops must be one of {', '.join(exact)}, got {self.crops}")
 
@@ -132,24 +131,6 @@ def check_classes(name: str, found: tuple[str, ...], wanted: tuple[str, ...]) ->
         f"{name} answers for {len(found)} classes ({', '.join(found)}), the data has {len(wanted)} "
         f"({', '.join(wanted)}); use the data it was made for"
     )
-
-
-def check_calibration(bundles: Sequence[Bundle], split: Split) -> None:
-    """Check that no image to be scored has calibrated or aligned one of the bundles.
-
-    Raises:
-        DataError: one has: ranges or a head were fitted to it, and its score would flatter the bundle.
-    """
-    names = set(split.images)
-    for bundle in bundles:
-        for role, done in (("calibration", "calibrated"), ("alignment", "aligned")):
-            facts = bundle.manifest.provenance.get(role) or {}
-            used = [image for image in facts.get("images", ()) if image in names]
-            if used:
-                raise DataError(
-                    f"{len(used)} of the images to score {done} {bundle.path} ({used[0]} is one); "
-                    f"bench on a split that was not used for it, not on {split.name}"
-                )
 
 
 def _torch_rows(

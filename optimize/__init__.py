@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .int8 import Quantized, RejectedError, quantize_bundle
     from .parity import ExportParity
     from .quantize import QuantizeSettings, quantize_model
+    from .quantized_parts import return_layers
+    from .sensitivity import LayerEffect, rank_layers
 
 __all__ = [
     "CalibrationSet",
@@ -24,6 +26,7 @@ __all__ = [
     "Exported",
     "GateResult",
     "GateSettings",
+    "LayerEffect",
     "QuantizeSettings",
     "Quantized",
     "RejectedError",
@@ -33,6 +36,8 @@ __all__ = [
     "judge",
     "quantize_bundle",
     "quantize_model",
+    "rank_layers",
+    "return_layers",
     "run_gate",
     "stratified_sample",
 ]
@@ -44,6 +49,8 @@ _HOMES = {
     "int8": ("Quantized", "RejectedError", "quantize_bundle"),
     "parity": ("ExportParity",),
     "quantize": ("QuantizeSettings", "quantize_model"),
+    "quantized_parts": ("return_layers",),
+    "sensitivity": ("LayerEffect", "rank_layers"),
 }
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..benchmarks.roles import PIXELS, joined, pixel_digests
 from ..datasets import Dataset, Split, load_images
 from ..runtime.console import progress
-from ..runtime.crops import SHARED, exact_plan
+from ..runtime.crops import SHARED_PLANS, exact_plan
 from ..runtime.preprocessing import Preprocessing
 from ..train.checkpoints import Checkpoint
 from .calibration import TRAIN, patients_apart
@@ -48,6 +49,8 @@ class Alignment:
     """Root mean square difference from the exact windows' logits, on these images."""
     error_held_out: float
     """The same after aligning on the other images."""
+    pixels: tuple[str, ...]
+    """Digests of the images' pixels (benchmarks.roles)."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, for a manifest."""
@@ -59,15 +62,16 @@ class Alignment:
             "penalty": self.penalty,
             "logit_rms_before": self.error_before,
             "logit_rms_held_out": self.error_held_out,
-            # By name, so that anybody can check later that what is scored did not align.
+            # By name and by pixels, so that anybody can check later that what is scored did not align.
             "images": list(self.images.images),
+            PIXELS: joined(self.pixels),
         }
 
 
 def align_head(
     checkpoint: Checkpoint, preprocessing: Preprocessing, dataset: Dataset | None, count: int
 ) -> Alignment | None:
-    """Align a checkpoint's head to the shared plan on training images; their labels are not used.
+    """Align a checkpoint's head to a shared plan on training images; their labels are not used.
 
     Args:
         checkpoint: as trained; left as it is.
@@ -82,7 +86,7 @@ def align_head(
     Raises:
         DataError, InputError: an image is absent or cannot be decoded.
     """
-    if preprocessing.crops != SHARED or dataset is None or TRAIN not in dataset.splits:
+    if preprocessing.crops not in SHARED_PLANS or dataset is None or TRAIN not in dataset.splits:
         return None
     chosen = patients_apart(dataset).spread(count)
     if len(chosen) < FOLDS:
@@ -109,6 +113,7 @@ def align_head(
         penalty=penalty,
         error_before=float(np.sqrt((missing_NWC**2).mean())),
         error_held_out=errors[penalty],
+        pixels=pixel_digests(chosen, preprocessing),
     )
 
 

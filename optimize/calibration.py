@@ -27,6 +27,10 @@ class CalibrationSet:
     """How many were asked for; there are fewer where the split has fewer."""
     excluded: int
     """How many images of the split could not be drawn, since their patients stand in another split."""
+    copies: int = 0
+    """How many were drawn and left out, since their pixels stand in a split that gates or reports."""
+    pixels: tuple[str, ...] = ()
+    """Digests of the images' pixels (benchmarks.roles), where they were taken."""
 
     @property
     def digest(self) -> str:

@@ -8,8 +8,10 @@ import typer
 from ..datasets.command_options import FindingsOption, UncertainOption
 from ..runtime.console import ForceOption, JsonOption, note, show
 from .libraries import need_export, need_quantize
+from .tune.commands import app as tuning
 
 app = typer.Typer()
+app.add_typer(tuning)
 
 reference_loader = ""
 """Where the demo's PyTorch reference is loaded, "module:function". Set by the command line."""
@@ -31,7 +33,7 @@ def export(
     ],
     out: OutOption,
     crops: Annotated[
-        str, typer.Option("--crops", help="Crop plan: center, five, ten or ten-shared.")
+        str, typer.Option("--crops", help="Crop plan: center, five, ten, five-shared or ten-shared.")
     ] = "ten",
     arch: Annotated[
         str | None, typer.Option("--arch", help="For a bare weights file: its architecture.")
@@ -48,14 +50,14 @@ def export(
         Path | None,
         typer.Option(
             "--data",
-            help="Measure parity on these images, and align a ten-shared head on their train split; "
+            help="Measure parity on these images, and align the head of a shared plan on their train split; "
             "phantoms and no alignment by default.",
             metavar="SOURCE",
         ),
     ] = None,
     alignment_size: Annotated[
         int,
-        typer.Option("--alignment-size", min=0, help="Training images that align a ten-shared head."),
+        typer.Option("--alignment-size", min=0, help="Training images that align the head of a shared plan."),
     ] = 300,
     format: FormatOption = None,
     name: Annotated[
@@ -128,6 +130,10 @@ def quantize(
             "--keep-float", help="A layer to leave in floating point (repeatable).", metavar="LAYER"
         ),
     ] = None,
+    heatmap_images: Annotated[
+        int,
+        typer.Option("--heatmap-images", min=0, help="Images of --split whose heatmaps are compared."),
+    ] = 64,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the calibration images.")] = 0,
     format: FormatOption = None,
     uncertain: UncertainOption = "ignore",
@@ -154,7 +160,12 @@ def quantize(
         keep_floating_point=tuple(keep_float or ()),
         seed=seed,
     )
-    gate = GateSettings(max_auc_drop=max_auc_drop, max_class_auc_drop=max_class_auc_drop, split=split)
+    gate = GateSettings(
+        max_auc_drop=max_auc_drop,
+        max_class_auc_drop=max_class_auc_drop,
+        split=split,
+        heatmap_images=heatmap_images,
+    )
     parent = Bundle.open(bundle)
     try:
         dataset = open_source(data, format, uncertain=uncertain, findings=findings)
@@ -186,13 +197,15 @@ def thresholds(
     youden makes sensitivity + specificity largest; the others reach the target with as much of the other as
     there is. No AUC changes.
     """
+    from ..benchmarks.roles import PIXELS
     from ..datasets import open_source
     from ..runtime.bundle import Bundle
     from .thresholds import ThresholdSettings, describe, set_thresholds
 
     settings = ThresholdSettings(rule=rule, target=target, temperature=temperature, split=split)  # type: ignore[arg-type]
     made = set_thresholds(Bundle.open(bundle), open_source(data, format), out, settings=settings, force=force)
-    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **made.facts}
+    chosen = {key: value for key, value in made.facts.items() if key != PIXELS}
+    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **chosen}
     show(describe(made), facts, json_target)
 
 

@@ -2,8 +2,8 @@
 
 A finding is kept where a drop of the margin or more is ruled out: a one-sided test of non-inferiority whose
 p-value is Phi((drop - margin) / standard error), the standard error from resampled patients. All findings
-together err at most one time in twenty (Holm 1979). Too few positive patients prove nothing either way: such
-a finding is named, and it neither passes nor fails.
+together err at most one time in twenty (Holm 1979). Too few patients with it, or too few without, prove
+nothing either way: such a finding is named, and it neither passes nor fails.
 
 Shapes: N images, C classes.
 """
@@ -20,15 +20,14 @@ from ..benchmarks.bootstrap import ClassDrop, PairedDrop
 from ..benchmarks.delong import paired_test
 from ..benchmarks.holm import holm
 from ..benchmarks.metrics import roc_auc
-from ..benchmarks.operating import Decisions, calibration_error, compare_decisions, sensitivity_at
+from ..benchmarks.operating import OperatingChange, compare_operating
 from ..datasets import Split
 
 Judged = Literal["kept", "lost", "too_few", "not_tested"]
 
 MIN_POSITIVE_PATIENTS = 10
-"""Below this a finding is not tested: its standard error is itself a guess."""
-SPECIFICITY = 0.9
-"""At which sensitivities are compared."""
+"""With fewer patients who have a finding, or fewer who do not, it is not tested: its standard error is itself
+a guess."""
 ALPHA = 0.05
 """How often all findings together may be called kept in error."""
 
@@ -41,18 +40,16 @@ class Finding:
     positives: int
     """Images that have it."""
     positive_patients: int
+    negative_patients: int
+    """Patients with an image that is known not to have it."""
     reference_auc: float | None
     candidate_auc: float | None
     drop: ClassDrop | None
     """None without both labels."""
     delong_p_value: float | None
     """Two-sided, of no difference, taking images as independent (DeLong et al. 1988)."""
-    sensitivity: tuple[float | None, float | None]
-    """Of reference and candidate, each at its own threshold of specificity SPECIFICITY."""
-    calibration_error: tuple[float | None, float | None]
-    """Expected calibration error of reference and candidate."""
-    decisions: Decisions
-    """What changes at the operating threshold."""
+    operating: OperatingChange
+    """What changes at its operating points."""
     p_value: float | None = None
     """Of a drop of the margin or more, one-sided; None where it was not tested."""
     p_corrected: float | None = None
@@ -68,13 +65,12 @@ class Finding:
             "candidate": self.candidate_auc,
             "positives": self.positives,
             "positive_patients": self.positive_patients,
+            "negative_patients": self.negative_patients,
             "auc_drop": None if drop is None else drop.drop,
             "auc_drop_ci": None if drop is None else [drop.lower, drop.upper],
             "standard_error": None if drop is None else drop.standard_error,
             "delong_p_value": self.delong_p_value,
-            f"sensitivity_at_specificity_{SPECIFICITY:g}": _pair(self.sensitivity),
-            "calibration_error": _pair(self.calibration_error),
-            "decisions": self.decisions.to_json(),
+            **self.operating.to_json(),
             "p_value": self.p_value,
             "p_corrected": self.p_corrected,
             "judged": self.judged,
@@ -104,25 +100,20 @@ def measure_findings(
     for c, name in enumerate(classes):
         labels_N, before_N, after_N = labels_NC[:, c], reference_NC[:, c], candidate_NC[:, c]
         delong = paired_test(labels_N, before_N, after_N)
-        patients = {split.patients[i] for i in np.flatnonzero(labels_N == 1)}
+        positive, negative = (
+            {split.patients[i] for i in np.flatnonzero(labels_N == label)} for label in (1, 0)
+        )
         found.append(
             Finding(
                 name=name,
                 positives=int((labels_N == 1).sum()),
-                positive_patients=len(patients),
+                positive_patients=len(positive),
+                negative_patients=len(negative),
                 reference_auc=roc_auc(labels_N, before_N),
                 candidate_auc=roc_auc(labels_N, after_N),
                 drop=drop.classes[c],
                 delong_p_value=None if delong is None else delong.p_value,
-                sensitivity=(
-                    sensitivity_at(labels_N, before_N, SPECIFICITY),
-                    sensitivity_at(labels_N, after_N, SPECIFICITY),
-                ),
-                calibration_error=(
-                    calibration_error(labels_N, before_N),
-                    calibration_error(labels_N, after_N),
-                ),
-                decisions=compare_decisions(labels_N, before_N, after_N, thresholds[name]),
+                operating=compare_operating(labels_N, before_N, after_N, thresholds[name]),
             )
         )
     return tuple(found)
@@ -132,12 +123,13 @@ def judge_findings(findings: Sequence[Finding], max_drop: float) -> tuple[Findin
     """Judge each finding against a margin in AUC, the p-values corrected for the number of those tested.
 
     kept: its corrected p-value is at most 5 %. lost: its drop is the margin or more. too_few: neither.
-    not_tested: fewer than MIN_POSITIVE_PATIENTS patients have it, or nobody is without it.
+    not_tested: fewer than MIN_POSITIVE_PATIENTS patients have it, or fewer are without it.
     """
     tested = [
         finding
         for finding in findings
-        if finding.drop is not None and finding.positive_patients >= MIN_POSITIVE_PATIENTS
+        if finding.drop is not None
+        and min(finding.positive_patients, finding.negative_patients) >= MIN_POSITIVE_PATIENTS
     ]
     values = [_not_inferior(finding.drop, max_drop) for finding in tested if finding.drop is not None]
     corrected = dict(
@@ -173,14 +165,10 @@ def describe_findings(findings: Sequence[Finding]) -> str:
     for judged, words in (
         ("lost", "lost"),
         ("too_few", "not shown either way"),
-        ("not_tested", f"not tested, fewer than {MIN_POSITIVE_PATIENTS} positive patients"),
+        ("not_tested", f"not tested, fewer than {MIN_POSITIVE_PATIENTS} patients with or without it"),
     ):
         names = [finding.name for finding in findings if finding.judged == judged]
         if names:
             parts.append(f"{words}: {', '.join(names)}")
     kept = sum(finding.judged == "kept" for finding in findings)
     return "; ".join([f"{kept} of {len(findings)} findings kept", *parts])
-
-
-def _pair(values: tuple[float | None, float | None]) -> dict[str, float | None]:
-    return {"reference": values[0], "candidate": values[1]}

@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..benchmarks.bootstrap import PairedDrop, paired_auc_drop
+from ..benchmarks.bootstrap import Z_ONE_SIDED, PairedDrop, paired_auc_drop
+from ..benchmarks.heatmaps import HeatmapAgreement
 from ..benchmarks.metrics import mean_auc
 from ..datasets import Split
 from ..runtime.errors import DataError, UsageError
@@ -26,8 +27,8 @@ Outcome = Literal["passed", "failed", "too_few"]
 
 MIN_PATIENTS = 30
 """Below this the bootstrap's own intervals are too narrow, down to no width at all for a single patient."""
-# Normal quantiles: one-sided 95 % confidence, and an 80 % chance to pass with as many images as we name.
-_Z_CONFIDENCE, _Z_POWER = 1.645, 0.842
+# A normal quantile: an 80 % chance to pass with as many images as we name.
+_Z_POWER = 0.842
 DEFAULT_THRESHOLD = 0.5
 
 
@@ -45,6 +46,8 @@ class GateSettings:
     """Bootstrap replicates."""
     seed: int = 0
     """Of the bootstrap."""
+    heatmap_images: int = 64
+    """Images with a finding whose heatmaps are compared, at most; reported and not gated. 0 compares none."""
 
     def __post_init__(self) -> None:
         if not -1 <= self.max_auc_drop <= 1:
@@ -55,6 +58,8 @@ class GateSettings:
             )
         if self.resamples < 100:
             raise UsageError(f"the gate needs at least 100 resamples, got {self.resamples}")
+        if self.heatmap_images < 0:
+            raise UsageError(f"heatmaps of 0 images or more can be compared, got {self.heatmap_images}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +95,8 @@ class GateResult:
     candidate_auc: float
     findings: tuple[Finding, ...]
     """Each class on its own."""
+    heatmaps: HeatmapAgreement | None = None
+    """Whether the candidate looks at the same places; None where nothing was compared."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, for a manifest."""
@@ -113,6 +120,7 @@ class GateResult:
             "images": drop.images,
             "patients": drop.patients,
             "images_needed": self.verdict.images_needed,
+            "heatmaps": None if self.heatmaps is None else self.heatmaps.to_json(),
             "classes": {finding.name: finding.to_json() for finding in self.findings},
         }
 
@@ -197,7 +205,12 @@ def judge(drop: PairedDrop, max_auc_drop: float) -> Verdict:
     if drop.drop >= max_auc_drop or drop.lower_one_sided > max_auc_drop:
         reason = f"the drop itself is too large, more images would not help: {found}"
         return Verdict(outcome="failed", reason=reason, drop=drop, images_needed=None)
-    needed = _images_needed(drop, max_auc_drop)
+    needed = _images_needed(
+        drop.images,
+        drop.standard_error,
+        room=max_auc_drop - drop.drop,
+        least=drop.images * MIN_PATIENTS / drop.patients,
+    )
     reason = f"too few images to tell, about {needed} like these would: {found}"
     return Verdict(outcome="too_few", reason=reason, drop=drop, images_needed=needed)
 
@@ -226,24 +239,34 @@ def with_findings(verdict: Verdict, findings: Sequence[Finding], max_class_auc_d
 
 
 def _images_for(finding: Finding, images: int, tested: int, max_class_auc_drop: float) -> int:
-    """As `_images_needed`, for one finding among all that are tested (Bonferroni's level, the strictest)."""
+    """How many images one finding needs among all that are tested (Bonferroni's level, the strictest)."""
     if finding.drop is None:
         return 0
-    z = NormalDist().inv_cdf(1 - ALPHA / tested) + _Z_POWER
-    room = max_class_auc_drop - finding.drop.drop
-    return _two_digits(max(images + 1, images * (z * finding.drop.standard_error / room) ** 2))
+    return _images_needed(
+        images,
+        finding.drop.standard_error,
+        room=max_class_auc_drop - finding.drop.drop,
+        z_confidence=NormalDist().inv_cdf(1 - ALPHA / tested),
+    )
 
 
-def _images_needed(drop: PairedDrop, max_auc_drop: float) -> int:
+def _images_needed(
+    images: int, standard_error: float, *, room: float, z_confidence: float = Z_ONE_SIDED, least: float = 0
+) -> int:
     """About how many images a candidate with this drop needs to pass, four times in five.
 
-    The standard error falls with the square root of the number of images, so the drop plus
-    (1.645 + 0.842) standard errors is within the margin from n * (2.487 * SE / (margin - drop))^2 on.
+    The standard error falls with the square root of the number of images, so the drop plus (z + 0.842)
+    standard errors is within the margin from n * ((z + 0.842) * SE / (margin - drop))^2 on.
+
+    Args:
+        images: those there are, n.
+        standard_error: of the drop, on them.
+        room: margin - drop, above 0.
+        z_confidence: normal quantile of the test.
+        least: images that are needed in any case.
     """
-    room = max_auc_drop - drop.drop
-    statistical = drop.images * ((_Z_CONFIDENCE + _Z_POWER) * drop.standard_error / room) ** 2
-    least = drop.images * MIN_PATIENTS / drop.patients
-    return _two_digits(max(statistical, least, drop.images + 1))
+    statistical = images * ((z_confidence + _Z_POWER) * standard_error / room) ** 2
+    return _two_digits(max(statistical, least, images + 1))
 
 
 def _two_digits(count: float) -> int:

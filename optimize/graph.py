@@ -8,7 +8,7 @@ C classes, F features, H x W pixels or cells, P input planes of the network.
 import torch
 from torch import nn
 
-from ..runtime.crops import SHARED
+from ..runtime.crops import SHARED_PLANS
 from ..runtime.preprocessing import Preprocessing
 from ..train.anatomy import Anatomy
 from .pooling import window_weights
@@ -84,8 +84,8 @@ class InferenceGraph(nn.Module):
         return logits.reshape(*features.shape[:-1], logits.shape[-1])
 
     def _window_pooling(self, preprocessing: Preprocessing) -> torch.Tensor | None:
-        """Weights (W, cells) for the shared plan, None where every view is one window."""
-        if preprocessing.crops != SHARED:
+        """Weights (W, cells) for a shared plan, None where every view is one window."""
+        if preprocessing.crops not in SHARED_PLANS:
             return None
         cells, window_cells = (self._cells(side, preprocessing) for side in (self.side, preprocessing.crop))
         # The mirrored view gives the mirrored windows, so each view needs the unmirrored five.

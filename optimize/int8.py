@@ -6,11 +6,13 @@ Shape suffixes: N images, C classes.
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..benchmarks.heatmaps import HeatmapAgreement, compare_heatmaps, images_with_findings
+from ..benchmarks.roles import PIXELS, Scored, check_fitted, joined
 from ..datasets import Dataset, Split, load_images
 from ..runtime.backend import Backend
 from ..runtime.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
@@ -20,6 +22,7 @@ from ..runtime.files import check_free
 from ..runtime.manifest import Manifest
 from ..runtime.openvino_backend import PRECISION_HINT, OpenVINOBackend
 from .calibration import TRAIN, CalibrationSet, draw_calibration
+from .copies import leave_out_copies
 from .export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures, versions
 from .gate import GateResult, GateSettings, check_gate_split, run_gate
 from .libraries import need_quantize
@@ -46,6 +49,15 @@ class Quantized:
     """Seconds per phase: calibration images, quantize, gate."""
     peak_memory_mb: float | None
     """The most memory this process held up to the end of quantizing, in MB."""
+
+
+class HasClasses(Protocol):
+    """A manifest, or whatever else names its outputs."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Name per output."""
+        ...
 
 
 class RejectedError(GateError):
@@ -97,9 +109,12 @@ def quantize_bundle(
     from .quantize import quantize_model
 
     preprocessing = parent.manifest.preprocessing
+    scored = Scored(split=split, preprocessing=preprocessing)
+    check_fitted([parent], scored)
     clock = _Clock()
     model = read_ir(parent.read(MODEL), parent.read(WEIGHTS))
     calibration = draw_calibration(dataset, how.calibration_size, seed=how.seed)
+    calibration = leave_out_copies(calibration, [scored], preprocessing)
     images_NHW = load_images(calibration.images, preprocessing)
     clock.lap("calibration_images")
     xml, weights = encode_ir(quantize_model(model, images_NHW, preprocessing, how))
@@ -109,10 +124,14 @@ def quantize_bundle(
     reference = OpenVINOBackend(parent.read(MODEL), parent.read(WEIGHTS))
     result = _measure(dataset, split, parent.manifest, reference, candidate, margin)
     clock.lap("gate")
+    maps = compare_gate_heatmaps(parent, (xml, weights), split, margin.heatmap_images)
+    result = replace(result, heatmaps=maps)
+    clock.lap("heatmaps")
     pictures_NHW = golden_pictures(preprocessing.size)
     onnx = make_onnx_form(parent, xml, weights, candidate, pictures_NHW, tolerance=GOLDEN_TOLERANCE)
     clock.lap("onnx")
     provenance = _provenance(parent, calibration, how, result, onnx, clock.seconds, peak)
+    provenance["gate"][PIXELS] = joined(scored.pixels)
     manifest = replace(
         parent.manifest,
         name=bundle_name(out),
@@ -153,7 +172,7 @@ def gate_split(dataset: Dataset, manifest: Manifest, gate: GateSettings) -> Spli
     return split
 
 
-def label_columns(dataset: Dataset, split: Split, manifest: Manifest) -> Split:
+def label_columns(dataset: Dataset, split: Split, manifest: HasClasses) -> Split:
     """A split with its label columns in the order of a bundle's classes.
 
     Raises:
@@ -169,6 +188,33 @@ def label_columns(dataset: Dataset, split: Split, manifest: Manifest) -> Split:
     columns = [dataset.classes.index(name) for name in manifest.classes]
     mask_NC = None if split.mask_NC is None else split.mask_NC[:, columns]
     return replace(split, labels_NC=split.labels_NC[:, columns], mask_NC=mask_NC)
+
+
+def compare_gate_heatmaps(
+    parent: Bundle, candidate: tuple[bytes, bytes], split: Split, count: int
+) -> HeatmapAgreement | None:
+    """How alike the heatmaps of a bundle and of a candidate's IR are, over findings of a labelled split.
+
+    Args:
+        parent: the FP32 bundle.
+        candidate: model.xml and model.bin, with the parent's preprocessing.
+        split: that gates; `count` of its images with a finding are looked at, at most.
+        count: 0 compares none.
+
+    Returns:
+        None where nothing was compared: no image has a finding, or the parent gives no activation maps.
+    """
+    shown = images_with_findings(split, count) if count else split.select([])
+    if not len(shown) or len(parent.manifest.outputs) < 2:
+        return None
+    preprocessing = parent.manifest.preprocessing
+    return compare_heatmaps(
+        OpenVINOBackend(parent.read(MODEL), parent.read(WEIGHTS), maps=True),
+        OpenVINOBackend(*candidate, maps=True),
+        load_images(shown, preprocessing),
+        shown.marked_labels,
+        preprocessing,
+    )
 
 
 class _Clock:
@@ -204,6 +250,23 @@ def _measure(
     )
 
 
+def calibration_facts(calibration: CalibrationSet) -> dict[str, Any]:
+    """Calibration images for a manifest."""
+    return {
+        "data": calibration.dataset,
+        "split": calibration.images.name,
+        "size": len(calibration.images),
+        "asked": calibration.asked,
+        "excluded": calibration.excluded,
+        "patients_known": calibration.images.patients_known,
+        "digest": calibration.digest,
+        "copies": calibration.copies,
+        # By name and by pixels, so that anybody can check later that what is scored did not calibrate.
+        "images": list(calibration.images.images),
+        PIXELS: joined(calibration.pixels),
+    }
+
+
 def _provenance(
     parent: Bundle,
     calibration: CalibrationSet,
@@ -218,17 +281,7 @@ def _provenance(
         "checkpoint": parent.manifest.provenance.get("checkpoint"),
         "alignment": parent.manifest.provenance.get("alignment"),
         "settings": settings.to_json(),
-        "calibration": {
-            "data": calibration.dataset,
-            "split": calibration.images.name,
-            "size": len(calibration.images),
-            "asked": calibration.asked,
-            "excluded": calibration.excluded,
-            "patients_known": calibration.images.patients_known,
-            "digest": calibration.digest,
-            # By name, so that anybody can check later that what is scored did not calibrate.
-            "images": list(calibration.images.images),
-        },
+        "calibration": calibration_facts(calibration),
         "gate": gate.to_json(),
         "onnx": onnx.to_json(),
         "inference_precision": PRECISION_HINT,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ..benchmarks.roles import PIXELS
 from ..runtime.bundle import Bundle
 from .export import Exported
 from .findings import describe_findings
@@ -59,7 +60,7 @@ def export_facts(made: Exported) -> dict[str, Any]:
         "size_mb": size_mb(made.bundle),
         "checkpoint": manifest.provenance["checkpoint"],
         "parity": made.parity.to_json(),
-        "alignment": None if made.alignment is None else made.alignment.to_json(),
+        "alignment": None if made.alignment is None else _without(made.alignment.to_json(), PIXELS),
         "seconds": made.seconds,
     }
 
@@ -73,15 +74,17 @@ def describe_quantized(made: Quantized, parent: Bundle) -> str:
     apart = "none of a patient in another split"
     if not calibration.images.patients_known:
         apart = "none of them in another split (patients are not known)"
+    copies = f"; {calibration.copies} copies of images that gate left out" if calibration.copies else ""
     lines = [
         f"{made.bundle.path}: INT8, {size_mb(made.bundle):.1f} MB (FP32: {size_mb(parent):.1f} MB)",
         f"calibrated on {len(calibration.images)} images of {calibration.dataset} ({calibration.images.name})"
-        f"{short}, {apart}",
+        f"{short}, {apart}{copies}",
         f"gate     passed on {gate.settings.split}, {drop.images} images of {drop.patients} patients: "
         f"mean AUC {gate.reference_auc:.4f} -> {gate.candidate_auc:.4f}",
         f"         drop {drop.drop:+.4f}, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}; upper bound "
         f"{drop.upper_one_sided:+.4f}, allowed {gate.settings.max_auc_drop:.4f}",
         f"findings {_findings(gate)}",
+        f"heatmaps {_heatmaps(gate)}",
         f"onnx     {_onnx(made.onnx)}",
         f"time     {_times(made.seconds)}{peak}",
         f"digest   {made.bundle.digest}",
@@ -99,18 +102,23 @@ def quantized_facts(made: Quantized, parent: Bundle) -> dict[str, Any]:
         "parent": parent.digest,
         "size_mb": size_mb(made.bundle),
         "parent_size_mb": size_mb(parent),
-        "calibration": {key: value for key, value in provenance["calibration"].items() if key != "images"},
+        "calibration": _without(provenance["calibration"], "images", PIXELS),
         "settings": provenance["settings"],
-        "gate": provenance["gate"],
+        "gate": _without(provenance["gate"], PIXELS),
         "onnx": provenance["onnx"],
         "seconds": made.seconds,
         "peak_memory_mb": provenance["peak_memory_mb"],
     }
 
 
+def _without(facts: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Facts but for the long lists, which are in the manifest."""
+    return {key: value for key, value in facts.items() if key not in names}
+
+
 def _findings(gate: GateResult) -> str:
     """The largest drop of a single finding, how many were kept where they were gated, and what flips."""
-    flips = sum(finding.decisions.flips for finding in gate.findings)
+    flips = sum(finding.operating.decisions.flips for finding in gate.findings)
     count = gate.verdict.drop.images * len(gate.findings)
     drops = [(finding.drop.drop, finding.name) for finding in gate.findings if finding.drop is not None]
     worst, name = max(drops)
@@ -118,6 +126,16 @@ def _findings(gate: GateResult) -> str:
     if gate.settings.max_class_auc_drop is not None:
         gated = f"{describe_findings(gate.findings)}, allowed {gate.settings.max_class_auc_drop:.4f} each"
     return f"{gated}; largest drop {worst:+.4f} ({name}); {flips} of {count} decisions change"
+
+
+def _heatmaps(gate: GateResult) -> str:
+    maps = gate.heatmaps
+    if maps is None:
+        return "not compared"
+    return (
+        f"correlate by {maps.correlation_median:.3f} (median; 10th percentile {maps.correlation_p10:.3f}), "
+        f"the same peak in {maps.pointing_agreement:.0%}, over {maps.maps} findings of {maps.images} images"
+    )
 
 
 def _onnx(form: OnnxForm) -> str:

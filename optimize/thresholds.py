@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..benchmarks.metrics import class_metrics
 from ..benchmarks.operating import RULES, OperatingPoint, Rule, calibration_error, choose
-from ..benchmarks.variants import check_calibration
+from ..benchmarks.roles import PIXELS, Scored, check_fitted, joined
 from ..datasets import Dataset, Split, load_images
 from ..runtime.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
 from ..runtime.console import progress, table
@@ -103,7 +103,8 @@ def set_thresholds(
     if out.resolve() == parent.path.resolve():
         raise UsageError(f"{out} is the bundle itself; choose another --out")
     split = label_columns(dataset, dataset.split(how.split), manifest)
-    check_calibration([parent], split)
+    scored = Scored(split=split, preprocessing=manifest.preprocessing)
+    check_fitted([parent], scored)
     images_NHW = load_images(split, manifest.preprocessing)
     files = {name: parent.read(name) for name in (MODEL, WEIGHTS, ONNX, GOLDEN) if parent.has(name)}
     before_NC = _answer(files, images_NHW, split)
@@ -126,6 +127,7 @@ def set_thresholds(
             "choose a threshold by; use another --split"
         )
     facts = _facts(dataset, split, how, points, temperature, (before_NC, after_NC), manifest)
+    facts[PIXELS] = joined(scored.pixels)
     made = replace(
         manifest,
         name=bundle_name(out),

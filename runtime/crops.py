@@ -2,8 +2,8 @@
 
 One definition serves training-side references, the exported graph and the documentation. Windows
 follow torchvision's FiveCrop and TenCrop: four corners, the centre, then the same five of the mirror.
-The exact plans run the network on every window. The shared plan runs it on the whole image and on its
-mirror, and takes the windows out of the feature map.
+The exact plans run the network on every window. The shared plans run it on the whole image, one of them on
+its mirror, too, and take the windows out of the feature map.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-SHARED = "ten-shared"
-CROP_PLANS = ("center", "five", "ten", SHARED)
+SHARED_PLANS = {"five-shared": "five", "ten-shared": "ten"}
+"""Plans that take their windows out of shared feature maps, and the exact plan that each stands for."""
+CROP_PLANS = ("center", "five", "ten", *SHARED_PLANS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +26,8 @@ class Window:
 
 
 def exact_plan(plan: str) -> str:
-    """The plan that a plan stands for: `ten` for `ten-shared`, every other one itself."""
-    return "ten" if plan == SHARED else plan
+    """The plan that a plan stands for: `ten` for `ten-shared`, every exact one itself."""
+    return SHARED_PLANS.get(plan, plan)
 
 
 def windows(plan: str, *, size: int, crop: int) -> tuple[Window, ...]:
@@ -56,7 +57,7 @@ def windows(plan: str, *, size: int, crop: int) -> tuple[Window, ...]:
         Window(top=far, left=far),
     )
     five = (*corners, middle)
-    if plan == "five":
+    if exact_plan(plan) == "five":
         return five
     # TenCrop crops the mirrored image; the same pixels are the mirror of the window on the other side.
     mirrored = tuple(Window(top=w.top, left=far - w.left, mirrored=True) for w in five)
@@ -66,15 +67,17 @@ def windows(plan: str, *, size: int, crop: int) -> tuple[Window, ...]:
 def views(plan: str, *, size: int, crop: int) -> tuple[tuple[Window, ...], int]:
     """What the network runs on, and the side of each view in pixels.
 
-    The windows themselves for an exact plan; the whole image and its mirror for the shared one.
+    The windows themselves for an exact plan; for a shared one the whole image, and its mirror if windows
+    of the mirror are among them.
 
     Raises:
         ValueError: as for `windows`.
     """
     exact = windows(plan, size=size, crop=crop)
-    if plan != SHARED:
+    if plan not in SHARED_PLANS:
         return exact, crop
-    return (Window(top=0, left=0), Window(top=0, left=0, mirrored=True)), size
+    sides = sorted({window.mirrored for window in exact})
+    return tuple(Window(top=0, left=0, mirrored=mirrored) for mirrored in sides), size
 
 
 def take(image_HW: NDArray[np.uint8], window: Window, side: int) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ class Preprocessing:
     """From an 8-bit grey image to what the network runs on.
 
     The image is stretched to `size` x `size` (antialiased bilinear), cut by the crop plan into its views
-    (`crop` x `crop` windows; the whole image and its mirror for the shared plan), scaled to 0..1, normalised
+    (`crop` x `crop` windows; the whole image, and its mirror, for a shared plan), scaled to 0..1, normalised
     by `mean` and `std`, and its one grey channel is copied to `channels`.
     """
 

@@ -13,9 +13,9 @@ from xopt.benchmarks.bootstrap import paired_auc_drop
 from xopt.benchmarks.comparison import BenchSettings, compare
 from xopt.benchmarks.measurement import balanced_orders, evenly
 from xopt.benchmarks.summary import describe
-from xopt.benchmarks.variants import Reference, check_calibration, list_variants, row_names
+from xopt.benchmarks.variants import Reference, list_variants, row_names
 from xopt.datasets import open_source
-from xopt.runtime import Bundle, BundleError, Classifier, DataError, UsageError
+from xopt.runtime import Bundle, BundleError, Classifier, UsageError
 
 from .conftest import LOADER
 from .made import made_comparison
@@ -204,18 +204,6 @@ def test_bundles_must_answer_what_the_data_asks(small, tmp_path, changes, said):
     )
     with pytest.raises(BundleError, match=said):
         compare([small.bundle, tmp_path / "other.xopt"], open_source(small.data))
-
-
-def test_images_that_calibrated_a_bundle_are_not_scored(small):
-    dataset = open_source(small.data)
-    whole = Bundle.open(small.bundle)
-    used = dataset.split("train").images[3:9]
-    calibrated = replace(
-        whole, manifest=replace(whole.manifest, provenance={"calibration": {"images": list(used)}})
-    )
-    check_calibration([whole, calibrated], dataset.split("test"))
-    with pytest.raises(DataError, match=r"6 of the images to score calibrated .*not on train"):
-        check_calibration([whole, calibrated], dataset.split("train"))
 
 
 @pytest.mark.parametrize(

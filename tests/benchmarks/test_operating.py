@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from xopt.benchmarks.operating import (
+    RULES,
     calibration_error,
     choose,
     compare_decisions,
+    compare_operating,
     sensitivity_at,
 )
 
@@ -93,3 +95,25 @@ def test_changed_decisions_are_counted_and_judged():
     assert compare_decisions(labels, before, before, 0.5).flips == 0
     unknown = compare_decisions(np.array([-1, -1]), np.array([0.4, 0.6]), np.array([0.6, 0.4]), 0.5)
     assert (unknown.flips, unknown.gained, unknown.lost) == (2, 0, 0)
+
+
+def test_images_whose_label_is_not_known_choose_nothing():
+    labels = np.array([1, 0, -1, 1, 0])
+    scores = np.array([0.9, 0.2, 0.5, 0.6, 0.4])
+    sure = labels >= 0
+    for rule in RULES:
+        assert choose(labels, scores, rule, 1.0) == choose(labels[sure], scores[sure], rule, 1.0)
+
+
+def test_a_change_is_told_at_the_operating_points_of_both():
+    labels = np.array([0] * 10 + [1] * 2)
+    before = np.array([*np.linspace(0, 0.4, 10), 0.6, 0.7])
+    after = np.where(np.arange(12) == 10, 0.1, before)
+    change = compare_operating(labels, before, after, 0.5)
+    assert change.sensitivity == (1.0, 0.5)
+    assert change.calibration_error == (
+        calibration_error(labels, before),
+        calibration_error(labels, after),
+    )
+    assert (change.decisions.flips, change.decisions.lost) == (1, 1)
+    assert change.to_json()["sensitivity_at_specificity_0.9"] == {"reference": 1.0, "candidate": 0.5}

@@ -67,6 +67,13 @@ def test_a_name_that_could_be_two_files_is_not_guessed(tmp_path):
         aligned(tmp_path, text, images=("a.png",))
 
 
+def test_the_prediction_of_another_split_s_image_of_the_same_name_is_not_taken(tmp_path):
+    """As in trees of class folders, which number their files from 1 in every part."""
+    text = "image,Edema,Mass\ntrain/1.png,0.1,0.2\n"
+    with pytest.raises(DataError, match=r"no prediction for 1 of the 1 images of split test: 'test/1\.png'"):
+        aligned(tmp_path, text, images=("test/1.png",), others=[split_of(("train/1.png",), name="train")])
+
+
 def test_folders_tell_images_of_the_same_name_apart(tmp_path):
     text = "image,Edema,Mass\ny/a.png,0.2,0\nx/a.png,0.1,0\n"
     values = aligned(tmp_path, text, images=("x/a.png", "y/a.png")).probabilities_NC
@@ -91,14 +98,17 @@ HEADER = "image,Edema,Mass\n"
         (HEADER, "holds a header and no image"),
         ("image,Edema\na.png,1\n", "lacks column 'Mass'; it has image, Edema"),
         ("Edema,Mass\n0,1\n", "lacks column 'image'"),
-        ("image;Edema;Mass\na.png;0;1\n", "column 'image;Edema;Mass' that name no class"),
+        ("image;Edema;Mass\na.png;0;1\n", "column 'image;Edema;Mass', no class of the data"),
         (
             "image,Edema,Mass,Masss\na.png,0,1,1\n",
-            "column 'Masss' that name no class .*known: image, Edema, Mass",
+            "column 'Masss', no class of the data; known: image, Edema, Mass",
         ),
         ("image,Edema,Mass,prob_Mass\na.png,0,1,1\n", "column 'Mass' twice"),
         ("image,image,Edema,Mass\na.png,b.png,1,1\n", "column 'image' twice"),
-        (HEADER + "a.png,0.1,0.2\na.png,0.1,0.2\n", r"image 'a\.png' more than once"),
+        (
+            HEADER + "a.png,0.1,0.2\na.png,0.1,0.2\n",
+            r"image 'a\.png' more than once .*on lines 2, 3",
+        ),
         (HEADER + "a.png,0.1,x\n", "line 2: Mass is 'x', not a probability"),
         (HEADER + "a.png,0.1,0.2\nb.png,,0.2\n", "line 3: Edema is '', not a probability"),
         (HEADER + "a.png,nan,0.2\n", "line 2: Edema is 'nan', not a probability"),
@@ -126,6 +136,10 @@ def test_a_file_that_cannot_be_scored_is_refused_in_one_line(tmp_path, text, sai
         (
             HEADER + "a.png,0,0\nb.png,0,0\nc.png,0,0\nz.png,0,0\n",
             r"1 images that are not in the data: 'z\.png'",
+        ),
+        (
+            HEADER + "a.png,0,0\nb.png,0,0\nc.png,0,0\nimages/b.png,1,1\n",
+            r"a second row for image 'images/b\.png', under another folder",
         ),
     ],
 )

@@ -13,6 +13,7 @@ from xopt.datasets import load_images, open_source  # noqa: E402
 from xopt.optimize.alignment import PENALTIES, align_head  # noqa: E402
 from xopt.optimize.torch_plans import torch_probabilities, window_features, window_logits  # noqa: E402
 from xopt.runtime import Bundle, DataError  # noqa: E402
+from xopt.runtime.crops import exact_plan  # noqa: E402
 from xopt.train.checkpoints import load_checkpoint  # noqa: E402
 
 COUNT = 20
@@ -28,9 +29,9 @@ def dataset(small):
     return open_source(small.data)
 
 
-@pytest.fixture(scope="module")
-def plan(checkpoint):
-    return replace(checkpoint.preprocessing, crops="ten-shared")
+@pytest.fixture(scope="module", params=["five-shared", "ten-shared"])
+def plan(checkpoint, request):
+    return replace(checkpoint.preprocessing, crops=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_an_aligned_head_is_nearer_to_the_exact_plan_on_images_it_never_saw(
     checkpoint, dataset, plan, aligned
 ):
     images = load_images(dataset.split("test"), plan)
-    exact = replace(plan, crops="ten")
+    exact = replace(plan, crops=exact_plan(plan.crops))
     wanted = [torch_probabilities(checkpoint, exact, image) for image in images]
     before, after = (
         np.abs([torch_probabilities(one, plan, image) for image in images] - np.array(wanted)).mean()
@@ -99,6 +100,7 @@ def test_export_aligns_says_so_and_records_the_images(small, tmp_path, xopt):
     assert done.code == 0, done.err
     facts = json.loads(done.out)
     recorded = Bundle.open(out).manifest.provenance["alignment"]
+    assert len(recorded.pop("pixels").split()) == len(recorded["images"])
     assert facts["alignment"] == recorded
     assert (recorded["split"], recorded["size"], len(recorded["images"])) == ("train", 20, 20)
     assert facts["parity"]["max_abs"] <= 1e-4
@@ -109,12 +111,13 @@ def test_export_aligns_says_so_and_records_the_images(small, tmp_path, xopt):
 
 
 def test_images_that_aligned_are_not_scored(small, tmp_path, xopt, dataset):
-    from xopt.benchmarks.variants import check_calibration
+    from xopt.benchmarks.roles import Scored, check_fitted
 
     out = tmp_path / "s.xopt"
     words = ("--crops", "ten-shared", "--data", small.data, "--alignment-size", "4")
     assert xopt("export", small.run, "--out", out, *words).code == 0
     bundle = Bundle.open(out)
-    check_calibration([bundle], dataset.split("test"))
+    plan = bundle.manifest.preprocessing
+    check_fitted([bundle], Scored(split=dataset.split("test"), preprocessing=plan))
     with pytest.raises(DataError, match="of the images to score aligned"):
-        check_calibration([bundle], dataset.split("train"))
+        check_fitted([bundle], Scored(split=dataset.split("train"), preprocessing=plan))

@@ -7,25 +7,30 @@ import numpy as np
 import pytest
 
 from xopt.benchmarks.bootstrap import ClassDrop
-from xopt.benchmarks.operating import Decisions
+from xopt.benchmarks.operating import Decisions, OperatingChange
 from xopt.datasets import Split
 from xopt.optimize.findings import Finding, describe_findings, judge_findings
 from xopt.optimize.gate import GateSettings, run_gate
 
 
-def finding(name: str, drop: float | None, error: float = 0.001, patients: int = 40) -> Finding:
+def finding(
+    name: str, drop: float | None, error: float = 0.001, patients: int = 40, without: int = 40
+) -> Finding:
     measured = ClassDrop(drop=drop or 0, lower=0, upper=0, p_value=1, standard_error=error)
     return Finding(
         name=name,
         positives=patients,
         positive_patients=patients,
+        negative_patients=without,
         reference_auc=0.8,
         candidate_auc=0.8,
         drop=None if drop is None else measured,
         delong_p_value=None,
-        sensitivity=(0.5, 0.5),
-        calibration_error=(0.1, 0.1),
-        decisions=Decisions(threshold=0.5, flips=0, gained=0, lost=0),
+        operating=OperatingChange(
+            sensitivity=(0.5, 0.5),
+            calibration_error=(0.1, 0.1),
+            decisions=Decisions(threshold=0.5, flips=0, gained=0, lost=0),
+        ),
     )
 
 
@@ -51,6 +56,15 @@ def test_a_finding_is_judged_by_its_own_drop_and_patients(drop, error, patients,
     assert (found.p_value is None) == (judged == "not_tested")
 
 
+@pytest.mark.parametrize(
+    ("patients", "without", "judged"), [(10, 10, "kept"), (200, 9, "not_tested"), (9, 200, "not_tested")]
+)
+def test_both_labels_need_patients(patients, without, judged):
+    """Where nearly everybody has a finding, the few without it are what the AUC rests on."""
+    (found,) = judge_findings([finding("a", 0.0, 0.001, patients, without)], 0.02)
+    assert found.judged == judged
+
+
 def test_what_holds_alone_may_not_hold_among_many():
     # z = 2: p = 0.023 alone, and fourteen times that among fourteen.
     border = finding("border", 0.0, 0.01)
@@ -73,7 +87,7 @@ def test_the_line_names_every_finding_that_was_not_kept():
     )
     assert describe_findings(found) == (
         "1 of 4 findings kept; lost: b; not shown either way: c; "
-        "not tested, fewer than 10 positive patients: d"
+        "not tested, fewer than 10 patients with or without it: d"
     )
 
 

@@ -78,7 +78,7 @@ def test_activation_maps_average_to_the_logits_of_a_linear_head(images):
 
 
 class TestSharedPlan:
-    """The trunk runs on the image and its mirror; the windows come out of the feature map."""
+    """The trunk runs on the whole image, and its mirror; the windows come out of the feature map."""
 
     # Windows of 64 in 128 pixels lie 0, 1 and 2 whole cells of 32 pixels into the map.
     ON_CELLS = Preprocessing(size=128, crop=64, crops="ten-shared")
@@ -92,7 +92,8 @@ class TestSharedPlan:
         assert torch.equal(views[2:, 0], images.flip(-1))
 
     @pytest.mark.parametrize("task", ["multi-label", "multi-class"])
-    def test_without_padding_it_is_the_exact_plan(self, task):
+    @pytest.mark.parametrize(("plan", "views"), [("five", 1), ("ten", 2)])
+    def test_without_padding_it_is_the_exact_plan(self, plan, views, task):
         # Kernels as wide as their stride see no padding, so nothing but the pooling could differ.
         torch.manual_seed(3)
         layers = [nn.Conv2d(3, 8, 8, stride=8), nn.ReLU(), nn.Conv2d(8, 5, 4, stride=4)]
@@ -100,13 +101,13 @@ class TestSharedPlan:
         anatomy = Anatomy(trunk=net[:3], head=net[4])
         images = torch.randint(0, 256, (2, 128, 128), dtype=torch.uint8)
         with torch.inference_mode():
-            shared = InferenceGraph(net, anatomy, self.ON_CELLS, task)(images)
-            exact = InferenceGraph(net, anatomy, replace(self.ON_CELLS, crops="ten"), task)(images)
+            plans = [replace(self.ON_CELLS, crops=name) for name in (f"{plan}-shared", plan)]
+            shared, exact = (InferenceGraph(net, anatomy, one, task)(images) for one in plans)
         assert torch.allclose(shared[0], exact[0], atol=1e-6)
-        assert shared[1].shape == (2, 2, 3, 4, 4)
-        # View by view the windows are the ten-crop's, in its order.
-        of_windows = shared[2].reshape(2, 2, 5, 3).permute(0, 2, 1, 3).reshape(10, 2, 3)
-        assert torch.allclose(of_windows, exact[2].reshape(10, 2, 3), atol=1e-6)
+        assert shared[1].shape == (2, views, 3, 4, 4)
+        # View by view the windows are the exact plan's, in its order.
+        of_windows = shared[2].reshape(views, 2, 5, 3).permute(0, 2, 1, 3).reshape(5 * views, 2, 3)
+        assert torch.allclose(of_windows, exact[2].reshape(5 * views, 2, 3), atol=1e-6)
 
     def test_the_answer_of_the_mirrored_image_is_the_same(self):
         torch.manual_seed(5)

@@ -82,7 +82,7 @@ def test_it_records_the_gate_the_settings_and_the_cost(made, small):
     assert provenance["gate"]["digest"] == split.digest
     assert provenance["gate"]["images"] == len(split)
     assert provenance["settings"] == QUICK.to_json()
-    assert set(provenance["seconds"]) == {"calibration_images", "quantize", "gate", "onnx"}
+    assert set(provenance["seconds"]) == {"calibration_images", "quantize", "gate", "heatmaps", "onnx"}
     assert provenance["peak_memory_mb"] > 100
     assert {"xopt", "nncf", "openvino", "onnx", "onnxruntime"} <= set(provenance["versions"])
 

@@ -24,12 +24,16 @@ def test_an_exact_plan_views_its_windows(plan):
     assert exact_plan(plan) == plan
 
 
-def test_the_shared_plan_views_the_image_and_its_mirror_for_the_windows_of_the_ten_crop():
-    found, side = views("ten-shared", size=12, crop=8)
-    assert [(w.top, w.left, w.mirrored) for w in found] == [(0, 0, False), (0, 0, True)]
+@pytest.mark.parametrize(
+    ("plan", "exact", "mirrors"),
+    [("five-shared", "five", [False]), ("ten-shared", "ten", [False, True])],
+)
+def test_a_shared_plan_views_the_whole_image_for_the_windows_of_the_plan_it_stands_for(plan, exact, mirrors):
+    found, side = views(plan, size=12, crop=8)
+    assert [(w.top, w.left, w.mirrored) for w in found] == [(0, 0, mirrored) for mirrored in mirrors]
     assert side == 12
-    assert windows("ten-shared", size=12, crop=8) == windows("ten", size=12, crop=8)
-    assert exact_plan("ten-shared") == "ten"
+    assert windows(plan, size=12, crop=8) == windows(exact, size=12, crop=8)
+    assert exact_plan(plan) == exact
 
 
 @pytest.mark.parametrize(("size", "crop", "middle"), [(256, 224, 16), (11, 8, 2), (13, 8, 2), (8, 8, 0)])
