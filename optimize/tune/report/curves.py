@@ -90,12 +90,11 @@ def reliability(facts: Fact) -> str:
             square.scatter(
                 xs, ys, s=areas, color=colour, edgecolor="white", linewidth=0.7, zorder=3, label=label
             )
-            below.stairs(
-                [b["images"].value for b in side["bins"]],
-                [*(b["from"].value for b in side["bins"]), side["bins"][-1]["to"].value],
-                color=colour,
-                linewidth=_WIDTHS[who],
-            )
+            bins = list(side["bins"])
+            if all(b[key].known for b in bins for key in ("from", "to", "images")):
+                edges = [*(b["from"].value for b in bins), bins[-1]["to"].value]
+                counts = [b["images"].value for b in bins]
+                below.stairs(counts, edges, color=colour, linewidth=_WIDTHS[who])
             top = max(top, *xs, *ys)
         # Rare findings have low probabilities: the empty corner is cut off.
         square.set(xlim=(-0.02 * top, 1.04 * top), ylim=(-0.02 * top, 1.04 * top))

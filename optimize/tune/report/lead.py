@@ -51,7 +51,7 @@ def goal(facts: Fact) -> Phrase:
     drop: Phrase = ()
     if objective["max_auc_drop"].known:
         limit = number(objective["max_auc_drop"], margin)
-        drop = ("whose mean AUC drops by at most ", *limit, ", by the one-sided 95 % bound")
+        drop = ("whose mean AUC drops by at most ", *limit, ", by the one-sided 95\u00a0% bound")
     latency: Phrase = ()
     if objective["max_latency_ms"].known:
         limit = number(objective["max_latency_ms"], milliseconds)
@@ -88,7 +88,7 @@ def _speed(facts: Fact, chosen: Fact) -> Phrase:
         return (*said, ".")
     said = (*said, ", ", *number(chosen["speedup"], times), " times as fast")
     if chosen["speedup_ci"].known:
-        said = (*said, " (95 % interval ", *bounds(chosen["speedup_ci"], times), ")")
+        said = (*said, " (95\u00a0% interval ", *bounds(chosen["speedup_ci"], times), ")")
     said = (*said, f" as {reference['name'].text}")
     if reference["latency_ms"]["p50"].known:
         said = (*said, " with ", *number(reference["latency_ms"]["p50"], milliseconds), " ms")
@@ -112,9 +112,9 @@ def _quality(facts: Fact, chosen: Fact) -> Phrase:
         return (*said, ".")
     said = (*said, ": a drop of ", *number(claim["drop"], signed))
     if claim["drop_ci"].known:
-        said = (*said, " (95 % interval ", *bounds(claim["drop_ci"], signed), ")")
+        said = (*said, " (95\u00a0% interval ", *bounds(claim["drop_ci"], signed), ")")
     if claim["upper_one_sided"].known:
-        said = (*said, ", with 95 % confidence at most ", *number(claim["upper_one_sided"], signed))
+        said = (*said, ", with 95\u00a0% confidence at most ", *number(claim["upper_one_sided"], signed))
     held = {True: "within what was allowed", False: "more than was allowed"}.get(claim["passes"].value)
     return (*said, f", {held}." if held else ".")
 
@@ -126,15 +126,15 @@ def _cards(facts: Fact, chosen: Fact) -> list[tuple[Phrase, Phrase]]:
     if another and chosen["speedup"].known:
         words: Phrase = (f"as fast as {reference['name'].text}",)
         if chosen["speedup_ci"].known:
-            words = (*words, ", 95 % interval ", *bounds(chosen["speedup_ci"], times))
+            words = (*words, ", 95\u00a0% interval ", *bounds(chosen["speedup_ci"], times))
         cards.append(((*number(chosen["speedup"], times), " ×"), words))
     if claim["drop"].known and another:
         words = ("drop in mean AUC on the report split",)
         if claim["drop_ci"].known:
-            words = (*words, ", 95 % interval ", *bounds(claim["drop_ci"], signed))
+            words = (*words, ", 95\u00a0% interval ", *bounds(claim["drop_ci"], signed))
         cards.append((number(claim["drop"], signed), words))
     if claim["upper_one_sided"].known and another:
-        words = ("at most this drop, with 95 % confidence",)
+        words = ("at most this drop, with 95\u00a0% confidence",)
         if facts["objective"]["max_auc_drop"].known:
             words = (*words, "; allowed ", *number(facts["objective"]["max_auc_drop"], margin))
         cards.append((number(claim["upper_one_sided"], signed), words))
@@ -164,6 +164,7 @@ def _caveats(facts: Fact, chosen: Fact) -> list[Phrase]:
             "), which had no part in the choice.",
             *_calibrated(roles["calibrate"]),
         ),
+        *_no_gate(facts),
         *_few(facts),
         *_lost(facts),
         (
@@ -186,6 +187,13 @@ def _caveats(facts: Fact, chosen: Fact) -> list[Phrase]:
             ("The tuning was interrupted and resumed; times resumed: ", *number(facts["resumed"], count), ".")
         )
     return points
+
+
+def _no_gate(facts: Fact) -> list[Phrase]:
+    allowed = facts["objective"]["max_auc_drop"].value
+    if allowed is None or allowed < 1:
+        return []
+    return [("The allowed drop is larger than any there can be: the AUC decided nothing here.",)]
 
 
 def _few(facts: Fact) -> list[Phrase]:

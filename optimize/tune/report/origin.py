@@ -78,6 +78,9 @@ def method(facts: Fact) -> list[Block]:
 def machine(facts: Fact) -> list[Block]:
     """The machine, the versions, the source and the time it took."""
     found = facts["machine"]
+    libraries: list[tuple[str, Phrase]] = []
+    if found["libraries"].value != facts["versions"].value:
+        libraries = [("Libraries", (_versions(found["libraries"]),))]
     known: list[tuple[str, Phrase]] = [
         ("CPU", (f"{found['cpu'].text}, ", *number(found["cores"], count), " cores")),
         (
@@ -88,11 +91,11 @@ def machine(facts: Fact) -> list[Block]:
         ("FP32 peak", (*number(found["fp32_peak_gmacs_per_s"], short), " GMAC/s in a large matrix product")),
         ("Load average", number(found["load_average"], short)),
         ("System", (f"{found['system'].text}, Python {found['python'].text}",)),
-        ("Libraries", (_versions(found["libraries"]),)),
+        *libraries,
         ("Versions", (_versions(facts["versions"]),)),
         ("Source", (facts["source"]["name"].text,)),
-        ("AUCs held against", (facts["auc_reference"].text,)),
         ("Source digest", (Styled(style="code", parts=(facts["source"]["sha256"].text,)),)),
+        ("AUCs held against", (facts["auc_reference"].text,)),
         ("Time taken", _seconds(facts["seconds"])),
         ("Times resumed", number(facts["resumed"], count)),
     ]

@@ -30,7 +30,7 @@ def trade(facts: Fact, scored: Scored) -> str:
             _point(absolute, facts, variant, scored, change=False)
             _point(change, facts, variant, scored, change=True)
         # The front is one of the split that the choice was made on.
-        front = [v for v in drawn if v["pareto"].value] if scored == "auc_gate" else []
+        front = [v for v in drawn if v["pareto"].value and scored == "auc_gate"]
         _front(absolute, front)
         limited = _limits(facts, absolute, change, drawn, scored)
         split = facts["roles"][_SPLITS[scored]]["split"]
@@ -40,7 +40,7 @@ def trade(facts: Fact, scored: Scored) -> str:
         for axes in (absolute, change):
             axes.grid(visible=True)
             axes.margins(y=0.1)
-        _legend(facts, drawn, change, fronted=bool(front), limited=limited)
+        _legend(facts, drawn, change, fronted=len(front) > 1, limited=limited)
         # The layout moves the axes, and only then is it known what lies beside what.
         figure.draw_without_rendering()
         for axes, key, sign in ((absolute, "auc", 1), (change, "drop", -1)):
@@ -130,7 +130,7 @@ def _label(facts: Fact, variant: Fact, y: float) -> Label:
 
 def _front(axes: "Axes", front: list[Fact]) -> None:
     points = sorted((v["latency_ms"]["p50"].value, v["auc_gate"]["auc"].value) for v in front)
-    if points:
+    if len(points) > 1:
         xs, ys = zip(*points, strict=True)
         axes.step(xs, ys, where="post", color="#888888", linewidth=1, linestyle=":", zorder=1)
 

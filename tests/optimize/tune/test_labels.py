@@ -11,13 +11,16 @@ from xopt.optimize.tune.report.variants import _letter
 def placed(points):
     """The boxes in which names were written, and the markers, in pixels."""
     with new_figure(6, 4) as figure:
+        from matplotlib.text import Text
+
         axes = figure.subplots()
         axes.set(xlim=(0, 10), ylim=(0, 10))
         labels = [Label(name="AB", x=x, y=y, reach=x, colour="black") for x, y in points]
         figure.draw_without_rendering()
         place(axes, labels)
         figure.draw_without_rendering()
-        boxes = [text.get_window_extent() for text in axes.texts]
+        # The line from a name to its point is no part of the name.
+        boxes = [Text.get_window_extent(text) for text in axes.texts]
         return boxes, axes.transData.transform(points), axes.get_window_extent()
 
 
