@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,11 @@ def pixel_digests(split: Split, preprocessing: Preprocessing) -> tuple[str, ...]
 def joined(digests: Iterable[str]) -> str:
     """Digests as a manifest keeps them."""
     return " ".join(digests)
+
+
+def without_pixels(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A part of a manifest's provenance for a reader: digests by the thousand stay in the manifest."""
+    return {key: value for key, value in facts.items() if key != PIXELS}
 
 
 def check_fitted(bundles: Sequence[Bundle], scored: Scored) -> None:

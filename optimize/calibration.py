@@ -1,18 +1,25 @@
-"""Which images calibrate INT8: a label-stratified draw from the training split, its patients in no other.
+"""Which images calibrate INT8: a draw from the training split, its patients in no other.
 
 Shape suffixes: N images, C classes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..benchmarks.roles import PIXELS, joined
 from ..datasets import Dataset, Split
 from ..runtime.errors import DataError, UsageError
+from .coverage import farthest_points
 
 TRAIN = "train"
 """The split that calibration images come from."""
+SAMPLINGS = ("stratified", "random", "farthest")
+POOL = 1000
+"""Of how many images farthest points are chosen, at most: each of them runs through the network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +32,10 @@ class CalibrationSet:
     """The dataset's name."""
     asked: int
     """How many were asked for; there are fewer where the split has fewer."""
+    sampling: str
+    """One of SAMPLINGS."""
+    candidates: int
+    """How many images it was a choice of."""
     excluded: int
     """How many images of the split could not be drawn, since their patients stand in another split."""
     copies: int = 0
@@ -37,8 +48,34 @@ class CalibrationSet:
         """SHA-256 over the names and labels drawn."""
         return self.images.digest
 
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values, for a manifest."""
+        return {
+            "data": self.dataset,
+            "split": self.images.name,
+            "size": len(self.images),
+            "asked": self.asked,
+            "sampling": self.sampling,
+            "candidates": self.candidates,
+            "excluded": self.excluded,
+            "patients_known": self.images.patients_known,
+            "digest": self.digest,
+            "copies": self.copies,
+            # By name and by pixels, so that anybody can check later that what is scored did not calibrate.
+            "images": list(self.images.images),
+            PIXELS: joined(self.pixels),
+        }
 
-def draw_calibration(dataset: Dataset, count: int, *, seed: int = 0) -> CalibrationSet:
+
+def draw_calibration(
+    dataset: Dataset,
+    count: int,
+    *,
+    seed: int = 0,
+    sampling: str = "stratified",
+    features: Callable[[Split], NDArray[np.float64]] | None = None,
+    pool: int = POOL,
+) -> CalibrationSet:
     """Draw calibration images from the training split.
 
     Patients who stand in any other split are left out, so that neither the gate nor a later test sees an
@@ -48,13 +85,19 @@ def draw_calibration(dataset: Dataset, count: int, *, seed: int = 0) -> Calibrat
         dataset: with a split called train.
         count: how many images; all that may be drawn where there are fewer.
         seed: the same seed draws the same images.
+        sampling: stratified keeps the labels in proportion; random does not look at them; farthest covers
+            what the network does with the images (coverage.farthest_points).
+        features: for farthest, the images as points, float64 (N, F), as coverage.image_features makes them.
+        pool: among how many images farthest points are chosen, at most, themselves drawn stratified; `count`
+            where that is more.
 
     Raises:
-        UsageError: fewer than one image asked for.
+        UsageError: fewer than one image asked for, an unknown sampling, or farthest points without features.
         DataError: there is no training split, or it has no image left to draw.
     """
     if count < 1:
         raise UsageError(f"calibration needs at least 1 image, got {count}")
+    check_sampling(sampling)
     if TRAIN not in dataset.splits:
         raise DataError(
             f"{dataset.name} has no split {TRAIN!r} to calibrate on, it has {', '.join(dataset.splits)}; "
@@ -69,13 +112,35 @@ def draw_calibration(dataset: Dataset, count: int, *, seed: int = 0) -> Calibrat
             f"the {TRAIN} split of {dataset.name} has {len(train)} images, all of patients who stand in "
             "another split too; split by patient first"
         )
-    chosen = stratified_sample(candidates.labels_NC, min(count, len(candidates)), seed=seed)
+    count, asked = min(count, len(candidates)), count
+    if sampling == "random":
+        chosen = random_sample(len(candidates), count, seed=seed)
+    else:
+        first = count if sampling == "stratified" else min(max(count, pool), len(candidates))
+        chosen = stratified_sample(candidates.labels_NC, first, seed=seed)
+    if sampling == "farthest":
+        if features is None:
+            raise UsageError("farthest points are chosen among activations; give draw_calibration features")
+        candidates = candidates.select(chosen)
+        chosen = farthest_points(features(candidates), count, seed=seed)
     return CalibrationSet(
         images=candidates.select(chosen),
         dataset=dataset.name,
-        asked=count,
+        asked=asked,
+        sampling=sampling,
+        candidates=len(candidates),
         excluded=len(train) - len(apart),
     )
+
+
+def check_sampling(sampling: str) -> None:
+    """Check that a way to draw is known.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if sampling not in SAMPLINGS:
+        raise UsageError(f"sampling must be one of {', '.join(SAMPLINGS)}, got {sampling!r}")
 
 
 def patients_apart(dataset: Dataset) -> Split:
@@ -87,6 +152,11 @@ def patients_apart(dataset: Dataset) -> Split:
     train = dataset.split(TRAIN)
     elsewhere = {p for split in dataset.splits.values() if split.name != TRAIN for p in split.patients}
     return train.select([i for i, patient in enumerate(train.patients) if patient not in elsewhere])
+
+
+def random_sample(total: int, count: int, *, seed: int) -> NDArray[np.intp]:
+    """Draw `count` of `total` images, each as likely as any other; indices in rising order."""
+    return np.sort(np.random.default_rng(seed).permutation(total)[:count])
 
 
 def stratified_sample(labels_NC: NDArray[np.uint8], count: int, *, seed: int) -> NDArray[np.intp]:

@@ -115,8 +115,27 @@ def quantize(
     calibration_size: Annotated[
         int, typer.Option("--calibration-size", min=1, help="Calibration images, of the train split.")
     ] = 300,
+    sampling: Annotated[
+        str,
+        typer.Option(
+            "--sampling",
+            help="How they are drawn: stratified over findings, random, or farthest points of activations.",
+        ),
+    ] = "stratified",
     split: Annotated[str, typer.Option("--split", help="The split that gates.")] = "val",
-    preset: Annotated[str, typer.Option("--preset", help="performance or mixed.")] = "performance",
+    preset: Annotated[
+        str, typer.Option("--preset", help="performance (symmetric ranges) or mixed (a zero point).")
+    ] = "performance",
+    activation_range: Annotated[
+        str, typer.Option("--activation-range", help="minmax, mean or histogram.")
+    ] = "minmax",
+    bias_correction: Annotated[
+        str, typer.Option("--bias-correction", help="none, fast or accurate.")
+    ] = "fast",
+    smooth: Annotated[
+        float | None,
+        typer.Option("--smooth", help="Even out channels first: SmoothQuant's alpha, 0..1.", metavar="ALPHA"),
+    ] = None,
     overflow_fix: Annotated[
         str,
         typer.Option(
@@ -128,6 +147,15 @@ def quantize(
         list[str] | None,
         typer.Option(
             "--keep-float", help="A layer to leave in floating point (repeatable).", metavar="LAYER"
+        ),
+    ] = None,
+    accuracy_aware: Annotated[
+        bool | None,
+        typer.Option(
+            "--accuracy-aware/--no-accuracy-aware",
+            help="Rank the layers, and return the most harmful to floating point where INT8 misses the gate; "
+            "by default only where it misses.",
+            show_default=False,
         ),
     ] = None,
     heatmap_images: Annotated[
@@ -150,12 +178,17 @@ def quantize(
     from .gate import GateSettings
     from .int8 import RejectedError, quantize_bundle
     from .quantize import QuantizeSettings
+    from .rescue import AwareSettings
     from .summary import describe_quantized, quantized_facts
 
     need_quantize()
     settings = QuantizeSettings(
         calibration_size=calibration_size,
+        sampling=sampling,
         preset=preset,
+        activation_range=activation_range,
+        bias_correction=bias_correction,
+        smooth=smooth,
         overflow_fix=overflow_fix,
         keep_floating_point=tuple(keep_float or ()),
         seed=seed,
@@ -166,10 +199,11 @@ def quantize(
         split=split,
         heatmap_images=heatmap_images,
     )
+    aware = AwareSettings(mode="auto" if accuracy_aware is None else "always" if accuracy_aware else "never")
     parent = Bundle.open(bundle)
     try:
         dataset = open_source(data, format, uncertain=uncertain, findings=findings)
-        made = quantize_bundle(parent, dataset, out, settings=settings, gate=gate, force=force)
+        made = quantize_bundle(parent, dataset, out, settings=settings, gate=gate, aware=aware, force=force)
     except RejectedError as rejected:
         if json_target is not None:
             show(str(rejected), quantized_facts(rejected.result, parent), json_target)
@@ -197,15 +231,14 @@ def thresholds(
     youden makes sensitivity + specificity largest; the others reach the target with as much of the other as
     there is. No AUC changes.
     """
-    from ..benchmarks.roles import PIXELS
+    from ..benchmarks.roles import without_pixels
     from ..datasets import open_source
     from ..runtime.bundle import Bundle
     from .thresholds import ThresholdSettings, describe, set_thresholds
 
     settings = ThresholdSettings(rule=rule, target=target, temperature=temperature, split=split)  # type: ignore[arg-type]
     made = set_thresholds(Bundle.open(bundle), open_source(data, format), out, settings=settings, force=force)
-    chosen = {key: value for key, value in made.facts.items() if key != PIXELS}
-    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **chosen}
+    facts = {"bundle": str(made.bundle.path), "digest": made.bundle.digest, **without_pixels(made.facts)}
     show(describe(made), facts, json_target)
 
 

@@ -5,6 +5,7 @@ Shape suffixes: N images, C classes.
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,12 +24,14 @@ from ..runtime.manifest import Manifest
 from ..runtime.openvino_backend import PRECISION_HINT, OpenVINOBackend
 from .calibration import TRAIN, CalibrationSet, draw_calibration
 from .copies import leave_out_copies
+from .coverage import image_features
 from .export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures, versions
 from .gate import GateResult, GateSettings, check_gate_split, run_gate
 from .libraries import need_quantize
 from .memory import peak_memory_mb
 from .onnx_form import OnnxForm, make_onnx_form
 from .quantize import QuantizeSettings
+from .rescue import AwareSettings, Candidate, Rescue, rescue
 
 GOLDEN_TOLERANCE = 0.02
 """Kernels of another CPU round in other places, and one step of 8 bits is 1/255 of a layer's range: the same
@@ -49,6 +52,8 @@ class Quantized:
     """Seconds per phase: calibration images, quantize, gate."""
     peak_memory_mb: float | None
     """The most memory this process held up to the end of quantizing, in MB."""
+    rescue: Rescue | None = None
+    """What the accuracy-aware path did; None where it had nothing to do."""
 
 
 class HasClasses(Protocol):
@@ -75,6 +80,7 @@ def quantize_bundle(
     *,
     settings: QuantizeSettings | None = None,
     gate: GateSettings | None = None,
+    aware: AwareSettings | None = None,
     force: bool = False,
 ) -> Quantized:
     """Quantize an FP32 bundle and gate the result on its drop in mean AUC.
@@ -85,6 +91,7 @@ def quantize_bundle(
         out: the INT8 bundle's folder.
         settings: how to quantize.
         gate: what has to be kept.
+        aware: whether layers return to floating point where plain INT8 does not pass; by default they do.
         force: replace bundles at `out` and `out`.rejected.
 
     Raises:
@@ -106,31 +113,49 @@ def quantize_bundle(
         raise BundleError(f"{parent.path} is {parent.manifest.precision} already; quantize the FP32 bundle")
     split = gate_split(dataset, parent.manifest, margin)
     from .ir import encode_ir, read_ir
-    from .quantize import quantize_model
+    from .quantize import original_graph, quantize_model
 
     preprocessing = parent.manifest.preprocessing
     scored = Scored(split=split, preprocessing=preprocessing)
     check_fitted([parent], scored)
     clock = _Clock()
     model = read_ir(parent.read(MODEL), parent.read(WEIGHTS))
-    calibration = draw_calibration(dataset, how.calibration_size, seed=how.seed)
+    features = partial(image_features, model, preprocessing)
+    calibration = draw_calibration(
+        dataset, how.calibration_size, seed=how.seed, sampling=how.sampling, features=features
+    )
     calibration = leave_out_copies(calibration, [scored], preprocessing)
     images_NHW = load_images(calibration.images, preprocessing)
     clock.lap("calibration_images")
-    xml, weights = encode_ir(quantize_model(model, images_NHW, preprocessing, how))
-    candidate = OpenVINOBackend(xml, weights)
+    quantized = quantize_model(model, images_NHW, preprocessing, how)
+    xml, weights = encode_ir(quantized)
+    candidate: Backend = OpenVINOBackend(xml, weights)
     clock.lap("quantize")
     peak = peak_memory_mb()
     reference = OpenVINOBackend(parent.read(MODEL), parent.read(WEIGHTS))
     result = _measure(dataset, split, parent.manifest, reference, candidate, margin)
     clock.lap("gate")
+    kept, rescued = rescue(
+        original_graph(model, images_NHW, preprocessing, how),
+        reference,
+        Candidate(model=quantized, xml=xml, weights=weights, backend=candidate, gate=result),
+        images_NHW,
+        preprocessing,
+        lambda backend: _measure(dataset, split, parent.manifest, reference, backend, margin),
+        aware or AwareSettings(),
+    )
+    xml, weights, candidate, result = kept.xml, kept.weights, kept.backend, kept.gate
+    if rescued is not None:
+        clock.lap("accuracy_aware")
     maps = compare_gate_heatmaps(parent, (xml, weights), split, margin.heatmap_images)
     result = replace(result, heatmaps=maps)
     clock.lap("heatmaps")
     pictures_NHW = golden_pictures(preprocessing.size)
-    onnx = make_onnx_form(parent, xml, weights, candidate, pictures_NHW, tolerance=GOLDEN_TOLERANCE)
+    onnx = OnnxForm(content=None, max_difference=None, reason="the network was smoothed, model.onnx was not")
+    if how.smooth is None:
+        onnx = make_onnx_form(parent, xml, weights, candidate, pictures_NHW, tolerance=GOLDEN_TOLERANCE)
     clock.lap("onnx")
-    provenance = _provenance(parent, calibration, how, result, onnx, clock.seconds, peak)
+    provenance = _provenance(parent, calibration, how, result, onnx, clock.seconds, peak, rescued)
     provenance["gate"][PIXELS] = joined(scored.pixels)
     manifest = replace(
         parent.manifest,
@@ -150,12 +175,25 @@ def quantize_bundle(
         onnx=onnx,
         seconds=clock.seconds,
         peak_memory_mb=peak,
+        rescue=rescued,
     )
     if not passed:
         raise RejectedError(
-            f"{out} was not written: {result.verdict.reason}; the candidate is kept at {rejected}", made
+            f"{out} was not written: {result.verdict.reason}{_tried(rescued)}; the candidate is kept at "
+            f"{rejected}",
+            made,
         )
     return made
+
+
+def _tried(rescued: Rescue | None) -> str:
+    if rescued is None:
+        return ""
+    return (
+        f"; {len(rescued.returned)} layers in floating point did not help"
+        if rescued.returned
+        else (f"; {rescued.reason}")
+    )
 
 
 def gate_split(dataset: Dataset, manifest: Manifest, gate: GateSettings) -> Split:
@@ -250,23 +288,6 @@ def _measure(
     )
 
 
-def calibration_facts(calibration: CalibrationSet) -> dict[str, Any]:
-    """Calibration images for a manifest."""
-    return {
-        "data": calibration.dataset,
-        "split": calibration.images.name,
-        "size": len(calibration.images),
-        "asked": calibration.asked,
-        "excluded": calibration.excluded,
-        "patients_known": calibration.images.patients_known,
-        "digest": calibration.digest,
-        "copies": calibration.copies,
-        # By name and by pixels, so that anybody can check later that what is scored did not calibrate.
-        "images": list(calibration.images.images),
-        PIXELS: joined(calibration.pixels),
-    }
-
-
 def _provenance(
     parent: Bundle,
     calibration: CalibrationSet,
@@ -275,14 +296,17 @@ def _provenance(
     onnx: OnnxForm,
     seconds: dict[str, float],
     peak: float | None,
+    rescued: Rescue | None,
 ) -> dict[str, Any]:
     return {
         "parent": {"name": parent.manifest.name, "digest": parent.digest},
         "checkpoint": parent.manifest.provenance.get("checkpoint"),
         "alignment": parent.manifest.provenance.get("alignment"),
+        "operating_points": parent.manifest.provenance.get("operating_points"),
         "settings": settings.to_json(),
-        "calibration": calibration_facts(calibration),
+        "calibration": calibration.to_json(),
         "gate": gate.to_json(),
+        "accuracy_aware": None if rescued is None else rescued.to_json(),
         "onnx": onnx.to_json(),
         "inference_precision": PRECISION_HINT,
         "seconds": seconds,

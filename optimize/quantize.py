@@ -19,6 +19,8 @@ from ..runtime.crops import take
 from ..runtime.errors import UsageError
 from ..runtime.preprocessing import Preprocessing
 from ..runtime.telemetry import without_telemetry
+from .calibration import check_sampling
+from .smoothing import smooth_network
 from .splice import cut_network, floating_point, join_network, layers
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 PRESETS = ("mixed", "performance")
 ACTIVATION_RANGES = ("minmax", "mean", "histogram")
 OVERFLOW_FIXES = ("all", "first", "none")
+BIAS_CORRECTIONS = ("none", "fast", "accurate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,8 @@ class QuantizeSettings:
 
     calibration_size: int = 300
     """Calibration images."""
+    sampling: str = "stratified"
+    """How they are drawn: stratified over findings, random, or farthest points among activations."""
     crops_per_image: int = 1
     """Crops each calibration image contributes; the windows of the crop plan are taken in turn."""
     preset: str = "performance"
@@ -44,8 +49,12 @@ class QuantizeSettings:
     """From the values seen to the range of 8 bits: minmax spans the extremes of all images, mean the mean of
     each image's extremes (NNCF's default, which clips every second image), histogram the range with the
     least squared error."""
-    fast_bias_correction: bool = True
-    """Correct biases from layer statistics; the slow way runs the network once a layer."""
+    bias_correction: str = "fast"
+    """What rounded weights shift is taken back in the biases: fast, layer by layer from the means that enter
+    each; accurate, from the quantized layers before as well, on a fifth of the images; none."""
+    smooth: float | None = None
+    """SmoothQuant's alpha, 0..1, folded into the layers before (docs/calibration.md); None leaves the
+    channels as they are."""
     overflow_fix: str = "all"
     """Layers whose weights keep to 7 bits. Without VNNI, sums of two 8-bit products overflow 16 bits and
     are clipped; a bundle does not know the CPU it will meet (docs/decisions/0021)."""
@@ -64,10 +73,14 @@ class QuantizeSettings:
             "preset": PRESETS,
             "activation_range": ACTIVATION_RANGES,
             "overflow_fix": OVERFLOW_FIXES,
+            "bias_correction": BIAS_CORRECTIONS,
         }
+        check_sampling(self.sampling)
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        if self.smooth is not None and not 0 <= self.smooth <= 1:
+            raise UsageError(f"smooth must be in 0..1, got {self.smooth}")
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -90,11 +103,13 @@ def quantize_model(
 
     Raises:
         BundleError: the graph is not one of ours.
-        UsageError: a layer to be kept is not in the network.
+        UsageError: a layer to be kept is not in the network, or none of its layers can be smoothed.
     """
     network = cut_network(model)
     kept = kept_operations(network, settings.keep_floating_point)
     crops = calibration_crops(images_NHW, preprocessing, settings.crops_per_image)
+    if settings.smooth is not None:
+        network = smooth_network(network, crops, settings.smooth)
     with without_telemetry(), _quiet():
         import nncf
 
@@ -103,11 +118,24 @@ def quantize_model(
             nncf.Dataset(crops, lambda crop_HW: crop_HW[np.newaxis, np.newaxis]),
             subset_size=len(crops),
             preset=nncf.QuantizationPreset(settings.preset),
-            fast_bias_correction=settings.fast_bias_correction,
+            fast_bias_correction=settings.bias_correction != "accurate",
             ignored_scope=nncf.IgnoredScope(names=[*kept, *floating_point(network)]),
             advanced_parameters=_advanced(settings),
         )
     return join_network(model, quantized)
+
+
+def original_graph(
+    model: "openvino.Model",
+    images_NHW: NDArray[np.uint8],
+    preprocessing: Preprocessing,
+    settings: QuantizeSettings,
+) -> "openvino.Model":
+    """The FP32 graph that was quantized: smoothing changes its weights, though not its answers."""
+    if settings.smooth is None:
+        return model
+    crops = calibration_crops(images_NHW, preprocessing, settings.crops_per_image)
+    return join_network(model, smooth_network(cut_network(model), crops, settings.smooth))
 
 
 def calibration_crops(
@@ -157,6 +185,7 @@ def _advanced(settings: QuantizeSettings) -> Any:
     ranges = {"minmax": Ranges.MINMAX, "mean": Ranges.MEAN_MINMAX, "histogram": Ranges.HISTOGRAM}
     return nncf.AdvancedQuantizationParameters(
         overflow_fix=fixes[settings.overflow_fix],
+        disable_bias_correction=settings.bias_correction == "none",
         activations_range_estimator_params=ranges[settings.activation_range],
     )
 

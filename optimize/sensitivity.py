@@ -4,7 +4,7 @@ Measured on the logits of every item and not on an AUC, which takes many images 
 that leaves their order alone. Errors of layers that round independently add up in squares, so a group of
 layers is measured at once, and only groups with much of the error are taken apart.
 
-Shape suffixes: N images, M = N * windows * classes items, H x W pixels.
+Shape suffixes: N images, M = N * windows, C classes, H x W pixels.
 """
 
 from collections.abc import Callable, Sequence
@@ -100,13 +100,13 @@ def rank_layers(
     crops = ranking_crops(images_NHW, preprocessing, images)
     original, rounded = cut_network(parent), cut_network(quantized)
     everything = parts(rounded)
-    reference_M = network_logits(original, crops)
+    reference_MC = network_logits(original, crops)
 
     def squared_error(group: Sequence[Part]) -> float:
         inside = {part.name for part in group}
         others = [part.name for part in everything if part.name not in inside]
-        logits_M = network_logits(return_layers(original, rounded, others), crops)
-        return float(np.square(logits_M - reference_M).mean())
+        logits_MC = network_logits(return_layers(original, rounded, others), crops)
+        return float(np.square(logits_MC - reference_MC).mean())
 
     groups = _take_apart(everything, squared_error, measurements)
     total = sum(group.squared for group in groups) or 1.0
@@ -133,16 +133,16 @@ def ranking_crops(
 
 
 def network_logits(network: "openvino.Model", crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-    """The logits of a network that was cut out, float64 (M,): by crop, window and class."""
+    """The logits of a network that was cut out, float64 (M, C): by crop and window."""
     settings = {"INFERENCE_PRECISION_HINT": PRECISION_HINT, "PERFORMANCE_HINT": "LATENCY", **FAST_START}
     request = import_openvino().Core().compile_model(network, "CPU", settings).create_infer_request()
     answers = []
     for crop_HW in crops:
         request.infer([crop_HW[np.newaxis, np.newaxis]], share_inputs=False)
-        answers.append(np.array(request.get_output_tensor(0).data, dtype=np.float64).reshape(-1))
-    probabilities_M = np.concatenate(answers).clip(_LEAST, 1 - _LEAST)
-    logits_M: NDArray[np.float64] = np.log(probabilities_M) - np.log1p(-probabilities_M)
-    return logits_M
+        answers.append(np.array(request.get_output_tensor(0).data, dtype=np.float64)[0])
+    probabilities_MC = np.concatenate(answers).clip(_LEAST, 1 - _LEAST)
+    logits_MC: NDArray[np.float64] = np.log(probabilities_MC) - np.log1p(-probabilities_MC)
+    return logits_MC
 
 
 def _take_apart(

@@ -3,13 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-from ..benchmarks.roles import PIXELS
+from ..benchmarks.latency import in_words
+from ..benchmarks.roles import without_pixels
 from ..runtime.bundle import Bundle
+from .calibration import CalibrationSet
 from .export import Exported
 from .findings import describe_findings
 from .gate import GateResult
 from .int8 import Quantized
 from .onnx_form import OnnxForm
+from .rescue import Rescue
+
+_WORST = 6
+"""Layers that are named in a line."""
 
 
 def describe_export(made: Exported) -> str:
@@ -60,7 +66,7 @@ def export_facts(made: Exported) -> dict[str, Any]:
         "size_mb": size_mb(made.bundle),
         "checkpoint": manifest.provenance["checkpoint"],
         "parity": made.parity.to_json(),
-        "alignment": None if made.alignment is None else _without(made.alignment.to_json(), PIXELS),
+        "alignment": None if made.alignment is None else without_pixels(made.alignment.to_json()),
         "seconds": made.seconds,
     }
 
@@ -74,16 +80,18 @@ def describe_quantized(made: Quantized, parent: Bundle) -> str:
     apart = "none of a patient in another split"
     if not calibration.images.patients_known:
         apart = "none of them in another split (patients are not known)"
+    drawn = "" if calibration.sampling == "stratified" else f", {_drawn(calibration)}"
     copies = f"; {calibration.copies} copies of images that gate left out" if calibration.copies else ""
     lines = [
         f"{made.bundle.path}: INT8, {size_mb(made.bundle):.1f} MB (FP32: {size_mb(parent):.1f} MB)",
         f"calibrated on {len(calibration.images)} images of {calibration.dataset} ({calibration.images.name})"
-        f"{short}, {apart}{copies}",
+        f"{short}{drawn}, {apart}{copies}",
         f"gate     passed on {gate.settings.split}, {drop.images} images of {drop.patients} patients: "
         f"mean AUC {gate.reference_auc:.4f} -> {gate.candidate_auc:.4f}",
         f"         drop {drop.drop:+.4f}, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}; upper bound "
         f"{drop.upper_one_sided:+.4f}, allowed {gate.settings.max_auc_drop:.4f}",
         f"findings {_findings(gate)}",
+        *describe_rescue(made.rescue),
         f"heatmaps {_heatmaps(gate)}",
         f"onnx     {_onnx(made.onnx)}",
         f"time     {_times(made.seconds)}{peak}",
@@ -102,18 +110,16 @@ def quantized_facts(made: Quantized, parent: Bundle) -> dict[str, Any]:
         "parent": parent.digest,
         "size_mb": size_mb(made.bundle),
         "parent_size_mb": size_mb(parent),
-        "calibration": _without(provenance["calibration"], "images", PIXELS),
+        "calibration": {
+            key: value for key, value in without_pixels(provenance["calibration"]).items() if key != "images"
+        },
         "settings": provenance["settings"],
-        "gate": _without(provenance["gate"], PIXELS),
+        "gate": without_pixels(provenance["gate"]),
+        "accuracy_aware": provenance["accuracy_aware"],
         "onnx": provenance["onnx"],
         "seconds": made.seconds,
         "peak_memory_mb": provenance["peak_memory_mb"],
     }
-
-
-def _without(facts: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Facts but for the long lists, which are in the manifest."""
-    return {key: value for key, value in facts.items() if key not in names}
 
 
 def _findings(gate: GateResult) -> str:
@@ -126,6 +132,38 @@ def _findings(gate: GateResult) -> str:
     if gate.settings.max_class_auc_drop is not None:
         gated = f"{describe_findings(gate.findings)}, allowed {gate.settings.max_class_auc_drop:.4f} each"
     return f"{gated}; largest drop {worst:+.4f} ({name}); {flips} of {count} decisions change"
+
+
+def describe_rescue(rescued: Rescue | None) -> list[str]:
+    """What returned to floating point, and what that cost."""
+    if rescued is None:
+        return []
+    lines = [f"layers   {rescued.reason}"]
+    if not rescued.returned:
+        worst = ", ".join(f"{effect.name} {effect.error:.3f}" for effect in rescued.effects[:_WORST])
+        return [*lines, f"         most harmful, by their logits' error: {worst}"] if worst else lines
+    by_name = {effect.name: effect for effect in rescued.effects}
+    shown = [f"{name} ({by_name[name].error:.3f})" for name in rescued.returned[:_WORST]]
+    more = len(rescued.returned) - len(shown)
+    lines.append(f"         returned: {', '.join(shown)}{f' and {more} more' if more else ''}")
+    if rescued.logit_rms is not None:
+        before, after = rescued.logit_rms
+        lines.append(f"         error of the logits {before:.3f} -> {after:.3f} on calibration images")
+    if rescued.latency_ms is not None:
+        fp32, int8, result = (rescued.latency_ms[name] for name in ("fp32", "int8", "result"))
+        kept = rescued.kept_speedup
+        share = "INT8 is no faster here" if kept is None else f"{kept:.0%} of INT8's gain kept"
+        lines.append(
+            f"latency  {in_words(result.median)} ms ({in_words(result.p10)} to {in_words(result.p90)}); "
+            f"plain INT8 {in_words(int8.median)}, FP32 {in_words(fp32.median)}; {share}"
+        )
+    return lines
+
+
+def _drawn(calibration: CalibrationSet) -> str:
+    """How the images were chosen, where labels did not decide."""
+    ways = {"random": "drawn at random from", "farthest": "the farthest points among"}
+    return f"{ways[calibration.sampling]} {calibration.candidates}"
 
 
 def _heatmaps(gate: GateResult) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ... import __version__
 from ...benchmarks.latency import in_words
+from ...benchmarks.roles import without_pixels
 from ...datasets import Dataset
 from ...runtime.bundle import Bundle
 from ...runtime.console import table as text_table
@@ -93,7 +94,7 @@ class Finished:
                 "path": str(self.bundle.path),
                 "digest": self.bundle.digest,
                 "precision": manifest.precision,
-                "gate": manifest.provenance.get("gate"),
+                "gate": None if (gate := manifest.provenance.get("gate")) is None else without_pixels(gate),
             },
             "candidates": [row.to_json() for row in self.rows],
             "finalists": [finalist.to_json() for finalist in self.finalists],

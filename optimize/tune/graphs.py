@@ -22,7 +22,7 @@ from ..export import (
     golden_pictures,
     versions,
 )
-from ..int8 import GOLDEN_TOLERANCE, calibration_facts
+from ..int8 import GOLDEN_TOLERANCE
 from ..onnx_form import make_onnx_form
 from ..quantize import QuantizeSettings, quantize_model
 from .plan import Graph
@@ -187,7 +187,7 @@ class Workshop:
             provenance={
                 **_ancestry(parent),
                 "settings": {**how.to_json(), "calibrated_in": self.home(graph)},
-                "calibration": calibration_facts(self.calibration),
+                "calibration": self.calibration.to_json(),
                 "onnx": onnx.to_json(),
                 "inference_precision": "f32",
                 "versions": _versions(),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xopt.datasets import Dataset, Split, open_source
-from xopt.optimize.calibration import draw_calibration, stratified_sample
+from xopt.optimize.calibration import SAMPLINGS, draw_calibration, stratified_sample
 from xopt.runtime.errors import DataError, UsageError
 
 
@@ -104,6 +104,66 @@ def test_the_digest_tells_which_images_were_drawn():
     source = dataset(split("train", "abcdefgh"))
     assert draw_calibration(source, 4, seed=1).digest == draw_calibration(source, 4, seed=1).digest
     assert draw_calibration(source, 4, seed=1).digest != draw_calibration(source, 5, seed=1).digest
+
+
+def on_a_line(images: Split):
+    """Features of images by the numbers in their names, the last one far out."""
+    places = np.array([int(name.split("_")[1].removesuffix(".png")) for name in images.images], dtype=float)
+    return np.where(places == places.max(), 1000, places).reshape(-1, 1)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_every_sampling_draws_from_patients_apart(sampling):
+    train = split("train", "abcdefgha")
+    source = dataset(train, split("val", "ah"))
+    for seed in range(5):
+        drawn = draw_calibration(source, 4, seed=seed, sampling=sampling, features=on_a_line)
+        assert len(set(drawn.images.images)) == 4
+        assert set(drawn.images.patients) <= set("bcdefg")
+        assert (drawn.sampling, drawn.candidates, drawn.asked, drawn.excluded) == (sampling, 6, 4, 3)
+        everything = draw_calibration(source, 50, seed=seed, sampling=sampling, features=on_a_line)
+        assert "".join(everything.images.patients) == "bcdefg"
+
+
+@pytest.mark.parametrize(("sampling", "misses"), [("stratified", False), ("random", True)])
+def test_only_a_stratified_draw_is_sure_to_hold_a_rare_label(sampling, misses):
+    train = split("train", "abcdefghij", labels=[[int(i == 7)] for i in range(10)])
+    draws = [draw_calibration(dataset(train), 4, seed=seed, sampling=sampling) for seed in range(12)]
+    assert any(not drawn.images.labels_NC.any() for drawn in draws) is misses
+
+
+def test_farthest_points_hold_the_image_far_out_whatever_the_seed():
+    source = dataset(split("train", "abcdefghij"))
+    for seed in range(8):
+        drawn = draw_calibration(source, 2, seed=seed, sampling="farthest", features=on_a_line)
+        assert "train_9.png" in drawn.images.images
+
+
+@pytest.mark.parametrize(("count", "pool", "seen"), [(3, 5, 5), (3, 50, 10), (8, 5, 8)])
+def test_no_more_than_the_pool_runs_through_the_network(count, pool, seen):
+    asked = []
+
+    def watched(images):
+        asked.append(len(images))
+        return on_a_line(images)
+
+    drawn = draw_calibration(
+        dataset(split("train", "abcdefghij")), count, sampling="farthest", features=watched, pool=pool
+    )
+    assert asked == [seen] == [drawn.candidates]
+    assert len(drawn.images) == count
+
+
+@pytest.mark.parametrize(
+    ("sampling", "said"),
+    [
+        ("best", "sampling must be one of stratified, random, farthest, got 'best'"),
+        ("farthest", "give draw_calibration features"),
+    ],
+)
+def test_a_sampling_that_cannot_be_is_refused(sampling, said):
+    with pytest.raises(UsageError, match=said):
+        draw_calibration(dataset(split("train", "ab")), 1, sampling=sampling)
 
 
 @pytest.mark.parametrize(

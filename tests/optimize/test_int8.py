@@ -82,6 +82,13 @@ def test_it_records_the_gate_the_settings_and_the_cost(made, small):
     assert provenance["gate"]["digest"] == split.digest
     assert provenance["gate"]["images"] == len(split)
     assert provenance["settings"] == QUICK.to_json()
+    assert provenance["accuracy_aware"] is None
+    assert len(provenance["gate"]["pixels"].split()) == len(split)
+    assert len(provenance["calibration"]["pixels"].split()) == len(provenance["calibration"]["images"])
+    heatmaps = provenance["gate"]["heatmaps"]
+    assert heatmaps["images"] == (split.labels_NC == 1).any(axis=1).sum()
+    assert heatmaps["maps"] == (split.labels_NC == 1).sum()
+    assert heatmaps["correlation"]["median"] > 0.9
     assert set(provenance["seconds"]) == {"calibration_images", "quantize", "gate", "heatmaps", "onnx"}
     assert provenance["peak_memory_mb"] > 100
     assert {"xopt", "nncf", "openvino", "onnx", "onnxruntime"} <= set(provenance["versions"])
@@ -197,10 +204,11 @@ def test_a_bundle_is_not_quantized_onto_itself(small, parent):
 
 def test_the_command_writes_reports_and_exits_0(small, tmp_path, xopt):
     out = tmp_path / "int8.xopt"
-    words = ("--calibration-size", 4, "--max-auc-drop", 1, "--json")
+    words = ("--calibration-size", 4, "--max-auc-drop", 1, "--heatmap-images", 0, "--json")
     done = xopt("quantize", small.bundle, "--data", small.data, "--out", out, *words)
     assert done.code == 0, done.err
     facts = json.loads(done.out)
+    assert facts["gate"]["heatmaps"] is None
     assert facts["passed"] is True
     assert facts["calibration"]["size"] == 4
     assert facts["size_mb"] < 0.3 * facts["parent_size_mb"]
@@ -208,12 +216,40 @@ def test_the_command_writes_reports_and_exits_0(small, tmp_path, xopt):
     assert done.err == ""
 
 
+def test_the_command_says_and_records_how_it_calibrated(small, tmp_path, xopt):
+    out, facts = tmp_path / "int8.xopt", tmp_path / "facts.json"
+    choices = {
+        "sampling": "farthest",
+        "preset": "mixed",
+        "activation_range": "mean",
+        "bias_correction": "none",
+    }
+    words = [word for name, value in choices.items() for word in (f"--{name.replace('_', '-')}", value)]
+    done = xopt(
+        *("quantize", small.bundle, "--data", small.data, "--out", out, "--calibration-size", 4, *words),
+        *("--smooth", 0.5, "--max-auc-drop", 1, "--json", facts),
+    )
+    assert done.code == 0, done.err
+    provenance = Bundle.open(out).manifest.provenance
+    assert {**choices, "smooth": 0.5}.items() <= provenance["settings"].items()
+    assert provenance["calibration"]["sampling"] == "farthest"
+    candidates = provenance["calibration"]["candidates"]
+    assert candidates == len(open_source(small.data).split("train"))
+    assert f"4 images of phantoms (train), the farthest points among {candidates}, none of" in done.out
+    assert json.loads(facts.read_text())["settings"] == provenance["settings"]
+    assert provenance["onnx"]["reason"].startswith("the network was smoothed")
+    assert not Bundle.open(out).has("model.onnx")
+
+
 def test_the_command_exits_3_and_says_why(small, tmp_path, xopt):
     out = tmp_path / "int8.xopt"
     words = ("--calibration-size", 4, "--max-auc-drop", -1, "--json")
     done = xopt("quantize", small.bundle, "--data", small.data, "--out", out, *words)
     assert done.code == 3
-    assert json.loads(done.out)["gate"]["outcome"] == "failed"
+    facts = json.loads(done.out)
+    assert facts["gate"]["outcome"] == "failed"
+    assert facts["accuracy_aware"]["returned"] == []
+    assert "a margin of -1 asks for more than FP32 has" in done.err
     assert done.err.startswith(f"xopt: {out} was not written: the drop itself is too large")
     assert done.err.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["int8.xopt.rejected"]
@@ -227,6 +263,10 @@ def test_the_command_exits_3_and_says_why(small, tmp_path, xopt):
         (("BUNDLE", "--data", "DATA", "--out", "b", "--split", "gate"), 1, "no split 'gate'"),
         (("BUNDLE", "--data", "DATA", "--out", "b", "--keep-float", "fcc"), 2, "did you mean fc"),
         (("BUNDLE", "--data", "DATA", "--out", "b", "--preset", "slow"), 2, "preset must be one of"),
+        (("BUNDLE", "--data", "DATA", "--out", "b", "--sampling", "best"), 2, "sampling must be one of"),
+        (("BUNDLE", "--data", "DATA", "--out", "b", "--activation-range", "x"), 2, "minmax, mean, histogram"),
+        (("BUNDLE", "--data", "DATA", "--out", "b", "--bias-correction", "x"), 2, "none, fast, accurate"),
+        (("BUNDLE", "--data", "DATA", "--out", "b", "--smooth", "2"), 2, "smooth must be in 0..1, got 2.0"),
         (("BUNDLE", "--data", "DATA", "--out", "no/b"), 1, "no folder no"),
     ],
 )

@@ -11,10 +11,10 @@ pytest.importorskip("nncf")
 from xopt.datasets.phantoms import draw
 from xopt.optimize.ir import encode_ir, read_ir
 from xopt.optimize.quantize import QuantizeSettings, calibration_crops, quantize_model
-from xopt.optimize.splice import cut_network
+from xopt.optimize.splice import cut_network, join_network
 from xopt.runtime import Bundle, Preprocessing, UsageError
 from xopt.runtime.crops import take
-from xopt.runtime.openvino_backend import OpenVINOBackend
+from xopt.runtime.openvino_backend import OpenVINOBackend, import_openvino
 
 CALIBRATION = 20
 
@@ -41,6 +41,12 @@ def quantized(model, images, bundle, **options):
 @pytest.fixture(scope="module")
 def int8(model, images, bundle):
     return quantized(model, images, bundle)
+
+
+@pytest.fixture(scope="module")
+def plain(model, images, bundle):
+    """The defaults on six images, as bytes."""
+    return encode_ir(quantized(model, images[:6], bundle))
 
 
 def operations(model, kind: str):
@@ -116,6 +122,48 @@ def test_the_overflow_fix_keeps_weights_to_seven_bits(model, images, bundle, fix
     assert max(np.abs(array.astype(int)).max() for array in weights.values()) == widest
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"preset": "mixed"},
+        {"activation_range": "mean"},
+        {"activation_range": "histogram"},
+        {"bias_correction": "accurate"},
+        {"smooth": 0.5},
+    ],
+)
+def test_every_choice_changes_the_result(model, images, bundle, plain, option):
+    assert encode_ir(quantized(model, images[:6], bundle, **option)) != plain
+
+
+# NNCF skips a correction that is large against the bias, so none of these is near zero.
+BIAS = np.linspace(0.5, 1.5, 128, dtype=np.float32).reshape(1, 128, 1, 1)
+
+
+@pytest.fixture(scope="module")
+def biased(model):
+    """The untrained network has no biases, and NNCF corrects only what there is: here is one."""
+    network = cut_network(model)
+    layer = next(
+        op for op in operations(network, "Convolution") if op.get_friendly_name() == "layer2.0.conv1"
+    )
+    targets = list(layer.output(0).get_target_inputs())
+    opset = import_openvino().opset13
+    total = opset.add(layer, opset.constant(BIAS), name="biased")
+    for target in targets:
+        target.replace_source_output(total.output(0))
+    return join_network(model, network)
+
+
+@pytest.mark.parametrize(("correction", "same"), [("none", True), ("fast", False)])
+def test_biases_are_corrected_or_left_as_they_were(biased, images, bundle, correction, same):
+    result = quantized(biased, images[:6], bundle, bias_correction=correction)
+    (total,) = [op for op in operations(result, "Add") if op.get_friendly_name() == "biased"]
+    found = total.input_value(1).get_node().data
+    assert np.array_equal(found, BIAS) is same
+    np.testing.assert_allclose(found, BIAS, atol=0.5)
+
+
 def test_nothing_is_printed(model, images, bundle, capfd):
     quantized(model, images[:2], bundle)
     assert capfd.readouterr() == ("", "")
@@ -142,7 +190,17 @@ def test_windows_take_turns_over_the_images(plan, each, expected):
 
 @pytest.mark.parametrize(
     "options",
-    [{"calibration_size": 0}, {"crops_per_image": 0}, {"preset": "fast"}, {"overflow_fix": "maybe"}],
+    [
+        {"calibration_size": 0},
+        {"crops_per_image": 0},
+        {"preset": "fast"},
+        {"overflow_fix": "maybe"},
+        {"sampling": "best"},
+        {"activation_range": "median"},
+        {"bias_correction": "slow"},
+        {"smooth": -0.1},
+        {"smooth": 1.5},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(options):
     with pytest.raises(UsageError, match="got"):

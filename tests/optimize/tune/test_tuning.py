@@ -27,6 +27,7 @@ from xopt.runtime.backend import open_backend
 # An untrained network's AUC says nothing, and there are few patients: a drop of 1 is no gate at all.
 QUICK = TuneSettings(
     max_auc_drop=1,
+    engines=("openvino",),
     presets=("performance",),
     rounds=8,
     calibration_size=8,
@@ -73,20 +74,14 @@ def test_the_chosen_variant_is_the_fastest_that_passed_and_is_written(tuned, pla
 def test_every_variant_is_there_with_what_became_of_it(tuned):
     found = by_name(tuned.facts)
     assert set(found) == {
-        f"{engine} {precision} {plan}"
-        for engine in ("OpenVINO", "ONNX Runtime")
+        f"OpenVINO {precision} {plan}"
         for precision in ("FP32", "BF16", "INT8")
         for plan in ("center", "five", "ten", "five-shared", "ten-shared")
-        if (engine, precision) != ("ONNX Runtime", "BF16")
     }
     assert tuned.facts["reference"] == "OpenVINO FP32 ten"
     for name in ("OpenVINO FP32 ten", "OpenVINO INT8 ten"):
         assert found[name]["status"] == "measured"
         assert found[name]["why"] is None
-    # Which of two engines is faster is the machine's to say; the other one may have been stopped.
-    assert found["ONNX Runtime FP32 ten"]["status"] in ("measured", "stopped")
-    # The untrained network's large head amplifies what two engines round differently.
-    assert "no model.onnx" in found["ONNX Runtime INT8 ten"]["why"]
     for name in ("OpenVINO FP32 center", "OpenVINO INT8 ten-shared"):
         assert found[name]["status"] == "left_out"
         assert "need the checkpoint" in found[name]["why"]
@@ -102,8 +97,6 @@ def test_the_reference_is_held_against_itself_and_others_against_it(tuned):
     assert low <= other["speedup"] <= high
     assert other["auc_gate"]["drop"] == pytest.approx(reference["auc_gate"]["auc"] - other["auc_gate"]["auc"])
     assert reference["parity_max_abs"] == 0
-    assert found["ONNX Runtime FP32 ten"]["auc_gate"] == reference["auc_gate"]
-    assert found["ONNX Runtime FP32 ten"]["parity_max_abs"] < 1e-4
     assert other["size_mb"] < reference["size_mb"] / 3
 
 
@@ -220,7 +213,7 @@ def kept(work):
 
 @pytest.mark.slow
 def test_a_checkpoint_is_held_against_pytorch(small, tmp_path):
-    settings = replace(QUICK, crops=("center",), engines=("openvino",), presets=(), heatmaps=0)
+    settings = replace(QUICK, crops=("center",), engines=("openvino", "onnxruntime"), presets=(), heatmaps=0)
     made = tune(
         open_network(small.run),
         open_source(small.data),
@@ -232,6 +225,9 @@ def test_a_checkpoint_is_held_against_pytorch(small, tmp_path):
     reference = found["PyTorch eager FP32 ten"]
     assert made.facts["reference"] == reference["name"]
     assert reference["parity_max_abs"] < 1e-4
+    both = [found[f"{engine} FP32 center"] for engine in ("OpenVINO", "ONNX Runtime")]
+    assert both[0]["auc_gate"] == both[1]["auc_gate"]
+    assert max(variant["parity_max_abs"] for variant in both) < 1e-4
     assert made.bundle.manifest.preprocessing.crops == "center"
 
 
