@@ -19,49 +19,25 @@ import sys
 import tempfile
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import accelerate
 import numpy as np
 import torch
 import torch._dynamo
+from tiny import TINY, write_data
 
 from xopt.datasets import open_source
 from xopt.train import fit
 from xopt.train.intervals import Interval
 from xopt.train.loop import train
-from xopt.train.recipe import Recipe
 from xopt.train.states import States
 
 # What every training imports sooner or later, so that no fork has to.
 PRELOADED = (accelerate, torch._dynamo)
 EVERY = 3
-RECIPE = Recipe(
-    architecture="macro-1-stem4-depths1-widths8-head8",
-    epochs=5,
-    learning_rate=1e-2,
-    size=12,
-    crop=10,
-    channels=1,
-    mean=(0.5,),
-    std=(0.25,),
-    batch_size=8,
-    ema=0.9,
-    rotation=5,
-    sampling="balanced",
-)
-
-
-def write_data(folder: Path) -> Path:
-    """64 training images and 16 validation images of one class."""
-    numbers = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 64), ("val", 16)):
-        labels = numbers.integers(0, 2, size=(count, 1))
-        images = numbers.integers(0, 200, size=(count, 12, 12)) + 40 * labels[:, :, None]
-        arrays |= {f"{split}_images": images.astype(np.uint8), f"{split}_labels": labels.astype(np.uint8)}
-    np.savez(folder / "data.npz", **arrays)
-    return folder / "data.npz"
+RECIPE = replace(TINY, epochs=5, ema=0.9, rotation=5, sampling="balanced")
 
 
 class Loop:
@@ -70,7 +46,7 @@ class Loop:
     def __init__(self, folder: Path, ranks: int, seed: int) -> None:
         self.folder, self.ranks = folder, ranks
         self.random = random.Random(seed)
-        self.dataset = open_source(write_data(folder))
+        self.dataset = open_source(write_data(folder, train=64))
         # One number that a training keeps up to date, and that survives it: how many steps it has done.
         self.steps = mmap.mmap(-1, 8)
         self.lost: list[int] = []

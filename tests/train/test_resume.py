@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -26,49 +25,17 @@ from xopt.runtime.errors import (  # noqa: E402
 from xopt.train import load_checkpoint  # noqa: E402
 from xopt.train.intervals import Interval  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
-from xopt.train.recipe import Recipe  # noqa: E402
 from xopt.train.states import States  # noqa: E402
 
+from .tiny import TINY, Halt, halting, write_data  # noqa: E402
+
 KILL_LOOP = Path(__file__).with_name("kill_loop.py")
-TINY = Recipe(
-    architecture="macro-1-stem4-depths1-widths8-head8",
-    epochs=4,
-    learning_rate=1e-2,
-    size=12,
-    crop=10,
-    channels=1,
-    mean=(0.5,),
-    std=(0.25,),
-    batch_size=8,
-)
 EVERY_STEP = Interval(steps=1)
-
-
-class Halt(Exception):  # noqa: N818
-    """Ends a training from outside, as a crash would."""
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    numbers = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 40), ("val", 16)):
-        labels = numbers.integers(0, 2, size=(count, 3)).astype(np.uint8)
-        images = numbers.integers(0, 256, size=(count, 12, 12)).astype(np.uint8)
-        arrays |= {f"{split}_images": images, f"{split}_labels": labels}
-    np.savez(folder / "data.npz", **arrays)
-    return open_source(folder / "data.npz")
-
-
-def halting(epoch):
-    """Reports until `epoch`, then crashes."""
-
-    def report(done):
-        if done.epoch == epoch:
-            raise Halt
-
-    return report
+    return open_source(write_data(tmp_path_factory.mktemp("data"), classes=3))
 
 
 def same(first, second):
