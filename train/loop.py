@@ -56,6 +56,7 @@ def train(
         UsageError: the recipe names an architecture that is not known, or a resumed run is another one.
         TrainingError: the loss stopped being a number, the disk is full, another process is gone.
         StoppedError: SIGTERM or Ctrl-C asked to stop; the run is saved.
+        BusyError: another training is at work in the run folder.
         OutputError: the run folder exists.
         DependencyError: a library is not installed.
     """
@@ -91,4 +92,6 @@ def train(
             if explained is None:
                 raise
             raise explained from error
+        finally:
+            keeper.close()
     return job.finish(fit)
