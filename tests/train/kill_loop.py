@@ -37,6 +37,8 @@ from xopt.train.states import States
 # What every training imports sooner or later, so that no fork has to.
 PRELOADED = (accelerate, torch._dynamo)
 EVERY = 3
+SCHEDULER_S = 10.0
+"""Seconds after which a launcher ends what is left of a training that has lost a process."""
 RECIPE = replace(TINY, epochs=5, ema=0.9, rotation=5, sampling="balanced")
 
 
@@ -51,6 +53,7 @@ class Loop:
         self.steps = mmap.mmap(-1, 8)
         self.lost: list[int] = []
         self.inside = 0
+        self.left_waiting = 0
 
     def start(self, run: Path, every: Interval, dies_at: int = 0) -> list[int]:
         """Fork the processes of one training; the first one ends at its `dies_at`th file operation."""
@@ -120,21 +123,27 @@ class Loop:
         )
         alive = set(children)
         patience = 30.0 if inside else self.random.uniform(0.02, 0.5) * self.ranks
-        killed = False
+        killed = None
         while alive:
             done, status = os.waitpid(-1, os.WNOHANG)
             if done:
                 alive.discard(done)
-                killed |= os.WIFSIGNALED(status)
-                self.inside += os.WIFSIGNALED(status) and inside
+                if killed is None and os.WIFSIGNALED(status):
+                    killed = time.monotonic()
+                    self.inside += inside
                 continue
-            if not killed and time.monotonic() - started > patience:
-                os.kill(self.random.choice(children), signal.SIGKILL)
-                # Its neighbour may wait a while for it; a scheduler kills the others, too.
-                patience = float("inf")
-                killed = True
+            now = time.monotonic()
+            if killed is None and now - started > patience:
+                os.kill(self.random.choice(list(alive)), signal.SIGKILL)
+                killed = now
+            if killed is not None and now - killed > SCHEDULER_S:
+                # One that has not met its neighbour yet waits for it for long; a launcher ends it.
+                self.left_waiting += len(alive)
+                for child in alive:
+                    os.kill(child, signal.SIGKILL)
+                killed = float("inf")
             time.sleep(0.002)
-        if not killed:
+        if killed is None:
             return True
         reached = struct.unpack("<q", self.steps[:8])[0]
         self.lost.append(reached - saved_step(run))
@@ -194,12 +203,13 @@ def main() -> None:
             run = Path(name) / f"run{runs}"
             runs += 1
             while len(loop.lost) < options.kills and not loop.kill(run):
-                pass
+                print(f"{len(loop.lost)} kills", file=sys.stderr)
             loop.finish(run)
             different += differences(run, reference)
     facts = {
         "kills": len(loop.lost),
         "inside_a_file_operation": loop.inside,
+        "ended_by_the_scheduler": loop.left_waiting,
         "runs": runs,
         "most_steps_lost": max(loop.lost),
         "interval": EVERY,
