@@ -8,6 +8,7 @@ nothing but gradients, statistics and small numbers travels.
 import atexit
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -28,6 +29,9 @@ DEVICES = ("auto", "cpu", "cuda", "hpu")
 _RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK")
 _WORLDS = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
 _LOCALS = ("LOCAL_RANK", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK")
+_LOCAL_WORLDS = ("LOCAL_WORLD_SIZE", "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE")
+_MEETING_S = 300
+"""How long processes wait for each other at their start."""
 
 
 def launched() -> tuple[int, int]:
@@ -52,7 +56,7 @@ class Processes:
                 a plugin such as hpu's is imported only when it is named.
 
         Raises:
-            UsageError: no such device is known.
+            UsageError: no such device is known, or the processes cannot know where the first one is.
             DeviceError: this machine lacks it, or the processes did not find each other.
             DependencyError: accelerate is not installed, and there are several processes.
         """
@@ -73,22 +77,42 @@ class Processes:
         need("accelerate", extra="train")
         from accelerate import Accelerator
 
+        local = _first(_LOCAL_WORLDS, self.world)
+        if local < self.world and not os.environ.get("MASTER_ADDR"):
+            raise UsageError(
+                f"{local} of {self.world} processes are on this machine, and nothing says where the first "
+                "one is; set MASTER_ADDR to its machine's address (mpirun -genv or -x)"
+            )
         # Accelerate looks for torchrun's names, except on CPUs.
         os.environ.update(RANK=str(self.rank), WORLD_SIZE=str(self.world))
         os.environ.setdefault("LOCAL_RANK", str(_first(_LOCALS, self.rank)))
-        os.environ.setdefault("LOCAL_WORLD_SIZE", str(_first(("MPI_LOCALNRANKS",), self.world)))
+        os.environ.setdefault("LOCAL_WORLD_SIZE", str(local))
         os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
         os.environ.setdefault("MASTER_PORT", "29500")
         try:
+            self._meet()
             # Accelerate's own precision holds for the whole process; the recipe's is applied step by step.
             self.accelerator = Accelerator(cpu=self.device.type == "cpu", mixed_precision="no")
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise DeviceError(
                 f"process {self.rank} of {self.world} could not join the others ({_line(error)}); "
-                "check the launcher's address and port"
+                "check MASTER_ADDR, and set MASTER_PORT to a free port if another training has this one"
             ) from error
         self.device = self.accelerator.device
         atexit.register(_leave)
+
+    def _meet(self) -> None:
+        """Find the others on CPUs; mpirun leaves those waiting, half an hour, whose neighbour never comes."""
+        if self.device.type != "cpu" or "TORCHELASTIC_RUN_ID" in os.environ:
+            # The agents of torchrun have met already.
+            return
+        import torch.distributed as dist
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        patience = timedelta(seconds=_MEETING_S)
+        store = TCPStore(address, port, self.world, self.leads, timeout=patience)
+        dist.init_process_group("gloo", store=store, rank=self.rank, world_size=self.world)
 
     def wrap(self, network: "nn.Module", *, sync_batch_norm: bool) -> "nn.Module":
         """The network whose gradients are averaged over all processes; itself where there is one."""
