@@ -341,6 +341,8 @@ def test_the_command_stops_at_sigterm_in_one_line_and_resumes_without_its_recipe
     lines = [line for line in said.splitlines() if line.startswith("xopt:")]
     assert len(lines) == 1
     assert "stopped by SIGTERM after step" in lines[0]
+    done = len(read_history((run / "history.csv").read_text()))
+    assert f"for {done} of 2000 epochs" in (run / "run.html").read_text()
     (state,) = (run / "states").iterdir()
     step = json.loads((state / "state.json").read_text())["step"]
     assert f"after step {step}," in lines[0]
