@@ -60,7 +60,8 @@ class Keeper:
     def _open(self, *, resume: bool, force: bool) -> tuple[dict[str, Any], dict[str, Any]] | None:
         assert self.folder is not None
         if not (resume and self.folder.exists):
-            self.folder.begin(self.job.identity, self.job.recipe, force=force)
+            device = self.processes.describe()
+            self.folder.begin(self.job.identity, self.job.recipe, device=device, force=force)
             return None
         self.folder.hold()
         self.folder.check_same(self.job.identity)

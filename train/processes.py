@@ -73,6 +73,10 @@ class Processes:
         """Whether this is the one that prints and writes."""
         return self.rank == 0
 
+    def describe(self) -> str:
+        """How many processes on what, as `cpu` or `8 x cuda`."""
+        return self.device.type if self.world == 1 else f"{self.world} x {self.device.type}"
+
     def _join(self) -> None:
         need("accelerate", extra="train")
         from accelerate import Accelerator

@@ -67,8 +67,14 @@ class RunFolder:
         """Let others in."""
         self._held.close()
 
-    def begin(self, identity: dict[str, Any], recipe: Recipe, *, force: bool) -> None:
+    def begin(self, identity: dict[str, Any], recipe: Recipe, *, device: str, force: bool) -> None:
         """Make the folder, with what it is in it from the first moment, and hold it.
+
+        Args:
+            identity: what a resumed run must have in common with this one.
+            recipe: all settings.
+            device: what it is trained on, in words.
+            force: replace what is there.
 
         Raises:
             BusyError: a training is at work in the one that is to be replaced.
@@ -79,7 +85,7 @@ class RunFolder:
         marker = RUN if self.exists else "checkpoint.json"
         with staged_folder(self.path, force=force, marker=marker) as stage:
             (stage / RECIPE).write_text(recipe.to_toml())
-            facts = {"xopt": __version__, "identity": identity}
+            facts = {"xopt": __version__, "device": device, "identity": identity}
             (stage / RUN).write_text(json.dumps(facts, indent=2) + "\n")
             self._held.enter_context(locked(stage / LOCK, _busy(self.path)))
         self._log_from(0)

@@ -37,7 +37,8 @@ RECIPE = Recipe(
     channels=1,
     mean=(0.5,),
     std=(0.25,),
-    batch_size=10,
+    # Neither a batch nor the 23 images of val can be shared out evenly.
+    batch_size=11,
     accumulate=1,
     ema=0.9,
     clip_norm=5.0,
@@ -48,7 +49,7 @@ RECIPE = Recipe(
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "phantoms"
-    phantoms.write(folder, count=160, seed=1, size=48)
+    phantoms.write(folder, count=168, seed=1, size=48)
     return folder
 
 
@@ -109,7 +110,7 @@ def runs(data, tmp_path_factory):
 @pytest.mark.slow
 def test_two_processes_have_one_process_s_loss_curve(runs):
     one, two, _ = runs
-    assert len(losses(one)) >= 18
+    assert len(losses(one)) == 20
     np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4)
 
 

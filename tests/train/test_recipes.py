@@ -34,10 +34,13 @@ def x_rays(shared, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def small_pictures(shared, tmp_path_factory):
-    """Four hundred images a split of real children's X-rays at 28 pixels."""
+    """Some hundred images a split of real children's X-rays at 28 pixels."""
     file = tmp_path_factory.mktemp("pictures") / "pneumonia28.npz"
     arrays = np.load(shared / "data" / "pneumonia28.npz")
-    np.savez(file, **{name: arrays[name][:400] for name in arrays if name.startswith(("train", "val"))})
+    # Its images are sorted by their label.
+    steps = {"train": 9, "val": 2}
+    parts = {name: arrays[name][:: steps[name.split("_")[0]]] for name in arrays if "test" not in name}
+    np.savez(file, **parts)
     return file
 
 
@@ -53,6 +56,9 @@ def test_a_recipe_turns_real_x_rays_into_a_bundle_that_answers(shared, x_rays, t
     assert len(facts["classes"]) == 14
     assert facts["best"]["epoch"] == 1
     assert (run / "run.html").is_file()
+    if name == "resnet50-accelerated":
+        # Its export goes as resnet18's does, and takes half a minute.
+        return
     done = xopt("export", run, "--out", bundle, "--crops", "center")
     assert done.code == 0, done.err
     images = [x_rays / "images" / line.split()[0] for line in (x_rays / "val_list.txt").open()][:2]

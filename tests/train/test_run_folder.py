@@ -163,7 +163,7 @@ def test_speed_up_is_by_seconds_an_epoch():
     assert facts["reference"] == "slow"
     assert facts["runs"][0] | {"val_auc": 0.9, "best_epoch": 2, "epoch_s": 8.0} == facts["runs"][0]
     assert facts["runs"][1]["step_ms"] == pytest.approx(150)
-    assert comparison.to_text().splitlines()[3].split()[:4] == ["fast", TINY.architecture, "fp32", "4"]
+    assert comparison.to_text().splitlines()[3].split()[:5] == ["fast", TINY.architecture, "fp32", "-", "4"]
 
 
 def test_the_command_compares_runs_and_writes_a_page(run, tmp_path, xopt):
@@ -171,7 +171,7 @@ def test_the_command_compares_runs_and_writes_a_page(run, tmp_path, xopt):
     done = xopt("train", "compare", folder, folder, "--json", "--report", tmp_path / "report.html")
     assert done.code == 0, done.err
     facts = json.loads(done.out)
-    assert [row["speedup"] for row in facts["runs"]] == [1, 1]
+    assert [(row["speedup"], row["device"]) for row in facts["runs"]] == [(1, "cpu"), (1, "cpu")]
     page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") == 4
     assert page == comparison_page(compare_runs([folder, folder]))
