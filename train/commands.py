@@ -71,6 +71,8 @@ def train(
     from ..runtime.errors import TrainingError, UsageError
     from .intervals import Interval
 
+    if pretrained and weights is not None:
+        raise UsageError("--pretrained and --weights both say where to start from; give one of them")
     words = list(settings or ())
     if pretrained is not None:
         words.append(f"pretrained={str(pretrained).lower()}")

@@ -7,7 +7,8 @@ nothing but gradients, statistics and small numbers travels.
 
 import atexit
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -213,10 +214,35 @@ class Processes:
         # All others add zero, which changes no bit.
         return self.add_up(torch.from_numpy(whole).to(self.device)).cpu().numpy()
 
-    def explain(self, error: RuntimeError) -> XoptError | None:
-        """The one line for an error of the network between processes; None for any other error."""
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Give errors of memory, and of the network between processes, their one line.
+
+        Raises:
+            TrainingError: instead of torch's errors, or as it was raised, in the first process.
+            SystemExit: the same in the others, where it is the same error.
+        """
+        try:
+            yield
+        except TrainingError as error:
+            if self.leads:
+                raise
+            raise SystemExit(error.exit_code) from None
+        except RuntimeError as error:
+            explained = self._explain(error)
+            if explained is None:
+                raise
+            raise explained from error
+
+    def _explain(self, error: RuntimeError) -> TrainingError | None:
+        said = str(error).lower()
+        if "out of memory" in said or "can't allocate memory" in said:
+            return TrainingError(
+                f"there is not enough memory on {self.device} ({_line(error)}); what was saved before is "
+                "intact: set a smaller batch_size, with accumulate for the same step"
+            )
         words = ("connection", "peer", "gloo", "nccl", "timed out", "socket", "broken pipe")
-        if self.world == 1 or not any(word in str(error).lower() for word in words):
+        if self.world == 1 or not any(word in said for word in words):
             return None
         return TrainingError(
             f"another process of this training is gone ({_line(error)}); what was saved before is intact: "

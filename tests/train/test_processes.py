@@ -17,7 +17,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xopt.datasets import load_images, open_source, phantoms  # noqa: E402
-from xopt.runtime.errors import DependencyError, DeviceError, UsageError  # noqa: E402
+from xopt.runtime.errors import DependencyError, DeviceError, TrainingError, UsageError  # noqa: E402
 from xopt.train import load_checkpoint, processes  # noqa: E402
 from xopt.train.inputs import normalise  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
@@ -203,6 +203,14 @@ def test_each_launcher_says_who_is_who_in_its_own_words(monkeypatch, variables, 
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert launched() == found
+
+
+def test_memory_that_is_not_there_is_one_line():
+    with (
+        pytest.raises(TrainingError, match=r"not enough memory on cpu .*set a smaller batch_size"),
+        Processes("cpu").explaining(),
+    ):
+        torch.empty(1 << 60)
 
 
 def test_devices_that_are_not_here_are_named():
