@@ -61,7 +61,8 @@ def test_a_recipe_turns_real_x_rays_into_a_bundle_that_answers(shared, x_rays, t
         return
     done = xopt("export", run, "--out", bundle, "--crops", "center")
     assert done.code == 0, done.err
-    images = [x_rays / "images" / line.split()[0] for line in (x_rays / "val_list.txt").open()][:2]
+    names = (x_rays / "val_list.txt").read_text().splitlines()
+    images = [x_rays / "images" / line.split()[0] for line in names[:2]]
     done = xopt("predict", bundle, *images, "--json")
     assert done.code == 0, done.err
     answers = json.loads(done.out)["images"]
