@@ -38,7 +38,7 @@ def run_page(run: Run) -> str:
     cards = [
         ("-" if best.val_auc is None else f"{best.val_auc:.4f}", f"mean AUC on val, epoch {best.epoch}"),
         (f"{best.val_accuracy:.4f}", "accuracy on val, the same epoch"),
-        (f"{run.seconds / 60:.1f} min", f"for {len(run.history)} epochs"),
+        (f"{run.seconds / 60:.1f} min", f"for {len(run.history)} of {run.recipe.epochs} epochs"),
         (f"{run.step_ms:.1f} ms", "a step"),
     ]
     curves = [f"<p>{escape(NO_CURVES)}</p>"]
