@@ -41,6 +41,8 @@ class Change:
     """What grey values are multiplied by."""
     contrast: float = 1.0
     """How many times as far from their mean."""
+    gamma: float = 1.0
+    """The power that grey values are raised to, before anything else is done to them."""
     erased: tuple[float, float, float, float] | None = None
     """Top, left, height and width of a grey rectangle, as shares of the side."""
 
@@ -60,6 +62,7 @@ def draw_change(recipe: Recipe, *, epoch: int, index: int, view: int = 0) -> Cha
         zoom=around(1, recipe.scale),
         brightness=max(0.0, around(1, recipe.brightness)),
         contrast=max(0.0, around(1, recipe.contrast)),
+        gamma=math.exp(around(0, recipe.gamma)),
         erased=_draw_rectangle(random) if random.random() < recipe.erasing else None,
     )
 
@@ -73,7 +76,7 @@ def _draw_rectangle(random: np.random.Generator) -> tuple[float, float, float, f
 
 def changes_anything(recipe: Recipe) -> bool:
     """Whether a recipe augments beyond crops and mirrors."""
-    names = ("rotation", "translation", "scale", "brightness", "contrast", "erasing")
+    names = ("rotation", "translation", "scale", "brightness", "contrast", "gamma", "erasing")
     return any(getattr(recipe, name) > 0 for name in names)
 
 
@@ -110,6 +113,8 @@ def apply(grey_V1HW: "torch.Tensor", changes: list[Change]) -> "torch.Tensor":
 
     if any((c.angle, c.right, c.down, c.zoom) != (0, 0, 0, 1) for c in changes):
         grey_V1HW = _warp(grey_V1HW, changes)
+    if any(c.gamma != 1 for c in changes):
+        grey_V1HW = grey_V1HW ** column([c.gamma for c in changes])
     if any(c.brightness != 1 or c.contrast != 1 for c in changes):
         grey_V1HW = grey_V1HW * column([c.brightness for c in changes])
         mean = grey_V1HW.mean(dim=(1, 2, 3), keepdim=True)

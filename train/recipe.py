@@ -34,7 +34,7 @@ _LEAST, _MOST = nextafter(0.0, 1.0), nextafter(inf, 0.0)
 _RANGES = (
     (("epochs", "batch_size", "accumulate", "schedule_every"), 1, _MOST, "at least 1"),
     (("weight_decay", "seed", "clip_norm", "patience", "schedule_patience"), 0, _MOST, "at least 0"),
-    (("focal_gamma", "rotation", "brightness", "contrast"), 0, _MOST, "at least 0"),
+    (("focal_gamma", "rotation", "brightness", "contrast", "gamma"), 0, _MOST, "at least 0"),
     (("momentum", "label_smoothing", "ema", "translation", "scale"), 0, nextafter(1.0, 0.0), "in [0, 1)"),
     (("erasing", "distill_weight"), 0, 1, "in [0, 1]"),
     (("learning_rate", "distill_temperature"), _LEAST, _MOST, "above 0"),
@@ -128,6 +128,8 @@ class Recipe:
     """Multiply grey values by up to 1 plus or minus this."""
     contrast: float = 0.0
     """Draw grey values apart or together around their mean, by up to 1 plus or minus this."""
+    gamma: float = 0.0
+    """Raise grey values to a power between exp(-this) and exp(this), as another exposure would."""
     erasing: float = 0.0
     """Chance that a rectangle of an image is erased (Zhong et al. 2020)."""
 

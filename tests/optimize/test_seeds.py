@@ -12,14 +12,14 @@ from typer.testing import CliRunner
 pytest.importorskip("torch")
 pytest.importorskip("nncf")
 
-from xopt.datasets import open_source  # noqa: E402
-from xopt.optimize.seed_results import METRICS, SeedResult, Seeds  # noqa: E402
-from xopt.optimize.seeds import SeedSettings, main, run_seeds  # noqa: E402
-from xopt.optimize.thresholds import ThresholdSettings  # noqa: E402
-from xopt.runtime.bundle import Bundle  # noqa: E402
-from xopt.runtime.errors import DataError, UsageError  # noqa: E402
-from xopt.train import Recipe  # noqa: E402
-from xopt.train.loop import train  # noqa: E402
+from xopt.datasets import open_source
+from xopt.optimize.seed_results import METRICS, SeedResult, Seeds
+from xopt.optimize.seeds import SeedSettings, main, run_seeds
+from xopt.optimize.thresholds import ThresholdSettings
+from xopt.runtime.bundle import Bundle
+from xopt.runtime.errors import DataError, UsageError
+from xopt.train import Recipe
+from xopt.train.loop import train
 
 RECIPE = Recipe(
     architecture="small-cnn",
