@@ -19,6 +19,7 @@ WEIGHTINGS = ("balanced", "none")
 SAMPLINGS = ("balanced", "shuffle")
 TEN_CROPS = ("logits", "none", "probabilities")
 PRECISIONS = ("bf16", "fp16", "fp32")
+BORDERS = ("black", "edge")
 
 _FOLDER = Path(__file__).parent / "recipes"
 _CHOICES = {
@@ -29,6 +30,7 @@ _CHOICES = {
     "sampling": SAMPLINGS,
     "ten_crop": TEN_CROPS,
     "precision": PRECISIONS,
+    "border": BORDERS,
 }
 _LEAST, _MOST = nextafter(0.0, 1.0), nextafter(inf, 0.0)
 _RANGES = (
@@ -124,6 +126,8 @@ class Recipe:
     """Move by up to this share of the side, either way."""
     scale: float = 0.0
     """Grow or shrink by up to this share."""
+    border: str = "black"
+    """One of BORDERS: what fills the gaps of an image that was turned, moved or shrunk."""
     brightness: float = 0.0
     """Multiply grey values by up to 1 plus or minus this."""
     contrast: float = 0.0

@@ -6,8 +6,8 @@
     3       3x3, 3x3 +          128        7 x 7
     4       1x1                 256        7 x 7
 
-Each convolution is followed by BatchNorm and ReLU; + adds what it was given to what it gives. The mean over the
-map and a linear layer give the logits. 320,929 parameters for one grey channel and one class, 17 million
+Each convolution is followed by BatchNorm and ReLU; + adds what it was given to what it gives. The mean over
+the map and a linear layer give the logits. 320,929 parameters for one grey channel and one class, 17 million
 multiply-accumulates at 28 pixels.
 """
 

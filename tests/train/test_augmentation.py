@@ -58,6 +58,25 @@ def test_geometry_is_torchvision_s(batch, change):
     torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)
 
 
+@pytest.mark.parametrize("change", [Change(right=3 / 33, down=-5 / 33), Change(zoom=0.8), Change(angle=30)])
+def test_an_edge_is_drawn_out_where_black_would_stand(batch, change):
+    black = apply(batch, [change] * len(batch))
+    drawn_out = apply(batch, [change] * len(batch), border="edge")
+    # A ring of the edge's own pixels around the image says the same where it is wide enough.
+    ring = torch.nn.functional.pad(batch, (33, 33, 33, 33), mode="replicate")
+    smaller = replace(change, right=change.right / 3, down=change.down / 3)
+    expected = apply(ring, [smaller] * len(batch))[:, :, 33:-33, 33:-33]
+    torch.testing.assert_close(drawn_out, expected, atol=2e-4, rtol=0)
+    assert not torch.equal(black, drawn_out)
+
+
+def test_a_recipe_says_what_its_borders_are(batch):
+    edge = replace(STRONG, border="edge")
+    assert not torch.equal(
+        augment(batch, np.arange(6), STRONG, epoch=3), augment(batch, np.arange(6), edge, epoch=3)
+    )
+
+
 @pytest.mark.parametrize("factor", [0.6, 1.0, 1.4])
 def test_brightness_contrast_and_gamma_are_torchvision_s(batch, factor):
     brighter = apply(batch, [Change(brightness=factor)] * len(batch))
