@@ -119,7 +119,10 @@ def test_the_pneumonia_recipe_learns_in_two_epochs(small_pictures):
                 "loss": "bce",
             },
         ),
-        ("pneumonia-cnn", {"architecture": "small-cnn", "epochs": 10}),
+        (
+            "pneumonia-cnn",
+            {"architecture": "small-cnn", "channels": 1, "sampling": "balanced", "border": "edge"},
+        ),
     ],
 )
 def test_a_recipe_has_the_settings_of_the_system_it_stands_for(name, settings):
