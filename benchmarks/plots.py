@@ -5,7 +5,7 @@ bytes: no date, no random ids.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -84,7 +84,8 @@ def latency_auc(comparison: Comparison) -> "Figure":
         change.set_title(f"Change in mean AUC from {reference}")
         change.axhline(0, color=REFERENCE_COLOUR, linewidth=0.8)
         change.set_xlabel("latency of one image, ms (log scale)")
-        _latency_axis(change, comparison.rows)
+        spread = [np.percentile(row.measured.latency_ms, [1, 99]) for row in comparison.rows]
+        latency_axis(change, float(min(low for low, _ in spread)), float(max(high for _, high in spread)))
         for axes in (absolute, change):
             axes.grid(visible=True)
             axes.margins(y=0.12)
@@ -125,7 +126,7 @@ def roc(comparison: Comparison, finding: int) -> "Figure":
         for row, width in zip(pair(comparison), _WIDTHS, strict=False):
             curve = roc_curve(*_column(comparison, row, finding))
             _draw(axes, curve, colours(comparison)[row.name], width)
-        _unit_square(axes, "false positive rate", "sensitivity")
+        unit_square(axes, "false positive rate", "sensitivity")
     return figure
 
 
@@ -138,7 +139,7 @@ def precision_recall(comparison: Comparison, finding: int) -> "Figure":
         for row, width in zip(pair(comparison), _WIDTHS, strict=False):
             curve = precision_recall_curve(*_column(comparison, row, finding))
             _draw(axes, curve, colours(comparison)[row.name], width)
-        _unit_square(axes, "sensitivity (recall)", "precision")
+        unit_square(axes, "sensitivity (recall)", "precision")
     return figure
 
 
@@ -244,7 +245,8 @@ def _draw(axes: "Axes", curve: Curve | None, colour: str, width: float) -> None:
         axes.plot(curve.x, curve.y, color=colour, linewidth=width, solid_joinstyle="round")
 
 
-def _unit_square(axes: "Axes", x_label: str, y_label: str) -> None:
+def unit_square(axes: "Axes", x_label: str, y_label: str) -> None:
+    """Axes of two shares, each from 0 to 1."""
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
     axes.set_xticklabels(("0", "0.5", "1"))
     axes.set_yticklabels(("0", "0.5", "1"))
@@ -253,11 +255,10 @@ def _unit_square(axes: "Axes", x_label: str, y_label: str) -> None:
     axes.set_ylabel(y_label, fontsize=8, labelpad=1)
 
 
-def _latency_axis(axes: "Axes", rows: Sequence[Row]) -> None:
+def latency_axis(axes: "Axes", low: float, high: float) -> None:
+    """A logarithmic axis around latencies from `low` to `high` milliseconds, with round numbers on it."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    low = min(float(np.percentile(row.measured.latency_ms, 1)) for row in rows)
-    high = max(float(np.percentile(row.measured.latency_ms, 99)) for row in rows)
     # At least a factor of two, so that equal variants do not look far apart.
     middle, reach = np.sqrt(low * high), max(np.sqrt(high / low) * 1.12, np.sqrt(2))
     low, high = middle / reach, middle * reach

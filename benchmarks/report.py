@@ -5,12 +5,12 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from ..datasets import page
 from . import plots, summary
 from .bootstrap import ClassDrop
 from .comparison import Comparison, Row
 from .latency import in_words
 from .metrics import average_precision, roc_auc
-from .report_style import STYLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,39 +37,22 @@ def render(comparison: Comparison) -> str:
     """
     title = f"xopt bench: {comparison.dataset}, split {comparison.split.name}"
     body = [_headline(comparison), _tables(comparison), *_figures(comparison), _findings(comparison)]
-    return "\n".join(
-        [
-            "<!DOCTYPE html>",
-            '<html lang="en">',
-            "<head>",
-            '<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title>",
-            f"<style>{STYLE}</style>",
-            "</head>",
-            "<body>",
-            "<main>",
-            *body,
-            _method(comparison),
-            _origin(comparison),
-            "</main>",
-            "</body>",
-            "</html>",
-            "",
-        ]
-    )
+    return page.document(title, [*body, _method(comparison), _origin(comparison)])
 
 
 def _headline(comparison: Comparison) -> str:
     reference = comparison.reference
     fastest = min(comparison.rows, key=lambda row: row.latency.p50)
     cards = [
-        (f"{in_words(fastest.latency.p50)} ms", f"median for one image: {fastest.name}"),
+        (f"{in_words(fastest.latency.p50)} ms", f"median for one image: {escape(fastest.name)}"),
         (f"{fastest.measured.size_mb:.1f} MB", "stored"),
     ]
     if fastest is not reference:
         cards = [
-            (f"{fastest.speedup.ratio:.2f} ×", f"as fast as {reference.name}: {fastest.name}"),
+            (
+                f"{fastest.speedup.ratio:.2f} ×",
+                f"as fast as {escape(reference.name)}: {escape(fastest.name)}",
+            ),
             *_drop_card(fastest),
             (
                 f"{in_words(fastest.latency.p50)} ms",
@@ -77,7 +60,6 @@ def _headline(comparison: Comparison) -> str:
             ),
             (f"{fastest.measured.size_mb:.1f} MB", f"stored, against {reference.measured.size_mb:.1f} MB"),
         ]
-    shown = "".join(f"<div class='card'><b>{escape(n)}</b><span>{escape(s)}</span></div>" for n, s in cards)
     split = comparison.split
     patients = f" of {len(set(split.patients))} patients" if split.patients_known else ""
     return (
@@ -86,7 +68,7 @@ def _headline(comparison: Comparison) -> str:
         f"<h1>Speed and accuracy on {len(split)} images{patients}</h1>\n"
         f"<p>{escape(comparison.dataset)}, split {escape(split.name)}, {len(comparison.classes)} findings. "
         f"All variants answered every image in one interleaved run, against {escape(reference.name)}.</p>\n"
-        f"<div class='cards'>{shown}</div>"
+        f"{page.cards(cards)}"
     )
 
 
@@ -118,9 +100,8 @@ def _variant_table(comparison: Comparison, headings: Sequence[str], cells: Seque
     rows = []
     for row, values in zip(comparison.rows, cells, strict=True):
         name = f"<span class='swatch' style='background:{tint[row.name]}'></span>{escape(row.name)}"
-        mark = " class='reference'" if row is comparison.reference else ""
-        rows.append(f"<tr{mark}>{''.join(f'<td>{cell}</td>' for cell in (name, *values))}</tr>")
-    return _html_table(headings, rows)
+        rows.append(page.row((name, *values), mark="reference" if row is comparison.reference else ""))
+    return page.table(headings, rows)
 
 
 def _quality(row: Row, *, is_reference: bool) -> list[str]:
@@ -213,9 +194,9 @@ def _findings(comparison: Comparison) -> str:
             shown = _with_interval(f"{auc:.3f} [{interval.lower:.3f}, {interval.upper:.3f}]")
         drops = [_drop(row.drop.classes[c] if row.drop else None, full=row is compressed) for row in others]
         cells = [escape(finding), str(int(comparison.split.labels_NC[:, c].sum())), shown, *drops]
-        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+        rows.append(page.row(cells))
     return (
-        f"<h2>Findings</h2>\n{_html_table(headings, rows)}\n"
+        f"<h2>Findings</h2>\n{page.table(headings, rows)}\n"
         "<p class='note'>Drop: AUC of the reference minus AUC of the variant; bold where its paired 95 % "
         "interval leaves out zero, as one in twenty does by chance. A finding without both positive and "
         "negative images has no AUC and is in no mean.</p>"
@@ -249,21 +230,12 @@ def _origin(comparison: Comparison) -> str:
     ]
     for bundle in comparison.bundles:
         facts += [(bundle.name, bundle.digest), ("Intended use", bundle.intended_use or "not stated")]
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in facts)
-    return f"<h2>Machine, data and bundles</h2>\n<dl>{rows}</dl>"
+    shown = page.definitions((name, escape(value)) for name, value in facts)
+    return f"<h2>Machine, data and bundles</h2>\n{shown}"
 
 
 def _figure(figure: "Figure", prefix: str, caption: str) -> str:
-    svg = plots.to_svg(figure, prefix=prefix, inline=True)
-    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
-def _html_table(headings: Sequence[str], rows: Sequence[str]) -> str:
-    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
-    return (
-        f"<div class='scroll'><table><thead><tr>{head}</tr></thead>\n"
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    return page.figure(plots.to_svg(figure, prefix=prefix, inline=True), escape(caption))
 
 
 def _with_interval(cell: str) -> str:

@@ -3,20 +3,18 @@
 What the journal names is in the images, so a build that was killed goes on where it was.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 
 from ..runtime.console import progress
-from ..runtime.errors import DataError, OutputError
+from ..runtime.errors import DataError
 from ..runtime.files import sync, write_file
 from .cache import IMAGES, MARKER, SCHEMA, CachedImages, Index
 from .cache_rows import Batch, Made, Wanted, decode_batch
@@ -159,21 +157,6 @@ class Build:
         self._done.add(row)
         self.index.stamps_M2[row] = stamp
         self.index.digests_M32[row] = np.frombuffer(digest, dtype=np.uint8)
-
-
-@contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Keep other processes from building the same cache.
-
-    Raises:
-        OutputError: another one is at it.
-    """
-    with (out / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(f"another process is preparing {out}; wait for it to end") from error
-        yield
 
 
 def _reads(file: Path, text: str) -> bool:

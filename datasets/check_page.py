@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..runtime.errors import DataError, InputError
+from . import page
 from .checking import KINDS, Checked, Oddity
 from .duplicates import Pair
 from .image_facts import LOOK
 from .page_charts import bars, curves, key
-from .page_style import STYLE
 
 SAMPLES = 6
 """Images of each class on the sample sheet."""
@@ -50,15 +50,7 @@ def render(checked: Checked) -> str:
         "<p class='note'>Samples are spread evenly over the images of a class. This page holds images of "
         "patients: keep it as you keep the data.</p>",
     ]
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style>"
-    )
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body><main>\n'
-        + "\n".join(body)
-        + ("\n</main></body></html>\n")
-    )
+    return page.document(title, body)
 
 
 def _cards(checked: Checked) -> str:
@@ -69,19 +61,16 @@ def _cards(checked: Checked) -> str:
         (str(len(checked.same) + len(checked.near)), "pairs of the same image"),
         (str(sum(len(o.patients) for o in checked.overlaps)), "patients in two splits"),
     ]
-    shown = "".join(f'<div class="card"><b>{value}</b><span>{words}</span></div>' for value, words in cards)
-    return f'<div class="cards">{shown}</div>'
+    return page.cards(cards)
 
 
 def _table(checked: Checked) -> str:
     splits = checked.dataset.splits
-    head = "".join(f"<th>{escape(name)}</th>" for name in splits)
-    rows = ["<tr><td>images</td>" + "".join(f"<td>{len(split)}</td>" for split in splits.values()) + "</tr>"]
+    rows = [page.row(["images", *(str(len(split)) for split in splits.values())])]
     for kind, counts in checked.counts().items():
-        cells = "".join(f"<td>{counts[name] or '–'}</td>" for name in splits)
-        rows.append(f"<tr><td>{escape(kind)}</td>{cells}</tr>")
+        rows.append(page.row([escape(kind), *(str(counts[name] or "–") for name in splits)]))
     leaks = "".join(f"<p>Leak: {escape(str(overlap))}.</p>" for overlap in checked.overlaps)
-    return f'<div class="scroll"><table><tr><th></th>{head}</tr>{"".join(rows)}</table></div>{leaks}'
+    return page.table(["", *splits], rows) + leaks
 
 
 def _label_bars(checked: Checked) -> str:

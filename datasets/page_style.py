@@ -42,7 +42,7 @@ dd { margin: 0; overflow-wrap: anywhere; }
 code { font-size: .9em; overflow-wrap: anywhere; }
 @media print {
   @page { margin: 14mm; }
-  body { font-size: 10pt; }
+  html, body { font-size: 10pt; }
   main { max-width: none; padding: 0; }
   .scroll { overflow: visible; }
   table { font-size: 7pt; }

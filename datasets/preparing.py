@@ -17,8 +17,9 @@ import numpy as np
 
 from ..runtime.errors import DataError, OutputError
 from ..runtime.files import make_folder
+from ..runtime.locks import locked
 from .cache import IMAGES, CachedImages, Index, current_version, recognises
-from .cache_build import LOCK, Build, locked
+from .cache_build import LOCK, Build
 from .cache_rows import Wanted, list_wanted
 from .records import Dataset
 
@@ -103,8 +104,9 @@ def prepare(
             seconds=seconds,
         )
     make_folder(out)
+    busy = f"another process is preparing {out}; wait for it to end"
     try:
-        with locked(out), closing(Build(out, index, wanted, old)) as build:
+        with locked(out / LOCK, busy), closing(Build(out, index, wanted, old)) as build:
             build.take_over()
             build.decode(cluster, workers)
             if build.failed and not skip_unreadable:

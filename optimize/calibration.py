@@ -5,10 +5,12 @@ Shape suffixes: N images, C classes.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..benchmarks.roles import PIXELS, joined
 from ..datasets import Dataset, Split
 from ..runtime.errors import DataError, UsageError
 from .coverage import farthest_points
@@ -45,6 +47,24 @@ class CalibrationSet:
     def digest(self) -> str:
         """SHA-256 over the names and labels drawn."""
         return self.images.digest
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values, for a manifest."""
+        return {
+            "data": self.dataset,
+            "split": self.images.name,
+            "size": len(self.images),
+            "asked": self.asked,
+            "sampling": self.sampling,
+            "candidates": self.candidates,
+            "excluded": self.excluded,
+            "patients_known": self.images.patients_known,
+            "digest": self.digest,
+            "copies": self.copies,
+            # By name and by pixels, so that anybody can check later that what is scored did not calibrate.
+            "images": list(self.images.images),
+            PIXELS: joined(self.pixels),
+        }
 
 
 def draw_calibration(

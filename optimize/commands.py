@@ -8,8 +8,10 @@ import typer
 from ..datasets.command_options import FindingsOption, UncertainOption
 from ..runtime.console import ForceOption, JsonOption, note, show
 from .libraries import need_export, need_quantize
+from .tune.commands import app as tuning
 
 app = typer.Typer()
+app.add_typer(tuning)
 
 reference_loader = ""
 """Where the demo's PyTorch reference is loaded, "module:function". Set by the command line."""

@@ -27,7 +27,7 @@ from ..train.anatomy import take_apart
 from ..train.checkpoints import Checkpoint
 from .alignment import Alignment, align_head
 from .libraries import need_export
-from .parity import MAX_DIFFERENCE, ExportParity, measure_export, parity_images
+from .parity import IMAGES, MAX_DIFFERENCE, ExportParity, measure_export, parity_images
 
 INTENDED_USE = "Research and development. Not a medical device; not for diagnosis."
 GOLDEN_IMAGES = 4
@@ -49,12 +49,16 @@ class ExportSettings:
     """What the bundle is for, and what not."""
     alignment_size: int = 300
     """Training images on which the head is aligned to the shared plan; 0 leaves it as it was trained."""
+    parity_images: int = IMAGES
+    """Most images that the graph is compared with PyTorch on."""
 
     def __post_init__(self) -> None:
         if self.crops not in CROP_PLANS:
             raise UsageError(f"crops must be one of {', '.join(CROP_PLANS)}, got {self.crops!r}")
         if self.alignment_size < 0:
             raise UsageError(f"the head is aligned on 0 images or more, got {self.alignment_size}")
+        if self.parity_images < 1:
+            raise UsageError(f"parity is measured on 1 image or more, got {self.parity_images}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,7 @@ def export_checkpoint(
     *,
     settings: ExportSettings | None = None,
     dataset: Dataset | None = None,
+    alignment: Alignment | None = None,
     force: bool = False,
 ) -> Exported:
     """Export a checkpoint to an FP32 bundle.
@@ -86,6 +91,7 @@ def export_checkpoint(
         out: the bundle's folder.
         settings: crop plan, name and intended use.
         dataset: where the images come from on which parity is measured; synthetic phantoms without one.
+        alignment: of the head to a shared plan, where it was aligned already.
         force: replace a bundle that is there.
 
     Raises:
@@ -105,7 +111,8 @@ def export_checkpoint(
     preprocessing = replace(checkpoint.preprocessing, crops=chosen.crops)
     name = chosen.name or bundle_name(out)
     started = time.perf_counter()
-    alignment = align_head(checkpoint, preprocessing, dataset, chosen.alignment_size)
+    if alignment is None:
+        alignment = align_head(checkpoint, preprocessing, dataset, chosen.alignment_size)
     source = checkpoint if alignment is None else alignment.checkpoint
     aligned = time.perf_counter()
     # Parity is measured against the network before folding, so folding has to prove itself, too.
@@ -117,7 +124,7 @@ def export_checkpoint(
     xml, weights = encode_ir(from_onnx(onnx, size=preprocessing.size, name=name))
     backend = OpenVINOBackend(xml, weights, maps=True)
     converted = time.perf_counter()
-    images = parity_images(dataset, preprocessing)
+    images = parity_images(dataset, preprocessing, chosen.parity_images)
     parity = measure_export(source, preprocessing, backend, images, trained=checkpoint)
     measured = time.perf_counter()
     if not parity.max_difference <= MAX_DIFFERENCE:

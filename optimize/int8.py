@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,15 @@ class Quantized:
     """The most memory this process held up to the end of quantizing, in MB."""
     rescue: Rescue | None = None
     """What the accuracy-aware path did; None where it had nothing to do."""
+
+
+class HasClasses(Protocol):
+    """A manifest, or whatever else names its outputs."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Name per output."""
+        ...
 
 
 class RejectedError(GateError):
@@ -201,7 +210,7 @@ def gate_split(dataset: Dataset, manifest: Manifest, gate: GateSettings) -> Spli
     return split
 
 
-def label_columns(dataset: Dataset, split: Split, manifest: Manifest) -> Split:
+def label_columns(dataset: Dataset, split: Split, manifest: HasClasses) -> Split:
     """A split with its label columns in the order of a bundle's classes.
 
     Raises:
@@ -295,21 +304,7 @@ def _provenance(
         "alignment": parent.manifest.provenance.get("alignment"),
         "operating_points": parent.manifest.provenance.get("operating_points"),
         "settings": settings.to_json(),
-        "calibration": {
-            "data": calibration.dataset,
-            "split": calibration.images.name,
-            "size": len(calibration.images),
-            "asked": calibration.asked,
-            "sampling": calibration.sampling,
-            "candidates": calibration.candidates,
-            "excluded": calibration.excluded,
-            "patients_known": calibration.images.patients_known,
-            "digest": calibration.digest,
-            "copies": calibration.copies,
-            # By name and by pixels, so that anybody can check later that what is scored did not calibrate.
-            "images": list(calibration.images.images),
-            PIXELS: joined(calibration.pixels),
-        },
+        "calibration": calibration.to_json(),
         "gate": gate.to_json(),
         "accuracy_aware": None if rescued is None else rescued.to_json(),
         "onnx": onnx.to_json(),

@@ -77,18 +77,18 @@ class ExportParity:
         }
 
 
-def parity_images(dataset: Dataset | None, preprocessing: Preprocessing) -> ParityImages:
+def parity_images(dataset: Dataset | None, preprocessing: Preprocessing, count: int = IMAGES) -> ParityImages:
     """Images to measure parity on: of the dataset's test split, else val, else any; phantoms without one.
 
     Raises:
         DataError, InputError: an image is absent or cannot be decoded.
     """
     if dataset is None:
-        phantoms_NHW = draw_images(IMAGES, seed=_PHANTOM_SEED, size=preprocessing.size)
+        phantoms_NHW = draw_images(count, seed=_PHANTOM_SEED, size=preprocessing.size)
         return ParityImages(images_NHW=phantoms_NHW, source="phantoms", split=None, digest=None)
     name = next(name for name in (*_SPLITS, *dataset.splits) if name in dataset.splits)
     split = dataset.split(name)
-    chosen = split.spread(IMAGES)
+    chosen = split.spread(count)
     return ParityImages(
         images_NHW=load_images(chosen, preprocessing), source=dataset.name, split=name, digest=chosen.digest
     )

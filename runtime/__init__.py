@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .decoding.decoded import Decoded
     from .errors import (
         BundleError,
+        BusyError,
         CheckpointError,
         ClusterError,
         DataError,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bundle",
     "BundleError",
+    "BusyError",
     "CheckpointError",
     "Classifier",
     "ClusterError",
@@ -75,6 +77,7 @@ _HOMES = {
     "decoding.decoded": ("Decoded",),
     "errors": (
         "BundleError",
+        "BusyError",
         "CheckpointError",
         "ClusterError",
         "DataError",

@@ -10,6 +10,7 @@ XoptError
 │   └── StoppedError   a training that was asked to stop, and has saved (exit code 143)
 ├── DeviceError        a device that this machine lacks, or that cannot run the graph
 ├── OutputError        a result that cannot be written, or that would overwrite something
+│   └── BusyError      a folder that another process is at work in
 ├── KeyFileError       a signing key that cannot be used
 ├── ClusterError       workers that cannot be reached, or that were lost
 ├── DependencyError    an optional library that is not installed
@@ -64,6 +65,10 @@ class DeviceError(XoptError):
 
 class OutputError(XoptError):
     """A result that cannot be written, or that would overwrite something."""
+
+
+class BusyError(OutputError):
+    """A folder that another process is at work in."""
 
 
 class KeyFileError(XoptError):

@@ -62,6 +62,8 @@ def staged_folder(path: Path, *, force: bool = False, marker: str = "manifest.js
         for file in stage.rglob("*"):
             sync(file)
         sync(stage)
+        # Somebody else may have been quicker.
+        check_free(path, force=force, marker=marker)
         _swap(stage, path)
         sync(path.parent)
     except OSError as error:

@@ -10,7 +10,7 @@ from .preprocessing import Preprocessing
 
 SCHEMA = 1
 TASKS = ("multi-label", "multi-class", "binary")
-PRECISIONS = ("FP32", "INT8")
+PRECISIONS = ("FP32", "BF16", "INT8")
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 
 

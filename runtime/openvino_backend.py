@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 PRECISION_HINT = "f32"
 """Pinned: OpenVINO's CPU plugin computes in bf16 where the CPU has it, a GPU in f16; neither is FP32."""
+BF16_HINT = "bf16"
+"""For bundles whose manifest says BF16. A CPU without it computes in FP32, within their tolerance."""
 
 _FAILURES = (RuntimeError, ValueError, IndexError, MemoryError)
 """What OpenVINO's C++ exceptions become in Python."""
@@ -84,8 +86,9 @@ class OpenVINOBackend:
             check_ports(graph, manifest.inputs, manifest.outputs)
         core = import_openvino().Core()
         self.device = choose_device(device, core.available_devices)
+        lowered = manifest is not None and manifest.precision == "BF16" and self.device == "CPU"
         self._settings: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": PRECISION_HINT,
+            "INFERENCE_PRECISION_HINT": BF16_HINT if lowered else PRECISION_HINT,
             "PERFORMANCE_HINT": "THROUGHPUT" if throughput else "LATENCY",
         }
         if throughput and self.device == "CPU":

@@ -3,7 +3,8 @@
 What happens to an image is drawn from the seed, the epoch and the image alone, so it is the same in any
 batch, in any process and after a resume. That is why the batch is warped by a matrix an image and not by
 torchvision's transforms, which draw once for the whole batch. The geometry is torchvision's: turn and grow
-around the middle, then move, with bilinear interpolation and black where nothing was.
+around the middle, then move, with bilinear interpolation, and where nothing was black or the image's edge
+drawn out.
 
 Shape suffixes: V views of a batch, H = W pixels.
 """
@@ -41,6 +42,8 @@ class Change:
     """What grey values are multiplied by."""
     contrast: float = 1.0
     """How many times as far from their mean."""
+    gamma: float = 1.0
+    """The power that grey values are raised to, before anything else is done to them."""
     erased: tuple[float, float, float, float] | None = None
     """Top, left, height and width of a grey rectangle, as shares of the side."""
 
@@ -60,6 +63,7 @@ def draw_change(recipe: Recipe, *, epoch: int, index: int, view: int = 0) -> Cha
         zoom=around(1, recipe.scale),
         brightness=max(0.0, around(1, recipe.brightness)),
         contrast=max(0.0, around(1, recipe.contrast)),
+        gamma=math.exp(around(0, recipe.gamma)),
         erased=_draw_rectangle(random) if random.random() < recipe.erasing else None,
     )
 
@@ -73,7 +77,7 @@ def _draw_rectangle(random: np.random.Generator) -> tuple[float, float, float, f
 
 def changes_anything(recipe: Recipe) -> bool:
     """Whether a recipe augments beyond crops and mirrors."""
-    names = ("rotation", "translation", "scale", "brightness", "contrast", "erasing")
+    names = ("rotation", "translation", "scale", "brightness", "contrast", "gamma", "erasing")
     return any(getattr(recipe, name) > 0 for name in names)
 
 
@@ -94,11 +98,16 @@ def augment(
         for index in indices_B
         for view in range(views)
     ]
-    return apply(grey_V1HW, changes)
+    return apply(grey_V1HW, changes, border=recipe.border)
 
 
-def apply(grey_V1HW: "torch.Tensor", changes: list[Change]) -> "torch.Tensor":
+def apply(grey_V1HW: "torch.Tensor", changes: list[Change], *, border: str = "black") -> "torch.Tensor":
     """Change every view; what changes nothing costs nothing.
+
+    Args:
+        grey_V1HW: float32 in 0..1.
+        changes: one a view.
+        border: one of train.recipe.BORDERS, where nothing was.
 
     Returns:
         float32 in 0..1, (V, 1, H, W).
@@ -109,7 +118,9 @@ def apply(grey_V1HW: "torch.Tensor", changes: list[Change]) -> "torch.Tensor":
         return torch.tensor(values, dtype=torch.float32, device=grey_V1HW.device).view(-1, 1, 1, 1)
 
     if any((c.angle, c.right, c.down, c.zoom) != (0, 0, 0, 1) for c in changes):
-        grey_V1HW = _warp(grey_V1HW, changes)
+        grey_V1HW = _warp(grey_V1HW, changes, border)
+    if any(c.gamma != 1 for c in changes):
+        grey_V1HW = grey_V1HW ** column([c.gamma for c in changes])
     if any(c.brightness != 1 or c.contrast != 1 for c in changes):
         grey_V1HW = grey_V1HW * column([c.brightness for c in changes])
         mean = grey_V1HW.mean(dim=(1, 2, 3), keepdim=True)
@@ -117,7 +128,7 @@ def apply(grey_V1HW: "torch.Tensor", changes: list[Change]) -> "torch.Tensor":
     return _erase(grey_V1HW, changes)
 
 
-def _warp(grey_V1HW: "torch.Tensor", changes: list[Change]) -> "torch.Tensor":
+def _warp(grey_V1HW: "torch.Tensor", changes: list[Change], border: str) -> "torch.Tensor":
     import torch
     from torch.nn import functional
 
@@ -130,7 +141,8 @@ def _warp(grey_V1HW: "torch.Tensor", changes: list[Change]) -> "torch.Tensor":
         rows.append([[cos, sin, -cos * x - sin * y], [-sin, cos, sin * x - cos * y]])
     inverse_V23 = torch.tensor(rows, dtype=torch.float32, device=grey_V1HW.device)
     grid = functional.affine_grid(inverse_V23, list(grey_V1HW.shape), align_corners=False)
-    return functional.grid_sample(grey_V1HW, grid, padding_mode="zeros", align_corners=False)
+    padding = "zeros" if border == "black" else "border"
+    return functional.grid_sample(grey_V1HW, grid, padding_mode=padding, align_corners=False)
 
 
 def _erase(grey_V1HW: "torch.Tensor", changes: list[Change]) -> "torch.Tensor":

@@ -1,5 +1,6 @@
 """xopt train: a recipe and a data source become a run folder; xopt train compare: runs side by side."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,9 +68,11 @@ def train(
     """
     if context.invoked_subcommand is not None:
         return
-    from ..runtime.errors import UsageError
+    from ..runtime.errors import TrainingError, UsageError
     from .intervals import Interval
 
+    if pretrained and weights is not None:
+        raise UsageError("--pretrained and --weights both say where to start from; give one of them")
     words = list(settings or ())
     if pretrained is not None:
         words.append(f"pretrained={str(pretrained).lower()}")
@@ -92,18 +95,23 @@ def train(
     dataset = open_source(data, data_format, uncertain=uncertain, findings=findings)
     if leads:
         _warn_of_overlaps(dataset)
-    trained = run(
-        dataset,
-        recipe,
-        report=Display(recipe.epochs).show,
-        run=out,
-        resume=resume,
-        force=force,
-        checkpoint_every=every,
-        weights=weights,
-        teacher=teacher,
-        device=device,
-    )
+    try:
+        trained = run(
+            dataset,
+            recipe,
+            report=Display(recipe.epochs).show,
+            run=out,
+            resume=resume,
+            force=force,
+            checkpoint_every=every,
+            weights=weights,
+            teacher=teacher,
+            device=device,
+        )
+    except TrainingError:
+        if leads:
+            _show_what_is_done(out)
+        raise
     if leads:
         if remark := write_page(out, read_run(out)):
             note(remark)
@@ -142,6 +150,16 @@ def _find_recipe(name: str | None, run: Path | None, settings: list[str]) -> "Re
     if run is not None and (run / "recipe.toml").is_file():
         return load_recipe(run / "recipe.toml", settings)
     raise UsageError("xopt train needs --recipe NAME_OR_FILE (xopt train --help)")
+
+
+def _show_what_is_done(run: Path) -> None:
+    from ..runtime.errors import CheckpointError, OutputError
+    from .comparing import read_run
+    from .page import write_page
+
+    # Without an epoch there is nothing to draw; a full disk has been told of already.
+    with suppress(CheckpointError, OutputError):
+        write_page(run, read_run(run))
 
 
 def _warn_of_overlaps(dataset: "Dataset") -> None:

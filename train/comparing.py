@@ -1,5 +1,6 @@
 """Runs side by side: how long each took, how good it became, how many times faster than the first it was."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from ..runtime.console import table
 from ..runtime.errors import CheckpointError, UsageError
 from .recipe import Recipe, load_recipe
 from .results import Epoch, read_history
-from .run_folder import HISTORY, RECIPE
+from .run_folder import HISTORY, RECIPE, RUN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,8 @@ class Run:
     name: str
     recipe: Recipe
     history: tuple[Epoch, ...]
+    device: str = "-"
+    """What it was begun on, as `cpu` or `8 x cuda`."""
 
     @property
     def best(self) -> Epoch:
@@ -60,6 +63,7 @@ class RunComparison:
             "run": run.name,
             "architecture": run.recipe.architecture,
             "precision": run.recipe.precision,
+            "device": run.device,
             "epochs": len(run.history),
             "seconds": run.seconds,
             "epoch_s": run.epoch_s,
@@ -72,8 +76,8 @@ class RunComparison:
 
     def rows(self) -> tuple[list[str], list[list[str]]]:
         """Headings and cells of the table."""
-        headings = ["run", "network", "precision", "epochs", "min", "s/epoch", "ms/step", "speed-up"]
-        headings += ["accuracy", "AUC", "best epoch"]
+        headings = ["run", "network", "precision", "device", "epochs", "min", "s/epoch", "ms/step"]
+        headings += ["speed-up", "accuracy", "AUC", "best epoch"]
         return headings, [self._row(run) for run in self.runs]
 
     def _row(self, run: Run) -> list[str]:
@@ -81,6 +85,7 @@ class RunComparison:
             run.name,
             run.recipe.architecture,
             run.recipe.precision,
+            run.device,
             str(len(run.history)),
             f"{run.seconds / 60:.2f}",
             f"{run.epoch_s:.2f}",
@@ -94,7 +99,7 @@ class RunComparison:
     def to_text(self) -> str:
         """The table."""
         headings, rows = self.rows()
-        return table(headings, rows, left=3)
+        return table(headings, rows, left=4)
 
 
 def read_run(folder: Path) -> Run:
@@ -106,13 +111,21 @@ def read_run(folder: Path) -> Run:
     try:
         history = read_history((folder / HISTORY).read_text())
         recipe = load_recipe(folder / RECIPE)
+        device = _device_of(folder)
     except (OSError, ValueError, UsageError) as error:
         raise CheckpointError(
             f"{folder} is no run folder of this xopt ({error}); give folders that xopt train wrote"
         ) from error
     if not history:
         raise CheckpointError(f"{folder} has no finished epoch yet; wait for its first")
-    return Run(name=folder.resolve().name, recipe=recipe, history=history)
+    return Run(name=folder.resolve().name, recipe=recipe, history=history, device=device)
+
+
+def _device_of(folder: Path) -> str:
+    """What run.json says; a training that was written in one go has none."""
+    if not (folder / RUN).is_file():
+        return "-"
+    return str(json.loads((folder / RUN).read_bytes()).get("device", "-"))
 
 
 def compare_runs(folders: Sequence[Path]) -> RunComparison:

@@ -184,7 +184,7 @@ class Fit:
             known_BC=on_device(material.mask(mine)),
             taught_BC=None if taught is None else on_device(taught[mine]),
         )
-        weight = self.loss.weight(material.labels_NC[batch], material.mask(batch))
+        weight = self.loss.weight(material.labels_NC[batch], material.mask(batch), taught=taught is not None)
         return self.loss.sum(self._train_logits(mine), wanted) / weight
 
     def _train_logits(self, indices_B: NDArray[np.intp]) -> "torch.Tensor":

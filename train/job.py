@@ -62,7 +62,7 @@ class Job:
             CheckpointError: they cannot be had, or are of another network.
         """
         if self.weights is not None:
-            start_from(network, self.weights, self.recipe)
+            start_from(network, self.weights, self.recipe, self.dataset.classes)
         elif self.recipe.pretrained:
             start_pretrained(network, self.recipe)
 
@@ -145,12 +145,14 @@ def _read(dataset: Dataset, recipe: Recipe, world: int, weights: Path | None) ->
         "first_weights": None if weights is None else digest_of(weights),
         "teacher": None,
     }
+    loss = Loss(recipe, train.labels_NC, train.mask_NC)
+    loss.check(val.labels_NC, val.mask_NC, split="val")
     return Job(
         dataset=dataset,
         recipe=recipe,
         train=train,
         val=val,
-        loss=Loss(recipe, train.labels_NC, train.mask_NC),
+        loss=loss,
         weights=weights,
         identity=identity,
     )

@@ -33,6 +33,7 @@ class Keeper:
 
         Raises:
             UsageError, CheckpointError: it is of another training, or damaged.
+            BusyError: another training is at work in it.
             OutputError, TrainingError: it exists, or the disk refused.
         """
         if not self.kept:
@@ -51,11 +52,18 @@ class Keeper:
 
         self.processes.lead(go_back)
 
+    def close(self) -> None:
+        """Let other trainings into the run folder."""
+        if self.folder is not None:
+            self.folder.close()
+
     def _open(self, *, resume: bool, force: bool) -> tuple[dict[str, Any], dict[str, Any]] | None:
         assert self.folder is not None
         if not (resume and self.folder.exists):
-            self.folder.begin(self.job.identity, self.job.recipe, force=force)
+            device = self.processes.describe()
+            self.folder.begin(self.job.identity, self.job.recipe, device=device, force=force)
             return None
+        self.folder.hold()
         self.folder.check_same(self.job.identity)
         found = self.folder.states.load()
         if found is None:

@@ -1,10 +1,10 @@
 """Training: a dataset and a recipe become a network, alone or shared among processes, and resumable."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from ..datasets import Dataset
-from ..runtime.errors import TrainingError
 from ..runtime.requires import need
 from .fit import Fit
 from .intervals import EVERY_EPOCH, Interval
@@ -56,6 +56,7 @@ def train(
         UsageError: the recipe names an architecture that is not known, or a resumed run is another one.
         TrainingError: the loss stopped being a number, the disk is full, another process is gone.
         StoppedError: SIGTERM or Ctrl-C asked to stop; the run is saved.
+        BusyError: another training is at work in the run folder.
         OutputError: the run folder exists.
         DependencyError: a library is not installed.
     """
@@ -64,31 +65,21 @@ def train(
     import torch
 
     processes = Processes(device)
-    if run is not None:
-        processes.lead(lambda: check_target(run, force=force, resume=resume))
-    job = prepare(dataset, recipe, processes, weights=weights, teacher=teacher)
-    cuda = [processes.device] if processes.device.type == "cuda" else []
-    # Weights come from torch's own global generator; the caller's is given back as it was.
-    with torch.random.fork_rng(devices=cuda), listening(wanted=run is not None) as request:
-        torch.manual_seed(recipe.seed)
-        network = build(recipe.architecture, len(dataset.classes), recipe.channels)
-        processes.lead(lambda: job.start(network))
-        if not processes.leads:
-            # All begin with the first one's weights; what they drop out is their own.
-            torch.manual_seed(recipe.seed + processes.rank)
-        fit = Fit(recipe, network, train=job.train, val=job.val, loss=job.loss, processes=processes)
-        keeper = Keeper(fit, job, run, checkpoint_every, request)
-        try:
-            keeper.open(resume=resume, force=force)
-            keeper.run(report)
-        except TrainingError as error:
-            if processes.leads:
-                raise
-            # It is the same in every process; one line is enough.
-            raise SystemExit(error.exit_code) from None
-        except RuntimeError as error:
-            explained = processes.explain(error)
-            if explained is None:
-                raise
-            raise explained from error
+    with processes.explaining():
+        if run is not None:
+            processes.lead(lambda: check_target(run, force=force, resume=resume))
+        job = prepare(dataset, recipe, processes, weights=weights, teacher=teacher)
+        cuda = [processes.device] if processes.device.type == "cuda" else []
+        # Weights come from torch's own global generator; the caller's is given back as it was.
+        with torch.random.fork_rng(devices=cuda), listening(wanted=run is not None) as request:
+            torch.manual_seed(recipe.seed)
+            network = build(recipe.architecture, len(dataset.classes), recipe.channels)
+            processes.lead(lambda: job.start(network))
+            if not processes.leads:
+                # All begin with the first one's weights; what they drop out is their own.
+                torch.manual_seed(recipe.seed + processes.rank)
+            fit = Fit(recipe, network, train=job.train, val=job.val, loss=job.loss, processes=processes)
+            with closing(Keeper(fit, job, run, checkpoint_every, request)) as keeper:
+                keeper.open(resume=resume, force=force)
+                keeper.run(report)
     return job.finish(fit)

@@ -51,18 +51,14 @@ class Loss:
             taught_C: which classes a teacher knows; None without a teacher.
 
         Raises:
-            DataError: cross-entropy, and images that are not of exactly one class.
+            DataError: as `check`.
         """
         import torch
 
         self.recipe = recipe
         self.device = torch.device("cpu")
         self.exclusive = recipe.loss == "cross-entropy"
-        if self.exclusive and (mask_NC is not None or (labels_NC.sum(axis=1) != 1).any()):
-            raise DataError(
-                "the loss cross-entropy needs images of exactly one class each; "
-                "these labels are another kind, so use --set loss=bce"
-            )
+        self.check(labels_NC, mask_NC, split="train")
         weights_C = balance(labels_NC, mask_NC, exclusive=self.exclusive)
         balanced = recipe.positive_weight == "balanced"
         self.weights_C = torch.tensor(weights_C, dtype=torch.float32) if balanced else None
@@ -76,17 +72,44 @@ class Loss:
             setattr(self, name, None if tensor is None else tensor.to(device))
         return self
 
-    def weight(self, labels_BC: NDArray[np.uint8], mask_BC: NDArray[np.bool_] | None) -> float:
-        """What a batch weighs: the number of known labels, or for cross-entropy the weight of its images.
+    def check(self, labels_NC: NDArray[np.uint8], mask_NC: NDArray[np.bool_] | None, *, split: str) -> None:
+        """Check that a split's labels are of the loss's kind.
+
+        Raises:
+            DataError: none of them is known, or cross-entropy has images that are not of exactly one class.
+        """
+        if mask_NC is not None and not mask_NC.any():
+            raise DataError(f"no label of the split {split} is known; choose another --uncertain")
+        if self.exclusive and (mask_NC is not None or (labels_NC.sum(axis=1) != 1).any()):
+            raise DataError(
+                f"the loss cross-entropy needs images of exactly one class each; the labels of the split "
+                f"{split} are another kind, so use --set loss=bce"
+            )
+
+    def weight(
+        self, labels_BC: NDArray[np.uint8], mask_BC: NDArray[np.bool_] | None, *, taught: bool = False
+    ) -> float:
+        """What a batch weighs: each known label, and each answer of the teacher, as much as its share is.
+
+        Without a teacher that is the number of known labels, or for cross-entropy the weight of its images.
 
         Args:
             labels_BC: of the whole batch, over all processes.
             mask_BC: which are known.
+            taught: the teacher's answers count, too.
         """
         if self.exclusive:
-            weights_C = None if self.weights_C is None else self.weights_C.cpu().numpy()
-            return float(len(labels_BC) if weights_C is None else (labels_BC * weights_C).sum())
-        return float(labels_BC.size if mask_BC is None else max(int(mask_BC.sum()), 1))
+            weights_C = np.ones(1) if self.weights_C is None else self.weights_C.cpu().numpy()
+            hard = float((labels_BC * weights_C).sum())
+            share = self.recipe.distill_weight if taught else 0.0
+            return (1 - share) * hard + share * len(labels_BC)
+        known_BC = np.ones(labels_BC.shape) if mask_BC is None else mask_BC
+        share_C = np.zeros(1)
+        if taught and self.taught_C is not None:
+            share_C = self.recipe.distill_weight * self.taught_C.cpu().numpy()
+        weight = float(((1 - share_C) * known_BC + np.broadcast_to(share_C, labels_BC.shape)).sum())
+        # Nothing is known of a batch, so its sum is zero, too.
+        return weight or 1.0
 
     def sum(self, logits_BC: "torch.Tensor", wanted: Answers) -> "torch.Tensor":
         """The loss added up over a batch; divided by its `weight` it is the mean.

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from .. import __version__
-from ..benchmarks.report_style import STYLE
+from ..datasets import page
 from ..runtime.files import write_file
 from .comparing import Run, RunComparison
 from .curves import auc_curves, can_draw, loss_curves, run_curves
@@ -38,7 +38,7 @@ def run_page(run: Run) -> str:
     cards = [
         ("-" if best.val_auc is None else f"{best.val_auc:.4f}", f"mean AUC on val, epoch {best.epoch}"),
         (f"{best.val_accuracy:.4f}", "accuracy on val, the same epoch"),
-        (f"{run.seconds / 60:.1f} min", f"for {len(run.history)} epochs"),
+        (f"{run.seconds / 60:.1f} min", f"for {len(run.history)} of {run.recipe.epochs} epochs"),
         (f"{run.step_ms:.1f} ms", "a step"),
     ]
     curves = [f"<p>{escape(NO_CURVES)}</p>"]
@@ -63,17 +63,14 @@ def run_page(run: Run) -> str:
         )
         for e in run.history
     ]
-    settings = "".join(
-        f"<dt>{escape(name)}</dt><dd><code>{escape(str(value))}</code></dd>"
-        for name, value in asdict(run.recipe).items()
-    )
+    settings = [(name, f"<code>{escape(str(value))}</code>") for name, value in asdict(run.recipe).items()]
     body = [
-        *_cards(cards),
+        page.cards(cards),
         *curves,
         "<h2>Epochs</h2>",
         _table(headings, rows),
         "<h2>Recipe</h2>",
-        f"<dl>{settings}</dl>",
+        page.definitions(settings),
     ]
     return _document(f"xopt train: {run.recipe.architecture}, {run.name}", body)
 
@@ -99,38 +96,10 @@ def comparison_page(comparison: RunComparison) -> str:
     return _document("xopt train compare", [f'<p class="note">{note}</p>', *body])
 
 
-def _cards(cards: Sequence[tuple[str, str]]) -> list[str]:
-    inner = "".join(
-        f'<div class="card"><b>{escape(value)}</b><span>{escape(what)}</span></div>' for value, what in cards
-    )
-    return [f'<div class="cards">{inner}</div>']
-
-
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+    return page.table(headings, [page.row(map(escape, row)) for row in rows])
 
 
 def _document(title: str, body: Sequence[str]) -> str:
-    return "\n".join(
-        [
-            "<!DOCTYPE html>",
-            '<html lang="en">',
-            "<head>",
-            '<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title>",
-            f"<style>{STYLE}</style>",
-            "</head>",
-            "<body>",
-            "<main>",
-            f'<p class="kicker">xopt {escape(__version__)}</p>',
-            f"<h1>{escape(title)}</h1>",
-            *body,
-            "</main>",
-            "</body>",
-            "</html>",
-            "",
-        ]
-    )
+    head = f'<p class="kicker">xopt {escape(__version__)}</p>\n<h1>{escape(title)}</h1>'
+    return page.document(title, [head, *body])

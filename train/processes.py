@@ -7,7 +7,9 @@ nothing but gradients, statistics and small numbers travels.
 
 import atexit
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -28,6 +30,9 @@ DEVICES = ("auto", "cpu", "cuda", "hpu")
 _RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK")
 _WORLDS = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
 _LOCALS = ("LOCAL_RANK", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK")
+_LOCAL_WORLDS = ("LOCAL_WORLD_SIZE", "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE")
+_MEETING_S = 300
+"""How long processes wait for each other at their start."""
 
 
 def launched() -> tuple[int, int]:
@@ -52,7 +57,7 @@ class Processes:
                 a plugin such as hpu's is imported only when it is named.
 
         Raises:
-            UsageError: no such device is known.
+            UsageError: no such device is known, or the processes cannot know where the first one is.
             DeviceError: this machine lacks it, or the processes did not find each other.
             DependencyError: accelerate is not installed, and there are several processes.
         """
@@ -69,26 +74,50 @@ class Processes:
         """Whether this is the one that prints and writes."""
         return self.rank == 0
 
+    def describe(self) -> str:
+        """How many processes on what, as `cpu` or `8 x cuda`."""
+        return self.device.type if self.world == 1 else f"{self.world} x {self.device.type}"
+
     def _join(self) -> None:
         need("accelerate", extra="train")
         from accelerate import Accelerator
 
+        local = _first(_LOCAL_WORLDS, self.world)
+        if local < self.world and not os.environ.get("MASTER_ADDR"):
+            raise UsageError(
+                f"{local} of {self.world} processes are on this machine, and nothing says where the first "
+                "one is; set MASTER_ADDR to its machine's address (mpirun -genv or -x)"
+            )
         # Accelerate looks for torchrun's names, except on CPUs.
         os.environ.update(RANK=str(self.rank), WORLD_SIZE=str(self.world))
         os.environ.setdefault("LOCAL_RANK", str(_first(_LOCALS, self.rank)))
-        os.environ.setdefault("LOCAL_WORLD_SIZE", str(_first(("MPI_LOCALNRANKS",), self.world)))
+        os.environ.setdefault("LOCAL_WORLD_SIZE", str(local))
         os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
         os.environ.setdefault("MASTER_PORT", "29500")
         try:
+            self._meet()
             # Accelerate's own precision holds for the whole process; the recipe's is applied step by step.
             self.accelerator = Accelerator(cpu=self.device.type == "cpu", mixed_precision="no")
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise DeviceError(
                 f"process {self.rank} of {self.world} could not join the others ({_line(error)}); "
-                "check the launcher's address and port"
+                "check MASTER_ADDR, and set MASTER_PORT to a free port if another training has this one"
             ) from error
         self.device = self.accelerator.device
         atexit.register(_leave)
+
+    def _meet(self) -> None:
+        """Find the others on CPUs; mpirun leaves those waiting, half an hour, whose neighbour never comes."""
+        if self.device.type != "cpu" or "TORCHELASTIC_RUN_ID" in os.environ:
+            # The agents of torchrun have met already.
+            return
+        import torch.distributed as dist
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        patience = timedelta(seconds=_MEETING_S)
+        store = TCPStore(address, port, self.world, self.leads, timeout=patience)
+        dist.init_process_group("gloo", store=store, rank=self.rank, world_size=self.world)
 
     def wrap(self, network: "nn.Module", *, sync_batch_norm: bool) -> "nn.Module":
         """The network whose gradients are averaged over all processes; itself where there is one."""
@@ -185,10 +214,35 @@ class Processes:
         # All others add zero, which changes no bit.
         return self.add_up(torch.from_numpy(whole).to(self.device)).cpu().numpy()
 
-    def explain(self, error: RuntimeError) -> XoptError | None:
-        """The one line for an error of the network between processes; None for any other error."""
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Give errors of memory, and of the network between processes, their one line.
+
+        Raises:
+            TrainingError: instead of torch's errors, or as it was raised, in the first process.
+            SystemExit: the same in the others, where it is the same error.
+        """
+        try:
+            yield
+        except TrainingError as error:
+            if self.leads:
+                raise
+            raise SystemExit(error.exit_code) from None
+        except RuntimeError as error:
+            explained = self._explain(error)
+            if explained is None:
+                raise
+            raise explained from error
+
+    def _explain(self, error: RuntimeError) -> TrainingError | None:
+        said = str(error).lower()
+        if "out of memory" in said or "can't allocate memory" in said:
+            return TrainingError(
+                f"there is not enough memory on {self.device} ({_line(error)}); what was saved before is "
+                "intact: set a smaller batch_size, with accumulate for the same step"
+            )
         words = ("connection", "peer", "gloo", "nccl", "timed out", "socket", "broken pipe")
-        if self.world == 1 or not any(word in str(error).lower() for word in words):
+        if self.world == 1 or not any(word in said for word in words):
             return None
         return TrainingError(
             f"another process of this training is gone ({_line(error)}); what was saved before is intact: "

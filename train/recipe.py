@@ -19,6 +19,7 @@ WEIGHTINGS = ("balanced", "none")
 SAMPLINGS = ("balanced", "shuffle")
 TEN_CROPS = ("logits", "none", "probabilities")
 PRECISIONS = ("bf16", "fp16", "fp32")
+BORDERS = ("black", "edge")
 
 _FOLDER = Path(__file__).parent / "recipes"
 _CHOICES = {
@@ -29,12 +30,13 @@ _CHOICES = {
     "sampling": SAMPLINGS,
     "ten_crop": TEN_CROPS,
     "precision": PRECISIONS,
+    "border": BORDERS,
 }
 _LEAST, _MOST = nextafter(0.0, 1.0), nextafter(inf, 0.0)
 _RANGES = (
     (("epochs", "batch_size", "accumulate", "schedule_every"), 1, _MOST, "at least 1"),
     (("weight_decay", "seed", "clip_norm", "patience", "schedule_patience"), 0, _MOST, "at least 0"),
-    (("focal_gamma", "rotation", "brightness", "contrast"), 0, _MOST, "at least 0"),
+    (("focal_gamma", "rotation", "brightness", "contrast", "gamma"), 0, _MOST, "at least 0"),
     (("momentum", "label_smoothing", "ema", "translation", "scale"), 0, nextafter(1.0, 0.0), "in [0, 1)"),
     (("erasing", "distill_weight"), 0, 1, "in [0, 1]"),
     (("learning_rate", "distill_temperature"), _LEAST, _MOST, "above 0"),
@@ -124,10 +126,14 @@ class Recipe:
     """Move by up to this share of the side, either way."""
     scale: float = 0.0
     """Grow or shrink by up to this share."""
+    border: str = "black"
+    """One of BORDERS: what fills the gaps of an image that was turned, moved or shrunk."""
     brightness: float = 0.0
     """Multiply grey values by up to 1 plus or minus this."""
     contrast: float = 0.0
     """Draw grey values apart or together around their mean, by up to 1 plus or minus this."""
+    gamma: float = 0.0
+    """Raise grey values to a power between exp(-this) and exp(this), as another exposure would."""
     erasing: float = 0.0
     """Chance that a rectangle of an image is erased (Zhong et al. 2020)."""
 

@@ -6,6 +6,7 @@ history.csv        an epoch a row
 steps.csv          an optimizer step a row
 events.out.*       the same for TensorBoard
 states/            where it stands (see train.states)
+lock               held by the process that writes, while it does
 checkpoint.json    the best network so far, with its weights beside it
 run.html, *.svg    the page of the run, at its end
 """
@@ -14,14 +15,15 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..runtime.errors import CheckpointError, OutputError, TrainingError, UsageError
+from ..runtime.errors import BusyError, CheckpointError, OutputError, TrainingError, UsageError
 from ..runtime.files import check_free, staged_folder, write_file
+from ..runtime.locks import is_locked, locked
 from .events import Events
 from .recipe import Recipe
 from .results import Epoch, history_csv
@@ -32,6 +34,8 @@ RUN = "run.json"
 HISTORY = "history.csv"
 STEPS = "steps.csv"
 RECIPE = "recipe.toml"
+LOCK = "lock"
+_STEP_HEADER = ",".join(field.name for field in fields(Step))
 
 
 class RunFolder:
@@ -41,23 +45,49 @@ class RunFolder:
         self.path = path
         self.states = States(path)
         self._events: Events | None = None
+        self._held = ExitStack()
 
     @property
     def exists(self) -> bool:
         """Whether a training has begun here."""
         return (self.path / RUN).is_file()
 
-    def begin(self, identity: dict[str, Any], recipe: Recipe, *, force: bool) -> None:
-        """Make the folder, with what it is in it from the first moment.
+    def hold(self) -> None:
+        """Keep other trainings out of the folder until `close`, and remove what a kill left half-written.
 
         Raises:
+            BusyError: one is at work in it.
+            OutputError: the disk refused.
+        """
+        self._held.enter_context(locked(self.path / LOCK, _busy(self.path)))
+        for part in self.path.glob(".*.part"):
+            part.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let others in."""
+        self._held.close()
+
+    def begin(self, identity: dict[str, Any], recipe: Recipe, *, device: str, force: bool) -> None:
+        """Make the folder, with what it is in it from the first moment, and hold it.
+
+        Args:
+            identity: what a resumed run must have in common with this one.
+            recipe: all settings.
+            device: what it is trained on, in words.
+            force: replace what is there.
+
+        Raises:
+            BusyError: a training is at work in the one that is to be replaced.
             OutputError: it exists and may not be replaced, or the disk refused.
         """
+        if self.exists:
+            self.hold()
         marker = RUN if self.exists else "checkpoint.json"
         with staged_folder(self.path, force=force, marker=marker) as stage:
             (stage / RECIPE).write_text(recipe.to_toml())
-            facts = {"xopt": __version__, "identity": identity}
+            facts = {"xopt": __version__, "device": device, "identity": identity}
             (stage / RUN).write_text(json.dumps(facts, indent=2) + "\n")
+            self._held.enter_context(locked(stage / LOCK, _busy(self.path)))
         self._log_from(0)
 
     def check_same(self, identity: dict[str, Any]) -> None:
@@ -88,10 +118,9 @@ class RunFolder:
         with self.keeping():
             self.log_epochs(history)
             file = self.path / STEPS
-            rows = file.read_text().splitlines(keepends=True) if file.is_file() else []
-            # A torn last line is one whose step was never saved.
-            kept = [row for row in rows[1:] if row.endswith("\n") and _step_of(row) <= steps]
-            write_file(file, "".join(rows[:1] + kept), force=True)
+            lines = file.read_bytes().split(b"\n") if file.is_file() else []
+            kept = [line for line in lines[:-1] if 0 < _step_of(line) <= steps]
+            write_file(file, b"\n".join([_STEP_HEADER.encode(), *kept, b""]), force=True)
         self._log_from(steps)
 
     def log_steps(self, steps: Sequence[Step]) -> None:
@@ -106,7 +135,7 @@ class RunFolder:
         writer = csv.DictWriter(text, [field.name for field in fields(Step)], lineterminator="\n")
         file = self.path / STEPS
         if not file.is_file() or not file.stat().st_size:
-            writer.writeheader()
+            text.write(f"{_STEP_HEADER}\n")
         for step in steps:
             writer.writerow(asdict(step))
             self._scalar("train/loss", step.loss, step.step)
@@ -170,9 +199,12 @@ def check_target(path: Path, *, force: bool, resume: bool) -> None:
     """Check before long work that a run may be written at `path`.
 
     Raises:
+        BusyError: another training is at work there.
         OutputError: something is there that may neither be replaced nor resumed.
     """
     run = RunFolder(path)
+    if run.exists and is_locked(path / LOCK):
+        raise BusyError(_busy(path))
     if resume and (run.exists or not path.exists()):
         return
     if run.exists and not force:
@@ -195,5 +227,12 @@ def describe_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return changes
 
 
-def _step_of(row: str) -> int:
-    return int(row.split(",")[1])
+def _busy(path: Path) -> str:
+    return f"another process is training into {path}; wait for it to end, or choose another --out"
+
+
+def _step_of(line: bytes) -> int:
+    """The step of a complete row; 0 for the header, and for what a kill or a power cut has torn."""
+    cells = line.split(b",")
+    complete = len(cells) == len(fields(Step)) and cells[1].isdigit()
+    return int(cells[1]) if complete else 0

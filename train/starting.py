@@ -1,12 +1,14 @@
 """Weights to start from: ImageNet's, or those of a file, on colour or on grey planes."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..runtime.console import note
 from ..runtime.errors import CheckpointError
 from ..runtime.preprocessing import Preprocessing
-from .checkpoints import weights_file
+from .checkpoints import named_classes, weights_file
 from .recipe import Recipe
 from .state_dicts import load_into, read_weights
 
@@ -38,14 +40,21 @@ def start_pretrained(network: "nn.Module", recipe: Recipe) -> None:
             f"cannot fetch the ImageNet weights of {recipe.architecture} ({reason}); get {name} elsewhere "
             f"and {remedy}"
         ) from error
-    _fill(network, weights, recipe, name=release.url.rsplit("/", 1)[-1])
+    _fill(network, weights, recipe, name=release.url.rsplit("/", 1)[-1], with_head=False)
 
 
-def start_from(network: "nn.Module", source: Path, recipe: Recipe) -> None:
+def start_from(network: "nn.Module", source: Path, recipe: Recipe, classes: Sequence[str]) -> None:
     """Fill a network with the weights of a checkpoint, run folder or weights file.
 
-    The head of another number of classes stays out, and a first convolution of three planes is folded for a
-    network of one.
+    A head for other classes stays out, which a remark on stderr says, and a first convolution of three planes
+    is folded for a network of one.
+
+    Args:
+        network: filled in place.
+        source: a bare weights file does not name its classes; with as many as there are here, they are taken
+            to be the same.
+        recipe: of the network.
+        classes: what it is to answer for.
 
     Raises:
         CheckpointError: they cannot be read, or are of another network.
@@ -55,7 +64,14 @@ def start_from(network: "nn.Module", source: Path, recipe: Recipe) -> None:
         content = file.read_bytes()
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror or error}; check the path") from error
-    _fill(network, read_weights(content, file.name), recipe, name=file.name)
+    theirs = named_classes(source)
+    with_head = theirs in (None, tuple(classes))
+    kept = _fill(network, read_weights(content, file.name), recipe, name=file.name, with_head=with_head)
+    if kept and theirs is None:
+        note(f"{source} names no classes; its head is taken to be for {', '.join(classes)}")
+    if not kept:
+        head = "of another number of classes" if theirs is None else f"for {', '.join(theirs)}"
+        note(f"the head of {source} is {head}; the one for {', '.join(classes)} starts from random weights")
 
 
 def digest_of(source: Path) -> str:
@@ -71,7 +87,10 @@ def digest_of(source: Path) -> str:
         raise CheckpointError(f"cannot read {file}: {error.strerror or error}; check the path") from error
 
 
-def _fill(network: "nn.Module", weights: "dict[str, Tensor]", recipe: Recipe, *, name: str) -> None:
+def _fill(
+    network: "nn.Module", weights: "dict[str, Tensor]", recipe: Recipe, *, name: str, with_head: bool
+) -> bool:
+    """Fill a network, its head only where that is wanted and fits; whether the head was filled, too."""
     own = network.state_dict()
     head, first = _head_of(network), f"{_first_of(network)}.weight"
     one_plane = own[first].shape[1] == 1
@@ -80,13 +99,15 @@ def _fill(network: "nn.Module", weights: "dict[str, Tensor]", recipe: Recipe, *,
         # The head of a CheXNet checkpoint stands one level deeper, before its sigmoid.
         plain = key.replace(f"{head}.0.", f"{head}.")
         mine = next((k for k in (f"{head}.weight", f"{head}.bias") if plain.endswith(k)), None)
-        if mine is not None and own[mine].shape != tensor.shape:
+        if mine is not None and not (with_head and own[mine].shape == tensor.shape):
             fitted[mine] = own[mine]
+            with_head = False
         elif one_plane and key.endswith(first) and tensor.shape[1] == 3:
             fitted[key] = fold(tensor, recipe)
         else:
             fitted[key] = tensor
     load_into(network, fitted, architecture=recipe.architecture, name=name)
+    return with_head
 
 
 def fold(weights: "Tensor", recipe: Recipe) -> "Tensor":

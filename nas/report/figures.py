@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...benchmarks.metrics import precision_recall_curve, roc_curve
-from ...benchmarks.plots import COLOURS, REFERENCE_COLOUR, new_figure
+from ...benchmarks.plots import COLOURS, REFERENCE_COLOUR, new_figure, unit_square
 from ..finals.finished import Finalist, Finished
 from ..hardware.pareto import pareto_front
 from ..search.candidates import Candidate
@@ -96,7 +96,7 @@ def roc(labels_N: "NDArray[np.uint8]", scores_N: "NDArray[np.float64]") -> "Figu
         curve = roc_curve(labels_N, scores_N)
         if curve is not None:
             axes.plot(curve.x, curve.y, color=WINNER, linewidth=1.6)
-        _unit_square(axes, "false positive rate", "sensitivity")
+        unit_square(axes, "false positive rate", "sensitivity")
     return figure
 
 
@@ -108,7 +108,7 @@ def precision_recall(labels_N: "NDArray[np.uint8]", scores_N: "NDArray[np.float6
         curve = precision_recall_curve(labels_N, scores_N)
         if curve is not None:
             axes.plot(curve.x, curve.y, color=WINNER, linewidth=1.6)
-        _unit_square(axes, "sensitivity (recall)", "precision")
+        unit_square(axes, "sensitivity (recall)", "precision")
     return figure
 
 
@@ -151,10 +151,3 @@ def _bar(axes: "Axes", level: int, finalist: Finalist) -> None:
 
 def _legend(figure: "Figure") -> None:
     figure.legend(loc="outside lower center", ncols=5, fontsize=9, handletextpad=0.3, columnspacing=1)
-
-
-def _unit_square(axes: "Axes", x_label: str, y_label: str) -> None:
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
-    axes.tick_params(labelsize=8, length=2)
-    axes.set_xlabel(x_label, fontsize=8, labelpad=1)
-    axes.set_ylabel(y_label, fontsize=8, labelpad=1)

@@ -10,11 +10,11 @@ from ... import __version__
 from ...benchmarks.latency import in_words
 from ...benchmarks.metrics import average_precision, roc_auc
 from ...benchmarks.plots import to_svg
-from ...benchmarks.report_style import STYLE
+from ...datasets import page
 from ..finals.finished import Finalist, Finished
 from ..hardware.summary import sentences
 from ..search.candidates import Candidate, State
-from . import figures, pieces
+from . import figures
 from .diagram import draw
 
 if TYPE_CHECKING:
@@ -48,37 +48,21 @@ def render(finished: Finished) -> str:
         _latency(finished),
         _origin(finished),
     ]
-    return "\n".join(
-        [
-            "<!DOCTYPE html>",
-            '<html lang="en">',
-            "<head>",
-            '<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title>",
-            f"<style>{STYLE}{_OWN_STYLE}</style>",
-            "</head>",
-            "<body>",
-            "<main>",
-            *body,
-            "</main>",
-            "</body>",
-            "</html>",
-            "",
-        ]
-    )
+    return page.document(title, body, style=_OWN_STYLE)
 
 
 def _headline(finished: Finished) -> str:
     winner, manifest = finished.winner, finished.bundle.manifest
     cards = [
         *_test_card(finished),
-        (f"{in_words(winner.latency.latency_ms)} ms", f"for one image, measured, {manifest.precision}"),
+        (
+            f"{in_words(winner.latency.latency_ms)} ms",
+            f"for one image, measured, {escape(manifest.precision)}",
+        ),
         (f"{winner.row.parameters / 1e6:.2f} M", f"parameters, {winner.row.macs / 1e6:.1f} million MACs"),
         (f"{_stored_mb(finished):.2f} MB", "stored as OpenVINO IR"),
         *_gate_card(finished),
     ]
-    shown = "".join(f"<div class='card'><b>{escape(n)}</b><span>{escape(s)}</span></div>" for n, s in cards)
     done = len(figures.valued(finished.rows))
     machine = finished.machine
     return (
@@ -88,7 +72,7 @@ def _headline(finished: Finished) -> str:
         f"{_trained_again(finished)} candidates of the search were trained "
         f"again, {_times(finished.settings.seeds)} each, and compared on split val; the winner became a "
         "bundle.</p>\n"
-        f"<div class='cards'>{shown}</div>"
+        f"{page.cards(cards)}"
     )
 
 
@@ -108,7 +92,7 @@ def _gate_card(finished: Finished) -> list[tuple[str, str]]:
     if gate is None:
         return []
     low, high = gate["auc_drop_ci"]
-    said = f"AUC lost by INT8 on split {gate['split']}, 95 % interval {low:+.4f} to {high:+.4f}"
+    said = f"AUC lost by INT8 on split {escape(gate['split'])}, 95 % interval {low:+.4f} to {high:+.4f}"
     return [(f"{gate['auc_drop']:+.4f}", said)]
 
 
@@ -125,7 +109,7 @@ def _network(finished: Finished) -> str:
 
 def _finalists(finished: Finished) -> str:
     rows = [_finalist(finalist) for finalist in finished.finalists]
-    figure = pieces.figure(figures.finalists(finished), "f-")
+    figure = _figure(figures.finalists(finished), "f-")
     looks = finished.tested.looks if finished.tested is not None else 0
     clean = (
         "The test split was scored once, for the winner."
@@ -136,7 +120,7 @@ def _finalists(finished: Finished) -> str:
         else "The data has no test split."
     )
     return (
-        f"<h2>Finalists</h2>\n{pieces.table(_FINALISTS, rows)}\n{figure}\n"
+        f"<h2>Finalists</h2>\n{page.table(_FINALISTS, rows)}\n{figure}\n"
         f"<p class='note'>AUC: mean over trainings ({finished.settings.seeds} each) on split val. "
         "Intervals are 95 "
         "%, over patients and trainings; those of “behind” are paired. "
@@ -145,7 +129,7 @@ def _finalists(finished: Finished) -> str:
 
 
 def _finalist(finalist: Finalist) -> str:
-    cells = [pieces.code(finalist.row.code)]
+    cells = [_code(finalist.row.code)]
     standing = finalist.standing
     if standing is None:
         cells += ["–"] * 3
@@ -161,7 +145,7 @@ def _finalist(finalist: Finalist) -> str:
     predicted = "–" if latency.predicted_ms is None else in_words(latency.predicted_ms)
     remark = "winner" if finalist.won else escape(f"dropped: {finalist.dropped}" if finalist.dropped else "")
     cells += [f"{finalist.row.parameters:,}", predicted, in_words(latency.latency_ms), remark]
-    return pieces.row(cells, won=finalist.won)
+    return page.row(cells, mark="winner" if finalist.won else "")
 
 
 def _curves(finished: Finished) -> str:
@@ -205,11 +189,11 @@ def _grid(
 
 def _search(finished: Finished) -> str:
     rows = [_candidate(row, finished) for row in finished.rows]
-    progress = pieces.figure(figures.progress(finished), "p-")
-    front = pieces.figure(figures.front(finished), "q-", "Left is cheaper, up is better.")
+    progress = _figure(figures.progress(finished), "p-")
+    front = _figure(figures.front(finished), "q-", "Left is cheaper, up is better.")
     hours = sum(row.seconds for row in finished.rows) / 3600
     return (
-        f"<h2>The search</h2>\n<div class='pair'>{progress}{front}</div>\n{pieces.table(_CANDIDATES, rows)}\n"
+        f"<h2>The search</h2>\n<div class='pair'>{progress}{front}</div>\n{page.table(_CANDIDATES, rows)}\n"
         f"<p class='note'>AUC: the best epoch's mean AUC on split val. MB: parameters in float32. Hours on "
         f"the device, {hours:.2f} in all. Latency as predicted from blocks, where it was.</p>"
     )
@@ -221,7 +205,7 @@ def _candidate(row: Candidate, finished: Finished) -> str:
     remark = roles.get(row.code) or states.get(row.state) or ("" if row.value is not None else "not ended")
     cells = [
         str(row.number),
-        pieces.code(row.code),
+        _code(row.code),
         "–" if row.value is None else f"{row.value:.4f}",
         f"{row.parameters:,}",
         f"{row.memory_mb:.2f}",
@@ -229,7 +213,7 @@ def _candidate(row: Candidate, finished: Finished) -> str:
         "–" if row.latency_ms is None else in_words(row.latency_ms),
         escape(remark),
     ]
-    return pieces.row(cells, won=row.code == finished.winner.row.code)
+    return page.row(cells, mark="winner" if row.code == finished.winner.row.code else "")
 
 
 def _latency(finished: Finished) -> str:
@@ -270,8 +254,8 @@ def _origin(finished: Finished) -> str:
         (f"Split {name}", f"{len(split)} images, digest {split.digest}")
         for name, split in finished.dataset.splits.items()
     ]
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in facts)
-    return f"<h2>Machine, data and bundle</h2>\n<dl>{rows}</dl>"
+    shown = page.definitions((name, escape(value)) for name, value in facts)
+    return f"<h2>Machine, data and bundle</h2>\n{shown}"
 
 
 def _times(count: int) -> str:
@@ -290,3 +274,12 @@ def _trained_again(finished: Finished) -> int:
 def _stored_mb(finished: Finished) -> float:
     files = finished.bundle.manifest.files
     return sum(files[name].size for name in ("model.xml", "model.bin")) / 1e6
+
+
+def _figure(drawn: "Figure", prefix: str, caption: str = "") -> str:
+    return page.figure(to_svg(drawn, prefix=prefix, inline=True), escape(caption))
+
+
+def _code(text: str) -> str:
+    """A network's code, in letters of one width."""
+    return f"<span class='code'>{escape(text)}</span>"

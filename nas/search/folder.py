@@ -7,16 +7,15 @@ curves/                      the objective after each epoch
 runs/CODE/                   run folders of the best candidates
 """
 
-import fcntl
-import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...runtime.errors import OutputError
+from ...runtime.errors import BusyError
 from ...runtime.files import check_free, make_folder
+from ...runtime.locks import is_locked, locked
 from .candidates import Candidate, State
 from .halving import Curves
 from .settings import MARKER
@@ -51,17 +50,7 @@ class SearchFolder:
     @property
     def is_searching(self) -> bool:
         """Whether a process works for this search now."""
-        try:
-            handle = os.open(self._lock, os.O_RDONLY)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(handle)
-        return False
+        return is_locked(self._lock)
 
     @property
     def _lock(self) -> Path:
@@ -75,31 +64,18 @@ class SearchFolder:
         """
         check_free(self.path, force=force, marker=MARKER)
         if self.is_searching:
-            raise self._busy()
+            raise BusyError(self._busy)
         if self.path.is_dir():
             shutil.rmtree(self.path)
         make_folder(self.path)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Work for this search; the system lets go of the lock when the process ends, however it does.
+    def locked(self) -> AbstractContextManager[None]:
+        """Work for this search.
 
         Raises:
             OutputError: another process does, or the disk refused.
         """
-        try:
-            handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise OutputError(f"cannot lock {self.path}: {error.strerror or error}") from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(handle)
-            raise self._busy() from None
-        try:
-            yield
-        finally:
-            os.close(handle)
+        return locked(self._lock, self._busy)
 
     def prune(self, rows: Sequence[Candidate], keep: int) -> None:
         """Remove the run folders of all but the `keep` best candidates and those under way."""
@@ -116,8 +92,9 @@ class SearchFolder:
                 continue
             place.unlink(missing_ok=True)
 
-    def _busy(self) -> OutputError:
-        return OutputError(f"a search is at work in {self.path}; wait for it, or choose another --out")
+    @property
+    def _busy(self) -> str:
+        return f"a search is at work in {self.path}; wait for it, or choose another --out"
 
 
 def best_of(rows: Sequence[Candidate]) -> list[Candidate]:

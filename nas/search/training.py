@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...datasets import Dataset, open_source
-from ...runtime.errors import CheckpointError, DataError, OutputError, UsageError
+from ...runtime.errors import BusyError, CheckpointError, DataError, OutputError, UsageError
 from ...runtime.files import make_folder
 from ...train.loop import train
 from ...train.recipe import Recipe
@@ -86,6 +86,9 @@ class Trainer:
     def _train(self, recipe: Recipe, run: Path, report: Callable[[Epoch], None]) -> Trained:
         try:
             return train(self.dataset, recipe, report=report, run=run, resume=True)
+        except BusyError:
+            # Another worker has it, and its folder is not this one's to remove.
+            raise
         except (CheckpointError, UsageError, OutputError):
             # What an earlier search left there is damaged, or of another recipe.
             shutil.rmtree(run, ignore_errors=True)

@@ -19,49 +19,27 @@ import sys
 import tempfile
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import accelerate
 import numpy as np
 import torch
 import torch._dynamo
+from tiny import TINY, write_data
 
 from xopt.datasets import open_source
 from xopt.train import fit
 from xopt.train.intervals import Interval
 from xopt.train.loop import train
-from xopt.train.recipe import Recipe
 from xopt.train.states import States
 
 # What every training imports sooner or later, so that no fork has to.
 PRELOADED = (accelerate, torch._dynamo)
 EVERY = 3
-RECIPE = Recipe(
-    architecture="macro-1-stem4-depths1-widths8-head8",
-    epochs=5,
-    learning_rate=1e-2,
-    size=12,
-    crop=10,
-    channels=1,
-    mean=(0.5,),
-    std=(0.25,),
-    batch_size=8,
-    ema=0.9,
-    rotation=5,
-    sampling="balanced",
-)
-
-
-def write_data(folder: Path) -> Path:
-    """64 training images and 16 validation images of one class."""
-    numbers = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 64), ("val", 16)):
-        labels = numbers.integers(0, 2, size=(count, 1))
-        images = numbers.integers(0, 200, size=(count, 12, 12)) + 40 * labels[:, :, None]
-        arrays |= {f"{split}_images": images.astype(np.uint8), f"{split}_labels": labels.astype(np.uint8)}
-    np.savez(folder / "data.npz", **arrays)
-    return folder / "data.npz"
+SCHEDULER_S = 10.0
+"""Seconds after which a launcher ends what is left of a training that has lost a process."""
+RECIPE = replace(TINY, epochs=5, ema=0.9, rotation=5, sampling="balanced")
 
 
 class Loop:
@@ -70,11 +48,12 @@ class Loop:
     def __init__(self, folder: Path, ranks: int, seed: int) -> None:
         self.folder, self.ranks = folder, ranks
         self.random = random.Random(seed)
-        self.dataset = open_source(write_data(folder))
+        self.dataset = open_source(write_data(folder, train=64))
         # One number that a training keeps up to date, and that survives it: how many steps it has done.
         self.steps = mmap.mmap(-1, 8)
         self.lost: list[int] = []
         self.inside = 0
+        self.left_waiting = 0
 
     def start(self, run: Path, every: Interval, dies_at: int = 0) -> list[int]:
         """Fork the processes of one training; the first one ends at its `dies_at`th file operation."""
@@ -144,21 +123,27 @@ class Loop:
         )
         alive = set(children)
         patience = 30.0 if inside else self.random.uniform(0.02, 0.5) * self.ranks
-        killed = False
+        killed = None
         while alive:
             done, status = os.waitpid(-1, os.WNOHANG)
             if done:
                 alive.discard(done)
-                killed |= os.WIFSIGNALED(status)
-                self.inside += os.WIFSIGNALED(status) and inside
+                if killed is None and os.WIFSIGNALED(status):
+                    killed = time.monotonic()
+                    self.inside += inside
                 continue
-            if not killed and time.monotonic() - started > patience:
-                os.kill(self.random.choice(children), signal.SIGKILL)
-                # Its neighbour may wait a while for it; a scheduler kills the others, too.
-                patience = float("inf")
-                killed = True
+            now = time.monotonic()
+            if killed is None and now - started > patience:
+                os.kill(self.random.choice(list(alive)), signal.SIGKILL)
+                killed = now
+            if killed is not None and now - killed > SCHEDULER_S:
+                # One that has not met its neighbour yet waits for it for long; a launcher ends it.
+                self.left_waiting += len(alive)
+                for child in alive:
+                    os.kill(child, signal.SIGKILL)
+                killed = float("inf")
             time.sleep(0.002)
-        if not killed:
+        if killed is None:
             return True
         reached = struct.unpack("<q", self.steps[:8])[0]
         self.lost.append(reached - saved_step(run))
@@ -218,12 +203,13 @@ def main() -> None:
             run = Path(name) / f"run{runs}"
             runs += 1
             while len(loop.lost) < options.kills and not loop.kill(run):
-                pass
+                print(f"{len(loop.lost)} kills", file=sys.stderr)
             loop.finish(run)
             different += differences(run, reference)
     facts = {
         "kills": len(loop.lost),
         "inside_a_file_operation": loop.inside,
+        "ended_by_the_scheduler": loop.left_waiting,
         "runs": runs,
         "most_steps_lost": max(loop.lost),
         "interval": EVERY,

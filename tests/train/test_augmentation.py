@@ -1,5 +1,6 @@
 """Augmentation of whole batches: torchvision's geometry, the same numbers whatever else is in the batch."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,7 @@ STRONG = Recipe(
     scale=0.2,
     brightness=0.3,
     contrast=0.4,
+    gamma=0.5,
     erasing=0.5,
 )
 PLAIN = Recipe(architecture="resnet18", epochs=1, learning_rate=0.1)
@@ -56,12 +58,33 @@ def test_geometry_is_torchvision_s(batch, change):
     torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)
 
 
+@pytest.mark.parametrize("change", [Change(right=3 / 33, down=-5 / 33), Change(zoom=0.8), Change(angle=30)])
+def test_an_edge_is_drawn_out_where_black_would_stand(batch, change):
+    black = apply(batch, [change] * len(batch))
+    drawn_out = apply(batch, [change] * len(batch), border="edge")
+    # A ring of the edge's own pixels around the image says the same where it is wide enough.
+    ring = torch.nn.functional.pad(batch, (33, 33, 33, 33), mode="replicate")
+    smaller = replace(change, right=change.right / 3, down=change.down / 3)
+    expected = apply(ring, [smaller] * len(batch))[:, :, 33:-33, 33:-33]
+    torch.testing.assert_close(drawn_out, expected, atol=2e-4, rtol=0)
+    assert not torch.equal(black, drawn_out)
+
+
+def test_a_recipe_says_what_its_borders_are(batch):
+    edge = replace(STRONG, border="edge")
+    assert not torch.equal(
+        augment(batch, np.arange(6), STRONG, epoch=3), augment(batch, np.arange(6), edge, epoch=3)
+    )
+
+
 @pytest.mark.parametrize("factor", [0.6, 1.0, 1.4])
-def test_brightness_and_contrast_are_torchvision_s(batch, factor):
+def test_brightness_contrast_and_gamma_are_torchvision_s(batch, factor):
     brighter = apply(batch, [Change(brightness=factor)] * len(batch))
     torch.testing.assert_close(brighter, vision.adjust_brightness(batch, factor))
     starker = apply(batch, [Change(contrast=factor)] * len(batch))
     torch.testing.assert_close(starker, vision.adjust_contrast(batch, factor))
+    bent = apply(batch, [Change(gamma=factor)] * len(batch))
+    torch.testing.assert_close(bent, vision.adjust_gamma(batch, factor))
 
 
 def test_a_rectangle_is_erased_and_nothing_else(batch):
@@ -80,6 +103,7 @@ def test_no_change_returns_the_very_batch(batch):
     assert apply(batch, [Change()] * len(batch)) is batch
     assert not changes_anything(PLAIN)
     assert changes_anything(replace(PLAIN, erasing=0.1))
+    assert changes_anything(replace(PLAIN, gamma=0.1))
 
 
 def test_an_image_is_changed_alike_in_every_batch_and_order(batch):
@@ -110,6 +134,7 @@ def test_changes_stay_within_the_settings():
         "zoom": (0.8, 1.2),
         "brightness": (0.7, 1.3),
         "contrast": (0.6, 1.4),
+        "gamma": (math.exp(-0.5), math.exp(0.5)),
     }
     for name, (low, high) in reach.items():
         values = [getattr(change, name) for change in changes]

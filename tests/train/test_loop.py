@@ -182,6 +182,7 @@ def test_the_command_trains_and_writes_a_run(dataset, tmp_path, xopt):
     [
         (["--recipe", "phantoms"], "needs --data SOURCE and --out RUN"),
         (["--recipe", "phantoms", "--data", "x", "--out", "y", "--set", "epoch=3"], "did you mean epochs?"),
+        (["--recipe", "chexnet", "--pretrained", "--weights", "x"], "both say where to start from"),
         (["--recipe", "nothing", "--data", "x", "--out", "y"], "no recipe 'nothing'"),
     ],
 )

@@ -109,8 +109,16 @@ def test_shares_of_a_batch_add_up_to_the_whole(logits, kind):
     ("labels", "mask"), [(LABELS, None), (EXCLUSIVE, MASK), (np.zeros((2, 3), np.uint8), None)]
 )
 def test_cross_entropy_refuses_labels_of_another_kind(labels, mask):
-    with pytest.raises(DataError, match=r"images of exactly one class each; .* use --set loss=bce"):
+    with pytest.raises(DataError, match=r"exactly one class each; .* split train .* use --set loss=bce"):
         Loss(make(loss="cross-entropy"), labels, mask)
+    loss = Loss(make(loss="cross-entropy"), EXCLUSIVE)
+    with pytest.raises(DataError, match=r"exactly one class each; .* split val .* use --set loss=bce"):
+        loss.check(labels, mask, split="val")
+
+
+def test_a_split_of_which_nothing_is_known_is_refused():
+    with pytest.raises(DataError, match="no label of the split val is known; choose another --uncertain"):
+        Loss(make(), LABELS).check(LABELS, np.zeros_like(MASK), split="val")
 
 
 @pytest.mark.parametrize("kind", ["bce", "cross-entropy"])
@@ -140,6 +148,49 @@ def test_the_teacher_has_its_share_of_the_loss_where_it_knows_the_class(logits, 
     )
     expected = hard[:, ~known].sum() + (1 - share) * hard[:, known].sum() + share * heat**2 * soft
     assert loss.sum(logits, answers(taught=taught)).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_the_mean_is_over_known_labels_and_the_teacher_s_answers_by_their_shares(logits, share):
+    known = np.array([True, False, True])
+    taught = torch.flip(logits, dims=(0,))
+    loss = Loss(make(distill_weight=share, distill_temperature=1.0), LABELS, MASK, known)
+    hard = functional.binary_cross_entropy_with_logits(
+        logits, torch.from_numpy(LABELS).float(), reduction="none"
+    )
+    soft = functional.binary_cross_entropy_with_logits(logits, torch.sigmoid(taught), reduction="none")
+    total = weight = 0.0
+    for row, column in np.ndindex(*LABELS.shape):
+        of_teacher = share if known[column] else 0.0
+        of_label = (1 - of_teacher) * MASK[row, column]
+        total += of_label * hard[row, column].item() + of_teacher * soft[row, column].item()
+        weight += of_label + of_teacher
+    assert loss.weight(LABELS, MASK, taught=True) == pytest.approx(weight)
+    assert loss.sum(logits, answers(LABELS, MASK, taught)).item() == pytest.approx(total, rel=1e-5)
+    # A validation split is asked without the teacher.
+    assert loss.weight(LABELS, MASK) == MASK.sum()
+
+
+@pytest.mark.parametrize(("kind", "weighting"), [("bce", "none"), ("cross-entropy", "balanced")])
+def test_a_teacher_that_says_what_the_labels_say_changes_no_mean(kind, weighting):
+    labels = EXCLUSIVE if kind == "cross-entropy" else LABELS
+    mask = None if kind == "cross-entropy" else MASK
+    sure = torch.from_numpy(labels).float() * 60 - 30
+    # As far from each label, so that every cell and every image has the same loss.
+    logits = torch.zeros(4, 3)
+    means = []
+    for share in (0.0, 0.5, 1.0):
+        recipe = make(loss=kind, positive_weight=weighting, distill_weight=share, distill_temperature=1.0)
+        loss = Loss(recipe, labels, mask, np.ones(3, dtype=bool))
+        total = loss.sum(logits, answers(labels, mask, sure)).item()
+        means.append(total / loss.weight(labels, mask, taught=True))
+    assert means == pytest.approx([np.log(3 if kind == "cross-entropy" else 2)] * 3, rel=1e-5)
+
+
+def test_a_batch_of_which_nothing_is_known_has_no_loss(logits):
+    loss = Loss(make(), LABELS, MASK)
+    nothing = np.zeros_like(MASK)
+    assert mean(loss, logits, answers(LABELS, nothing), LABELS, nothing) == 0
 
 
 @pytest.mark.parametrize("exclusive", [False, True])

@@ -17,8 +17,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xopt.datasets import load_images, open_source, phantoms  # noqa: E402
-from xopt.runtime.errors import DependencyError, DeviceError, UsageError  # noqa: E402
-from xopt.train import load_checkpoint  # noqa: E402
+from xopt.runtime.errors import DependencyError, DeviceError, TrainingError, UsageError  # noqa: E402
+from xopt.train import load_checkpoint, processes  # noqa: E402
 from xopt.train.inputs import normalise  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
 from xopt.train.losses import Answers, Loss  # noqa: E402
@@ -37,7 +37,8 @@ RECIPE = Recipe(
     channels=1,
     mean=(0.5,),
     std=(0.25,),
-    batch_size=10,
+    # Neither a batch nor the 23 images of val can be shared out evenly.
+    batch_size=11,
     accumulate=1,
     ema=0.9,
     clip_norm=5.0,
@@ -48,7 +49,7 @@ RECIPE = Recipe(
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "phantoms"
-    phantoms.write(folder, count=160, seed=1, size=48)
+    phantoms.write(folder, count=168, seed=1, size=48)
     return folder
 
 
@@ -109,7 +110,7 @@ def runs(data, tmp_path_factory):
 @pytest.mark.slow
 def test_two_processes_have_one_process_s_loss_curve(runs):
     one, two, _ = runs
-    assert len(losses(one)) >= 18
+    assert len(losses(one)) == 20
     np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4)
 
 
@@ -204,6 +205,14 @@ def test_each_launcher_says_who_is_who_in_its_own_words(monkeypatch, variables, 
     assert launched() == found
 
 
+def test_memory_that_is_not_there_is_one_line():
+    with (
+        pytest.raises(TrainingError, match=r"not enough memory on cpu .*set a smaller batch_size"),
+        Processes("cpu").explaining(),
+    ):
+        torch.empty(1 << 60)
+
+
 def test_devices_that_are_not_here_are_named():
     with pytest.raises(UsageError, match="--device must be one of auto, cpu, cuda, hpu, got 'tpu'"):
         Processes("tpu")
@@ -214,6 +223,46 @@ def test_devices_that_are_not_here_are_named():
             Processes("cuda")
 
 
+@pytest.fixture
+def one_of_two(monkeypatch):
+    """This process as the first of two, by Hydra's words; a function that sets more."""
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    words = {"PMI_RANK": "0", "PMI_SIZE": "2", "MPI_LOCALRANKID": "0", "MPI_LOCALNRANKS": "2"}
+    # What a process sets for itself on its way is taken back, too.
+    more = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in (words | more).items():
+        monkeypatch.setenv(name, value)
+
+    def say(**changes):
+        for name, value in changes.items():
+            monkeypatch.setenv(name, value)
+
+    return say
+
+
+def test_several_machines_need_the_address_of_the_first(one_of_two, monkeypatch):
+    one_of_two(LOCAL_WORLD_SIZE="1", MASTER_ADDR="")
+    with pytest.raises(UsageError, match=r"1 of 2 processes are on this machine, .*; set MASTER_ADDR"):
+        Processes("cpu")
+
+
+def test_a_port_that_another_training_has_is_one_line(one_of_two):
+    with socket.socket() as other:
+        other.bind(("", 0))
+        other.listen()
+        one_of_two(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(other.getsockname()[1]))
+        with pytest.raises(DeviceError, match=r"process 0 of 2 could not join .*in use.* set MASTER_PORT"):
+            Processes("cpu")
+
+
+def test_a_process_that_never_comes_is_not_waited_for_long(one_of_two, monkeypatch):
+    monkeypatch.setattr(processes, "_MEETING_S", 1)
+    one_of_two(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()))
+    with pytest.raises(DeviceError, match=r"process 0 of 2 could not join the others \(Timed out.*1/2"):
+        Processes("cpu")
+
+
 @pytest.mark.slow
 def test_when_one_process_dies_the_other_says_so_and_the_run_resumes(data, tmp_path):
     recipe = tmp_path / "recipe.toml"
@@ -222,7 +271,7 @@ def test_when_one_process_dies_the_other_says_so_and_the_run_resumes(data, tmp_p
     words = ["--recipe", recipe, "--data", data, "--out", run, "--device", "cpu"]
     # mpirun would end the survivor itself; here it is left to find out.
     port = str(free_port())
-    processes = [
+    ranks = [
         subprocess.Popen(
             [sys.executable, "-m", "xopt", "train", *map(str, words), "--checkpoint-every", "2steps"],
             stdout=subprocess.PIPE,
@@ -236,10 +285,10 @@ def test_when_one_process_dies_the_other_says_so_and_the_run_resumes(data, tmp_p
     deadline = time.monotonic() + 120
     while not list(run.glob("states/*-*/state.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    processes[1].send_signal(signal.SIGKILL)
-    _, said = processes[0].communicate(timeout=120)
-    processes[1].communicate()
-    assert processes[0].returncode == 1
+    ranks[1].send_signal(signal.SIGKILL)
+    _, said = ranks[0].communicate(timeout=120)
+    ranks[1].communicate()
+    assert ranks[0].returncode == 1
     lines = [line for line in said.splitlines() if line.startswith("xopt:")]
     assert len(lines) == 1
     assert "another process of this training is gone" in lines[0]

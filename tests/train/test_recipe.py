@@ -95,6 +95,8 @@ def test_settings_that_only_fit_together_are_changed_together():
         ("schedule=line", "schedule must be one of constant, cosine, exponential, one-cycle, plateau, step"),
         ("loss=mse", "loss must be one of bce, cross-entropy, focal"),
         ("sampling=even", "sampling must be one of balanced, shuffle"),
+        ("border=grey", "border must be one of black, edge, got 'grey'"),
+        ("gamma=-0.1", r"gamma must be at least 0, got -0\.1"),
         ("accumulate=0", "accumulate must be at least 1, got 0"),
         ("clip_norm=-1", "clip_norm must be at least 0"),
         ("clip_norm=inf", "clip_norm must be at least 0, got inf"),

@@ -1,9 +1,11 @@
 """A training that stops, for whatever reason, goes on where it stood."""
 
+import csv
 import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ torch = pytest.importorskip("torch")
 
 from xopt.datasets import open_source  # noqa: E402
 from xopt.runtime.errors import (  # noqa: E402
+    BusyError,
     CheckpointError,
     InputError,
     OutputError,
@@ -26,49 +29,19 @@ from xopt.runtime.errors import (  # noqa: E402
 from xopt.train import load_checkpoint  # noqa: E402
 from xopt.train.intervals import Interval  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
-from xopt.train.recipe import Recipe  # noqa: E402
+from xopt.train.results import read_history  # noqa: E402
+from xopt.train.run_folder import RunFolder  # noqa: E402
 from xopt.train.states import States  # noqa: E402
 
+from .tiny import TINY, Halt, halting, write_data  # noqa: E402
+
 KILL_LOOP = Path(__file__).with_name("kill_loop.py")
-TINY = Recipe(
-    architecture="macro-1-stem4-depths1-widths8-head8",
-    epochs=4,
-    learning_rate=1e-2,
-    size=12,
-    crop=10,
-    channels=1,
-    mean=(0.5,),
-    std=(0.25,),
-    batch_size=8,
-)
 EVERY_STEP = Interval(steps=1)
-
-
-class Halt(Exception):  # noqa: N818
-    """Ends a training from outside, as a crash would."""
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    numbers = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 40), ("val", 16)):
-        labels = numbers.integers(0, 2, size=(count, 3)).astype(np.uint8)
-        images = numbers.integers(0, 256, size=(count, 12, 12)).astype(np.uint8)
-        arrays |= {f"{split}_images": images, f"{split}_labels": labels}
-    np.savez(folder / "data.npz", **arrays)
-    return open_source(folder / "data.npz")
-
-
-def halting(epoch):
-    """Reports until `epoch`, then crashes."""
-
-    def report(done):
-        if done.epoch == epoch:
-            raise Halt
-
-    return report
+    return open_source(write_data(tmp_path_factory.mktemp("data"), classes=3))
 
 
 def same(first, second):
@@ -126,6 +99,56 @@ def test_early_stopping_ends_a_training_and_its_resumed_twin_alike(dataset, tmp_
     with pytest.raises(Halt):
         train(dataset, recipe, run=tmp_path / "run", report=halting(2))
     same(train(dataset, recipe, run=tmp_path / "run", resume=True), whole)
+
+
+@pytest.mark.parametrize("words", [{"resume": True}, {"force": True}, {}])
+def test_a_run_has_one_training_at_a_time(dataset, tmp_path, words):
+    run = tmp_path / "run"
+
+    def come_second(epoch):
+        with pytest.raises(BusyError, match=r"^another process is training into .*run; wait for it to end"):
+            train(dataset, TINY, run=run, **words)
+
+    first = train(dataset, TINY, run=run, report=come_second)
+    same(first, train(dataset, TINY))
+    # Whoever comes after the end is welcome.
+    same(train(dataset, TINY, run=run, resume=True), first)
+
+
+def test_of_two_that_begin_at_once_one_has_the_run(dataset, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    begin = RunFolder.begin
+
+    def overtaken(self, *words, **more):
+        monkeypatch.setattr(RunFolder, "begin", begin)
+        with pytest.raises(Halt):
+            train(dataset, TINY, run=run, report=halting(1))
+        begin(self, *words, **more)
+
+    monkeypatch.setattr(RunFolder, "begin", overtaken)
+    with pytest.raises(OutputError, match="exists already"):
+        train(dataset, TINY, run=run)
+    assert len(read_history((run / "history.csv").read_text())) == 1
+
+
+@pytest.mark.parametrize(
+    "torn", ["", "epo", "epoch,step,learning_rate,loss", "{whole}1,9,0", "{whole}\0\0\0\n1,9\n"]
+)
+def test_a_log_that_a_kill_has_torn_is_mended(dataset, begun, tmp_path, torn):
+    run = tmp_path / "run"
+    shutil.copytree(begun, run)
+    steps = run / "steps.csv"
+    text = steps.read_text()
+    steps.write_text(torn.replace("{whole}", text))
+    (run / ".history.csv.0123abcd.part").write_text("half")
+    train(dataset, TINY, run=run, resume=True)
+    with steps.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["epoch", "step", "learning_rate", "loss"]
+    # What the torn log no longer tells is lost; what it tells is told once.
+    assert [int(row["step"]) for row in rows] == list(range(1 if "{whole}" in torn else 6, 21))
+    assert all(np.isfinite(float(row["loss"])) for row in rows)
+    assert not list(run.glob(".*.part"))
 
 
 def test_resuming_where_nothing_is_begins(dataset, tmp_path):
@@ -300,6 +323,7 @@ def test_the_command_stops_at_sigterm_in_one_line_and_resumes_without_its_recipe
     recipe, run = tmp_path / "recipe.toml", tmp_path / "run"
     recipe.write_text(replace(TINY, epochs=2000).to_toml())
     words = ["--data", dataset.root, "--out", run]
+    busy = f"another process is training into {run}; wait for it to end, or choose another --out"
     process = subprocess.Popen(
         [sys.executable, "-m", "xopt", "train", "--recipe", str(recipe), *map(str, words)],
         stderr=subprocess.PIPE,
@@ -308,12 +332,17 @@ def test_the_command_stops_at_sigterm_in_one_line_and_resumes_without_its_recipe
     deadline = time.monotonic() + 120
     while not (run / "checkpoint.json").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
+    for way in ("--resume", "--force"):
+        second = xopt("train", "--recipe", recipe, way, *words)
+        assert (second.code, second.err.splitlines()[-1]) == (1, f"xopt: {busy}")
     process.terminate()
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 143
     lines = [line for line in said.splitlines() if line.startswith("xopt:")]
     assert len(lines) == 1
     assert "stopped by SIGTERM after step" in lines[0]
+    done = len(read_history((run / "history.csv").read_text()))
+    assert f"for {done} of 2000 epochs" in (run / "run.html").read_text()
     (state,) = (run / "states").iterdir()
     step = json.loads((state / "state.json").read_text())["step"]
     assert f"after step {step}," in lines[0]

@@ -6,7 +6,6 @@ import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -22,20 +21,10 @@ from xopt.train.intervals import Interval  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
 from xopt.train.models import build  # noqa: E402
 from xopt.train.page import comparison_page, run_page, write_page  # noqa: E402
-from xopt.train.recipe import Recipe  # noqa: E402
 from xopt.train.results import Epoch, history_csv, read_history  # noqa: E402
 
-TINY = Recipe(
-    architecture="macro-1-stem4-depths1-widths8-head8",
-    epochs=3,
-    learning_rate=1e-2,
-    size=12,
-    crop=10,
-    channels=1,
-    mean=(0.5,),
-    std=(0.25,),
-    batch_size=8,
-)
+from .tiny import TINY, Halt, halting, write_data  # noqa: E402
+
 FILES = {
     "auc.svg",
     "checkpoint.json",
@@ -49,36 +38,19 @@ FILES = {
 }
 
 
-class Halt(Exception):  # noqa: N818
-    """Ends a training from outside, as a crash would."""
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    numbers = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 40), ("val", 16)):
-        labels = numbers.integers(0, 3, size=(count, 1))
-        images = numbers.integers(0, 120, size=(count, 12, 12)) + 60 * labels[:, :, None]
-        arrays |= {f"{split}_images": images.astype(np.uint8), f"{split}_labels": labels.astype(np.uint8)}
-    np.savez(folder / "data.npz", **arrays)
-    return folder / "data.npz"
+    return write_data(tmp_path_factory.mktemp("data"), values=3)
 
 
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
     """A run that crashed in its second epoch, and was resumed."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    recipe = replace(TINY, loss="cross-entropy")
-
-    def crash(epoch):
-        if epoch.epoch == 2:
-            raise Halt
-
+    recipe = replace(TINY, epochs=3, loss="cross-entropy")
     every = Interval(steps=3)
     with pytest.raises(Halt):
-        train(open_source(data), recipe, run=folder, report=crash, checkpoint_every=every)
+        train(open_source(data), recipe, run=folder, report=halting(2), checkpoint_every=every)
     trained = train(open_source(data), recipe, run=folder, resume=True, checkpoint_every=every)
     assert write_page(folder, read_run(folder)) is None
     return folder, trained
@@ -191,7 +163,7 @@ def test_speed_up_is_by_seconds_an_epoch():
     assert facts["reference"] == "slow"
     assert facts["runs"][0] | {"val_auc": 0.9, "best_epoch": 2, "epoch_s": 8.0} == facts["runs"][0]
     assert facts["runs"][1]["step_ms"] == pytest.approx(150)
-    assert comparison.to_text().splitlines()[3].split()[:4] == ["fast", TINY.architecture, "fp32", "4"]
+    assert comparison.to_text().splitlines()[3].split()[:5] == ["fast", TINY.architecture, "fp32", "-", "4"]
 
 
 def test_the_command_compares_runs_and_writes_a_page(run, tmp_path, xopt):
@@ -199,7 +171,7 @@ def test_the_command_compares_runs_and_writes_a_page(run, tmp_path, xopt):
     done = xopt("train", "compare", folder, folder, "--json", "--report", tmp_path / "report.html")
     assert done.code == 0, done.err
     facts = json.loads(done.out)
-    assert [row["speedup"] for row in facts["runs"]] == [1, 1]
+    assert [(row["speedup"], row["device"]) for row in facts["runs"]] == [(1, "cpu"), (1, "cpu")]
     page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") == 4
     assert page == comparison_page(compare_runs([folder, folder]))

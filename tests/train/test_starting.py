@@ -46,20 +46,42 @@ def fresh(classes, channels=3):
 def test_all_weights_are_taken_over_where_the_head_fits(source, name):
     folder, trained = source
     network = fresh(5)
-    start_from(network, folder / name, RECIPE)
+    start_from(network, folder / name, RECIPE, "abcde")
     theirs = trained.state_dict()
     assert all(torch.equal(tensor, theirs[key]) for key, tensor in network.state_dict().items())
 
 
-@pytest.mark.parametrize("name", ["bare.pth", "run"])
-def test_a_head_of_other_classes_stays_fresh(source, name):
+@pytest.mark.parametrize(
+    ("name", "classes", "said"),
+    [
+        (
+            "bare.pth",
+            "abc",
+            "is of another number of classes; the one for a, b, c starts from random weights",
+        ),
+        ("run", "abc", "is for a, b, c, d, e; the one for a, b, c starts"),
+        # As many, but not the same: its rows would answer for other findings.
+        ("run", "abced", "is for a, b, c, d, e; the one for a, b, c, e, d starts from random weights"),
+        ("run/checkpoint.safetensors", "vwxyz", "is for a, b, c, d, e; the one for v, w, x, y, z starts"),
+    ],
+)
+def test_a_head_of_other_classes_stays_fresh_and_is_named(source, name, classes, said, capsys):
     folder, trained = source
-    network = fresh(3)
+    network = fresh(len(classes))
     head = network.fc.weight.clone()
-    start_from(network, folder / name, RECIPE)
+    start_from(network, folder / name, RECIPE, classes)
+    assert f"the head of {folder / name} {said}" in capsys.readouterr().err
     assert torch.equal(network.fc.weight, head)
     assert torch.equal(network.conv1.weight, trained.conv1.weight)
     assert torch.equal(network.layer4[1].bn2.running_var, trained.layer4[1].bn2.running_var)
+
+
+def test_a_bare_head_is_said_to_be_taken_for_the_classes_of_the_data(source, capsys):
+    folder, trained = source
+    network = fresh(5)
+    start_from(network, folder / "bare.pth", RECIPE, "vwxyz")
+    assert torch.equal(network.fc.bias, trained.fc.bias)
+    assert "bare.pth names no classes; its head is taken to be for v, w, x, y, z" in capsys.readouterr().err
 
 
 def test_a_folded_network_sees_in_grey_what_it_saw_in_colour(source):
@@ -67,7 +89,7 @@ def test_a_folded_network_sees_in_grey_what_it_saw_in_colour(source):
     # The recipe's mean is one that three planes can share; then the fold is exact, up to rounding.
     network = fresh(5, channels=1)
     recipe = replace(GREY, mean=(0.0,))
-    start_from(network, folder / "bare.pth", recipe)
+    start_from(network, folder / "bare.pth", recipe, "abcde")
     grey = torch.rand(2, 1, 64, 64)
     # Without subtracting a mean: what a constant would add is left to the normalisation that follows.
     colour = grey.expand(-1, 3, -1, -1) / torch.tensor(RECIPE.std).view(1, 3, 1, 1)
@@ -84,9 +106,10 @@ def test_weights_of_another_network_are_refused(source):
             build("mobilenet_v3_small", 5),
             folder / "bare.pth",
             replace(RECIPE, architecture="mobilenet_v3_small"),
+            "abcde",
         )
     with pytest.raises(CheckpointError, match=r"no checkpoint at .*nothing\.pth"):
-        start_from(fresh(5), folder / "nothing.pth", RECIPE)
+        start_from(fresh(5), folder / "nothing.pth", RECIPE, "abcde")
 
 
 def test_the_digest_is_of_the_weights_whatever_names_them(source):

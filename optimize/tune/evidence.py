@@ -1,0 +1,163 @@
+"""What the report says of the chosen variant beside its mean AUC: findings, curves, reliability.
+
+Shapes: N images, C classes.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...benchmarks.bootstrap import AucIntervals, Interval
+from ...benchmarks.metrics import Curve, Labels, class_metrics, precision_recall_curve, roc_curve
+from ...benchmarks.operating import calibration_error, choose, compare_decisions
+from ...datasets import Split
+from ..findings import Finding
+from ..gate import DEFAULT_THRESHOLD
+
+POINTS = 200
+"""Most points of a curve: more than a page shows."""
+BINS = 15
+
+Answers = NDArray[np.floating[Any]]
+
+
+def operating_thresholds(classes: Sequence[str], split: Split, answers_NC: Answers) -> dict[str, float]:
+    """Per class, the reference's threshold with the largest sensitivity + specificity on the gate split.
+
+    A class without both labels there keeps 0.5.
+    """
+    labels_NC = split.marked_labels
+    points = [choose(labels_NC[:, c], answers_NC[:, c], "youden") for c in range(len(classes))]
+    return {
+        name: DEFAULT_THRESHOLD if point is None else point.threshold
+        for name, point in zip(classes, points, strict=True)
+    }
+
+
+def finding_facts(
+    findings: Sequence[Finding],
+    split: Split,
+    pair: tuple[Answers, Answers],
+    intervals: tuple[AucIntervals, AucIntervals],
+    thresholds: dict[str, float],
+) -> list[dict[str, Any]]:
+    """Each class on its own, on the report split.
+
+    Args:
+        findings: as the gate's statistics have them, in the order of the classes.
+        split: N images.
+        pair: probabilities of reference and chosen, (N, C).
+        intervals: of their AUCs.
+        thresholds: per class.
+    """
+    labels_NC = split.marked_labels
+    return [
+        _finding(
+            finding, labels_NC[:, c], pair, (intervals[0].classes[c], intervals[1].classes[c]), c, thresholds
+        )
+        for c, finding in enumerate(findings)
+    ]
+
+
+def curve_facts(classes: Sequence[str], split: Split, pair: tuple[Answers, Answers]) -> dict[str, Any]:
+    """ROC and precision-recall curves of reference and chosen, for every class that has both labels."""
+    labels_NC = split.marked_labels
+    found: dict[str, Any] = {}
+    for c, name in enumerate(classes):
+        both = [_curves(labels_NC[:, c], answers_NC[:, c]) for answers_NC in pair]
+        if None not in both:
+            found[name] = {"reference": both[0], "chosen": both[1]}
+    return found
+
+
+def reliability_facts(split: Split, pair: tuple[Answers, Answers]) -> dict[str, Any]:
+    """How often what is said with a probability is so, all findings pooled, for reference and chosen."""
+    return {
+        name: _reliability(split.marked_labels.ravel(), answers_NC.ravel())
+        for name, answers_NC in zip(("reference", "chosen"), pair, strict=True)
+    }
+
+
+def _finding(
+    finding: Finding,
+    labels_N: Labels,
+    pair: tuple[Answers, Answers],
+    intervals: tuple[Interval | None, Interval | None],
+    c: int,
+    thresholds: dict[str, float],
+) -> dict[str, Any]:
+    drop, threshold = finding.drop, thresholds[finding.name]
+    before_N, after_N = pair[0][:, c], pair[1][:, c]
+    verdict = "too_few" if finding.judged == "not_tested" else finding.judged
+    return {
+        "name": finding.name,
+        "positives": finding.positives,
+        "positive_patients": finding.positive_patients,
+        "reference": _side(labels_N, before_N, intervals[0], threshold),
+        "chosen": _side(labels_N, after_N, intervals[1], threshold),
+        "drop": None if drop is None else drop.drop,
+        "drop_ci": None if drop is None else [drop.lower, drop.upper],
+        "p_value": None if drop is None else drop.p_value,
+        "p_not_inferior": finding.p_corrected,
+        "flipped": compare_decisions(labels_N, before_N, after_N, threshold).flips,
+        "threshold": threshold,
+        "verdict": verdict,
+    }
+
+
+def _side(
+    labels_N: Labels, answers_N: Answers, interval: Interval | None, threshold: float
+) -> dict[str, Any]:
+    metrics = class_metrics(labels_N, answers_N, threshold=threshold)
+    counts = metrics.confusion
+    return {
+        "auc": metrics.auc,
+        "ci": None if metrics.auc is None or interval is None else interval.to_json(),
+        "sensitivity": metrics.sensitivity,
+        "specificity": metrics.specificity,
+        "average_precision": metrics.average_precision,
+        "ece": calibration_error(labels_N, answers_N),
+        "confusion": {
+            "tp": counts.true_positives,
+            "fp": counts.false_positives,
+            "tn": counts.true_negatives,
+            "fn": counts.false_negatives,
+        },
+    }
+
+
+def _curves(labels_N: Labels, answers_N: Answers) -> dict[str, Any] | None:
+    roc, precision_recall = roc_curve(labels_N, answers_N), precision_recall_curve(labels_N, answers_N)
+    if roc is None or precision_recall is None:
+        return None
+    return {"roc": _points(roc), "precision_recall": _points(precision_recall)}
+
+
+def _points(curve: Curve) -> list[list[float]]:
+    chosen = np.unique(np.linspace(0, len(curve.x) - 1, min(POINTS, len(curve.x)), dtype=np.intp))
+    return [
+        [round(float(x), 6), round(float(y), 6)]
+        for x, y in zip(curve.x[chosen], curve.y[chosen], strict=True)
+    ]
+
+
+def _reliability(labels: Labels, answers: Answers) -> dict[str, Any]:
+    sure = labels >= 0
+    labels, answers = labels[sure], answers[sure].astype(np.float64)
+    bin_of = np.minimum((answers * BINS).astype(np.intp), BINS - 1)
+    bins = []
+    for number in range(BINS):
+        inside = bin_of == number
+        count = int(inside.sum())
+        bins.append(
+            {
+                "from": number / BINS,
+                "to": (number + 1) / BINS,
+                "images": count,
+                "mean_probability": float(answers[inside].mean()) if count else None,
+                "share_positive": float(labels[inside].mean()) if count else None,
+            }
+        )
+    return {"ece": calibration_error(labels, answers), "bins": bins}

@@ -1,0 +1,93 @@
+"""What a tuning tries, and how it measures."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ...runtime.crops import CROP_PLANS
+from ...runtime.errors import UsageError
+from .choosing import Objective
+
+DEFAULT_DROP = 0.01
+"""Allowed where neither a drop nor a latency is asked for."""
+ENGINES = ("openvino", "onnxruntime")
+PRESETS = ("performance", "mixed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneSettings:
+    """What a tuning tries, and how it measures."""
+
+    max_auc_drop: float | None = None
+    """Largest drop in mean AUC, by its one-sided 95 % bound; 0.01 where `max_latency_ms` is not given."""
+    max_class_auc_drop: float | None = None
+    """Largest drop in the AUC of any single finding; None only reports them."""
+    max_latency_ms: float | None = None
+    """Nine of ten images have to be answered within it. Alone: the best AUC within it is wanted."""
+    gate_split: str = "val"
+    """The split that the choice is made on."""
+    report_split: str = "test"
+    """The split that the choice is held against, once."""
+    crops: tuple[str, ...] = CROP_PLANS
+    """Crop plans to try."""
+    engines: tuple[str, ...] = ENGINES
+    """Engines to try."""
+    presets: tuple[str, ...] = PRESETS
+    """NNCF's presets to try; none leaves INT8 out."""
+    layers_back: tuple[int, ...] = (2, 4, 8, 16)
+    """How many layers to return to floating point, in turn, where INT8 alone misses the gate."""
+    threads: tuple[int | None, ...] = (None,)
+    """Threads of the engines to try; None leaves the number to each."""
+    rounds: int = 30
+    """Images that the finalists' latencies are measured on."""
+    calibration_size: int = 150
+    """Images that INT8 is calibrated on."""
+    alignment_size: int = 100
+    """Images that the shared plan's head is aligned on."""
+    heatmaps: int = 12
+    """Images on which heatmaps are compared."""
+    complete: bool = False
+    """Measure the AUC of every variant, also of those that cannot be chosen any more."""
+    resamples: int = 2000
+    """Bootstrap replicates behind each interval."""
+    seed: int = 0
+    """Of the bootstrap and of the draw of calibration images."""
+
+    def __post_init__(self) -> None:
+        known = {"crops": CROP_PLANS, "engines": ENGINES, "presets": PRESETS}
+        for name, choices in known.items():
+            values = getattr(self, name)
+            if len(set(values)) != len(values) or any(value not in choices for value in values):
+                raise UsageError(f"{name} must be some of {', '.join(choices)}, each once, got {values}")
+        if not self.crops or not self.engines or not self.threads:
+            raise UsageError("a tuning needs at least one crop plan, one engine and one number of threads")
+        if self.gate_split == self.report_split:
+            raise UsageError(
+                f"the choice is made on the gate split and held against the report split, both are "
+                f"{self.gate_split!r}; name two"
+            )
+        if any(count is not None and count < 1 for count in self.threads):
+            raise UsageError(f"threads must be at least 1, got {self.threads}")
+        if any(count < 1 for count in self.layers_back) or list(self.layers_back) != sorted(self.layers_back):
+            raise UsageError(f"numbers of layers must be 1 or more and rising, got {self.layers_back}")
+        for name, least in (("rounds", 8), ("calibration_size", 1), ("resamples", 100), ("heatmaps", 0)):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        self.objective  # noqa: B018 - checks the margins
+
+    @property
+    def objective(self) -> Objective:
+        """What is looked for."""
+        drop = self.max_auc_drop
+        if drop is None and self.max_latency_ms is None:
+            drop = DEFAULT_DROP
+        return Objective(
+            kind="fastest" if self.max_latency_ms is None else "best-auc",
+            max_auc_drop=drop,
+            max_class_auc_drop=self.max_class_auc_drop,
+            max_latency_ms=self.max_latency_ms,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        values = asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
