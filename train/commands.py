@@ -23,14 +23,15 @@ def train(
         str | None,
         typer.Option(
             "--recipe",
-            help="A recipe's name or file; with --resume the run's.",
+            help="A recipe's name or file (an unknown name lists all); with --resume the run's.",
             metavar="NAME_OR_FILE",
         ),
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Labelled images.", metavar="SOURCE")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run folder to write.", metavar="RUN")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Change one setting of the recipe.", metavar="KEY=VALUE")
+        list[str] | None,
+        typer.Option("--set", help="Change one setting; may be repeated.", metavar="KEY=VALUE"),
     ] = None,
     data_format: Annotated[
         str | None, typer.Option("--format", help="The data's format; recognised if not given.")
@@ -63,8 +64,8 @@ def train(
 ) -> None:
     """Train a network on the split train, keeping the epoch that does best on the split val.
 
-    The recipe is a small TOML file; the extra called train must be installed. Started by torchrun,
-    accelerate launch or mpirun, the processes share the work.
+    The recipe is a small TOML file; the extra called train must be installed.
+    Started by torchrun, accelerate launch or mpirun, the processes share the work.
     """
     if context.invoked_subcommand is not None:
         return

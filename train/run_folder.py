@@ -22,7 +22,7 @@ from typing import Any
 
 from .. import __version__
 from ..runtime.errors import BusyError, CheckpointError, OutputError, TrainingError, UsageError
-from ..runtime.files import check_free, staged_folder, write_file
+from ..runtime.files import check_free, staged_folder, sync, write_file
 from ..runtime.locks import is_locked, locked
 from .events import Events
 from .recipe import Recipe
@@ -170,6 +170,9 @@ class RunFolder:
             TrainingError: the disk refused.
         """
         with self.keeping():
+            if (self.path / STEPS).is_file():
+                # A power cut must not leave a state whose steps are not in the log.
+                sync(self.path / STEPS)
             self.states.save(place, state, best, best_epoch)
 
     @contextmanager
@@ -205,7 +208,7 @@ def check_target(path: Path, *, force: bool, resume: bool) -> None:
     run = RunFolder(path)
     if run.exists and is_locked(path / LOCK):
         raise BusyError(_busy(path))
-    if resume and (run.exists or not path.exists()):
+    if resume and run.exists:
         return
     if run.exists and not force:
         raise OutputError(f"{path} exists already; go on with it by --resume, or replace it by --force")

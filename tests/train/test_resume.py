@@ -17,7 +17,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from xopt.datasets import open_source  # noqa: E402
+from xopt.datasets import Dataset, open_source  # noqa: E402
 from xopt.runtime.errors import (  # noqa: E402
     BusyError,
     CheckpointError,
@@ -199,6 +199,13 @@ def test_other_data_is_refused_by_name(dataset, begun):
 def test_a_run_that_is_there_is_neither_replaced_nor_resumed_by_chance(dataset, begun):
     with pytest.raises(OutputError, match="go on with it by --resume, or replace it by --force"):
         train(dataset, TINY, run=begun)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_place_that_is_not_there_is_named_before_an_image_is_read(tmp_path, resume):
+    nothing = Dataset(name="x", root=tmp_path, classes=("A",), splits={})
+    with pytest.raises(OutputError, match=r"no folder .*missing to write run in"):
+        train(nothing, TINY, run=tmp_path / "missing" / "run", resume=resume)
 
 
 def test_a_folder_that_is_no_run_is_never_replaced(dataset, tmp_path):
