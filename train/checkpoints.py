@@ -233,16 +233,6 @@ def weights_file(source: Path) -> Path:
     return source if card is None else card.parent / read_card(card).weights
 
 
-def named_classes(source: Path) -> tuple[str, ...] | None:
-    """The classes that a checkpoint is of; None for a bare weights file, which does not say.
-
-    Raises:
-        CheckpointError: nothing is there, or it is no checkpoint.
-    """
-    card = _find_card(source, bare=False)
-    return None if card is None else read_card(card).classes
-
-
 def _load(card: Card, folder: Path) -> Checkpoint:
     content = _read(folder / card.weights)
     digest = hashlib.sha256(content).hexdigest()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ..runtime.console import note
 from ..runtime.errors import CheckpointError
 from ..runtime.preprocessing import Preprocessing
-from .checkpoints import named_classes, weights_file
+from .cards import read_card
+from .checkpoints import CARD, weights_file
 from .recipe import Recipe
 from .state_dicts import load_into, read_weights
 
@@ -64,7 +65,7 @@ def start_from(network: "nn.Module", source: Path, recipe: Recipe, classes: Sequ
         content = file.read_bytes()
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror or error}; check the path") from error
-    theirs = named_classes(source)
+    theirs = _classes_of(source)
     with_head = theirs in (None, tuple(classes))
     kept = _fill(network, read_weights(content, file.name), recipe, name=file.name, with_head=with_head)
     if kept and theirs is None:
@@ -85,6 +86,14 @@ def digest_of(source: Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror or error}; check the path") from error
+
+
+def _classes_of(source: Path) -> tuple[str, ...] | None:
+    """The classes that a checkpoint is of; None where nothing says, as beside a bare weights file."""
+    try:
+        return read_card(source / CARD if source.is_dir() else source.with_suffix(".json")).classes
+    except CheckpointError:
+        return None
 
 
 def _fill(

@@ -84,6 +84,14 @@ def test_a_bare_head_is_said_to_be_taken_for_the_classes_of_the_data(source, cap
     assert "bare.pth names no classes; its head is taken to be for v, w, x, y, z" in capsys.readouterr().err
 
 
+def test_a_json_beside_the_weights_that_is_not_ours_says_nothing_of_classes(source, tmp_path, capsys):
+    folder, _ = source
+    (tmp_path / "net.safetensors").write_bytes((folder / "run" / "checkpoint.safetensors").read_bytes())
+    (tmp_path / "net.json").write_text('{"model_type": "resnet"}')
+    start_from(fresh(5), tmp_path / "net.safetensors", RECIPE, "abcde")
+    assert "names no classes" in capsys.readouterr().err
+
+
 def test_a_folded_network_sees_in_grey_what_it_saw_in_colour(source):
     folder, trained = source
     # The recipe's mean is one that three planes can share; then the fold is exact, up to rounding.
