@@ -12,7 +12,7 @@ from xopt.train import load_checkpoint, load_recipe  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
 
 # Small enough for a test; everything else is the recipe's own.
-SMALL = {"size": 72, "crop": 64, "epochs": 1, "pretrained": False}
+SMALL = {"size": 72, "crop": 64, "sizes": (), "epochs": 1, "pretrained": False}
 
 
 def part_of(dataset, count):
@@ -28,7 +28,8 @@ def part_of(dataset, count):
 @pytest.mark.shared
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "count"), [("chexnet", 4), ("chexnet-fast", 4), ("gennas", 6), ("resnet18-accelerated", 6)]
+    ("name", "count"),
+    [("chexnet", 4), ("chexnet-fast", 4), ("gennas", 6), ("resnet18-accelerated", 6)],
 )
 def test_a_recipe_for_findings_trains_on_real_x_rays(shared, name, count):
     dataset = part_of(open_source(shared / "data" / "nih-mini"), count)
