@@ -1,4 +1,4 @@
-"""A recipe against the plain reference loop over equal time: which network answers the validation split better.
+"""A recipe against the plain reference loop over equal time: which answers the validation split better.
 
     python -m xopt.train.duel nih-mini --recipe chexnet-fast --minutes 10
 

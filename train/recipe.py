@@ -62,7 +62,7 @@ class Recipe:
     crop: int = 224
     """Side of what the network sees, in pixels."""
     sizes: tuple[int, ...] = ()
-    """Sides that training's crops are shrunk to, in pixels, an equal share of the epochs each; none: all at crop."""
+    """Sides training's crops are shrunk to, in pixels, an equal share of the epochs each; none keeps crop."""
     channels: int = 3
     """Channels the network expects, 1 or 3."""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)

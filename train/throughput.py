@@ -84,7 +84,7 @@ def measure(
 
 
 def _time_recipe(dataset: Dataset, recipe: Recipe, device: str) -> float:
-    """Crops a second over the recipe's whole run: the mean over its sizes, each with its share of the epochs."""
+    """Crops a second over a recipe's whole run, its sizes having equal shares of the epochs."""
     sides = recipe.sizes or (recipe.crop,)
     epochs: list[Epoch] = []
     # Each size warms up in an epoch of its own.

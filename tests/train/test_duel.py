@@ -28,9 +28,7 @@ def small_reference(monkeypatch):
 
 
 def test_both_train_until_their_time_is_up(source, small_reference, capsys):
-    duel.main(
-        data=source, recipe="chexnet-fast", settings=TINY, minutes=0.04, clock="cpu", as_json=True
-    )
+    duel.main(data=source, recipe="chexnet-fast", settings=TINY, minutes=0.04, clock="cpu", as_json=True)
     facts = json.loads(capsys.readouterr().out)
     reference, ours = facts["reference"], facts["recipe"]
     assert reference["seconds"] >= 2.4
