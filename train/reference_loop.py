@@ -6,7 +6,7 @@ four images a step (system A). It is kept plain on purpose.
 Shape suffixes: B images of a step, K crops of an image, P planes, C classes, M = B x K.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +61,7 @@ class ReferenceLoop:
             torch.cuda.synchronize()
 
 
-def _batches(split: Split) -> "Iterator[tuple[torch.Tensor, torch.Tensor]]":
+def _batches(split: Split) -> "Generator[tuple[torch.Tensor, torch.Tensor]]":
     """Batches of ten crops, float32 (B, 10, 3, crop, crop), and labels (B, C), without end."""
     import torch
     from torchvision import transforms
