@@ -16,7 +16,7 @@ from ..runtime.console import progress
 from ..runtime.errors import TrainingError
 from . import augmentation
 from .averaging import Average
-from .inputs import cut, normalise_grey
+from .inputs import cut, normalise_grey, shrink
 from .losses import Answers, Loss, pool_crops
 from .material import Material
 from .optimization import make_optimizer, set_rate
@@ -191,7 +191,7 @@ class Fit:
         """Float32 (B, C) of augmented images."""
         recipe = self.recipe
         crops_VHW = cut(self.train_material.images_NHW, indices_B, recipe, epoch=self.epoch)
-        grey_V1HW = self._grey(crops_VHW)
+        grey_V1HW = shrink(self._grey(crops_VHW), recipe.side(self.epoch))
         if augmentation.changes_anything(recipe):
             grey_V1HW = augmentation.augment(grey_V1HW, indices_B, recipe, epoch=self.epoch)
         logits_VC = self._logits(self.model, grey_V1HW)

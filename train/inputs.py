@@ -75,6 +75,26 @@ def cut(
     return torch.from_numpy(crops_VHW)
 
 
+def shrink(grey_V1HW: "torch.Tensor", side: int) -> "torch.Tensor":
+    """Grey views at another side, each pixel the weighted mean of those it stands for.
+
+    Args:
+        grey_V1HW: float32 (V, 1, H, W).
+        side: of the result, in pixels, at most H.
+
+    Returns:
+        float32 (V, 1, side, side); what has the side already, as it is.
+    """
+    from torch.nn import functional
+
+    if grey_V1HW.shape[-1] == side:
+        return grey_V1HW
+    # Without antialiasing most pixels of a large crop would count for nothing.
+    return functional.interpolate(
+        grey_V1HW, size=(side, side), mode="bilinear", antialias=True, align_corners=False
+    )
+
+
 def normalise(crops_BHW: "torch.Tensor", preprocessing: Preprocessing) -> "torch.Tensor":
     """Uint8 grey crops (B, H, W) to normalised float32 (B, K, H, W)."""
     import torch

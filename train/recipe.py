@@ -63,6 +63,8 @@ class Recipe:
     """Side of the resized square image, in pixels."""
     crop: int = 224
     """Side of what the network sees, in pixels."""
+    sizes: tuple[int, ...] = ()
+    """Sides training's crops are shrunk to, in pixels, an equal share of the epochs each; none keeps crop."""
     channels: int = 3
     """Channels the network expects, 1 or 3."""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
@@ -161,6 +163,10 @@ class Recipe:
         self.preprocessing()
 
     def _check_together(self) -> None:
+        if any(not 1 <= side <= self.crop for side in self.sizes):
+            raise ValueError(f"sizes must be in [1, {self.crop}], the crop, got {list(self.sizes)}.")
+        if len(self.sizes) > self.epochs:
+            raise ValueError(f"sizes must be no more than the {self.epochs} epochs, got {len(self.sizes)}.")
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             raise ValueError("nesterov must be false without sgd and its momentum.")
         if self.ten_crop != "none" and (self.random_crop or self.mirror):
@@ -178,6 +184,12 @@ class Recipe:
             mean=self.mean,
             std=self.std,
         )
+
+    def side(self, epoch: int) -> int:
+        """Side in pixels of what the network learns from in an epoch, counted from 1."""
+        if not self.sizes:
+            return self.crop
+        return self.sizes[(epoch - 1) * len(self.sizes) // self.epochs]
 
     def to_toml(self) -> str:
         """As a recipe file that reads back to the same recipe."""

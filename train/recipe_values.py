@@ -53,5 +53,13 @@ def _as_type(key: str, value: Any, wanted: Any) -> Any:
     )
     if wanted == tuple[float, ...] and listed:
         return tuple(float(v) for v in value)
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    if wanted == tuple[int, ...] and listed and all(isinstance(v, int) for v in value):
+        return tuple(value)
+    words = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "text",
+        tuple[int, ...]: "a list of whole numbers",
+    }
     raise ValueError(f"{key} must be {words.get(wanted, 'a list of numbers')}, got {value!r}.")

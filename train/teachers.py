@@ -80,7 +80,7 @@ def open_teacher(source: Path, classes: Sequence[str], *, exclusive: bool = Fals
         checkpoint.classes,
         exclusive=exclusive,
         digest=checkpoint.digest,
-        logits=lambda split: _ask_checkpoint(checkpoint, split),
+        logits=lambda split: ask_checkpoint(checkpoint, split),
     )
 
 
@@ -119,7 +119,12 @@ def _ask_bundle(classifier: "Classifier", split: Split) -> NDArray[np.float32]:
     return (np.log(chances_NT) - np.log1p(-chances_NT)).astype(np.float32)
 
 
-def _ask_checkpoint(checkpoint: Checkpoint, split: Split) -> NDArray[np.float32]:
+def ask_checkpoint(checkpoint: Checkpoint, split: Split) -> NDArray[np.float32]:
+    """The logits of a split's centre crops, float32 (N, T).
+
+    Raises:
+        DataError, InputError: an image cannot be had.
+    """
     import torch
 
     from .inputs import normalise
@@ -130,7 +135,7 @@ def _ask_checkpoint(checkpoint: Checkpoint, split: Split) -> NDArray[np.float32]
     columns = slice(window.left, window.left + preprocessing.crop)
     answers = []
     with torch.inference_mode():
-        for start in progress(range(0, len(split), _BATCH), label="asking the teacher"):
+        for start in progress(range(0, len(split), _BATCH), label="answering"):
             crops_BHW = np.ascontiguousarray(images_NHW[start : start + _BATCH, rows, columns])
             answers.append(checkpoint.network(normalise(torch.from_numpy(crops_BHW), preprocessing)))
         return torch.cat(answers).numpy()

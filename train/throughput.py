@@ -2,20 +2,18 @@
 
     python -m xopt.train.throughput nih-mini --recipe chexnet-fast
 
-The reference is the usual first version of CheXNet's training, written for this comparison: image files
-decoded in the loop by one worker, ten crops of three equal planes, FP32, contiguous tensors, SGD, four images
-a step. A crop is one image of 224 x 224 that goes forward and backward; the clock runs over whole steps, with
-the feeding of data in them. It stands in train/ because benchmarks/ is the floor below.
+The reference is train.reference_loop. A crop is one image that goes forward and backward, of 224 x 224 pixels
+in the reference and of the recipe's sizes in the recipe; at equal network and size a recipe is measured with
+`--set architecture=densenet121 --set size=256 --set crop=224 --set "sizes=[]"`. The clock runs over whole
+steps, with the feeding of data in them. It stands in train/ because benchmarks/ is the floor below.
 """
 
 import json
 import math
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -26,15 +24,10 @@ from ..runtime.errors import UsageError
 from ..runtime.requires import need
 from .loop import train
 from .recipe import Recipe, load_recipe
+from .reference_loop import BATCH as REFERENCE_BATCH
+from .reference_loop import CROPS as REFERENCE_CROPS
+from .reference_loop import ReferenceLoop
 from .results import Epoch
-
-if TYPE_CHECKING:
-    import torch
-    from PIL.Image import Image
-
-REFERENCE_BATCH, REFERENCE_CROPS = 4, 10
-_SIZE, _CROP = 256, 224
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +54,7 @@ def measure(
 
     Args:
         dataset: has the splits train and val.
-        recipe: is measured in its second epoch; the first one warms up.
+        recipe: is measured in the second epoch of each of its sizes; the first one warms up.
         images: of the split train, in each round and way; the reference takes a tenth, as it has ten crops.
         rounds: turns of both.
         device: one of train.processes.DEVICES but auto.
@@ -91,85 +84,31 @@ def measure(
 
 
 def _time_recipe(dataset: Dataset, recipe: Recipe, device: str) -> float:
+    """Crops a second over a recipe's whole run, its sizes having equal shares of the epochs."""
+    sides = recipe.sizes or (recipe.crop,)
     epochs: list[Epoch] = []
-    train(dataset, replace(recipe, epochs=2), report=epochs.append, device=device)
+    # Each size warms up in an epoch of its own.
+    doubled = tuple(side for side in sides for _ in range(2))
+    timed = replace(recipe, epochs=len(doubled), sizes=doubled, patience=0)
+    train(dataset, timed, report=epochs.append, device=device)
     crops = REFERENCE_CROPS if recipe.ten_crop != "none" else 1
-    timed = epochs[-1]
     # The last batch may be left out, and with it its images.
-    seen = min(len(dataset.split("train")), timed.steps * recipe.batch_size)
-    return seen * crops / timed.train_seconds
+    seen = sum(min(len(dataset.split("train")), epoch.steps * recipe.batch_size) for epoch in epochs[1::2])
+    return seen * crops / sum(epoch.train_seconds for epoch in epochs[1::2])
 
 
 def _time_reference(split: Split, classes: int, steps: int, device: str) -> float:
     """Crops a second over `steps` steps, after one that warms up."""
-    from torch import nn, optim
-    from torchvision.models import densenet121
-
-    network = densenet121(weights=None, num_classes=classes).to(device).train()
-    optimizer = optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
-    loss_of = nn.BCEWithLogitsLoss()
-    started = 0.0
-    for step, (crops_BKPHW, labels_BC) in enumerate(_batches(split, steps + 1)):
-        if step == 1:
-            _wait(device)
-            started = time.perf_counter()
-        batch, crops = crops_BKPHW.shape[:2]
-        logits_MC = network(crops_BKPHW.flatten(0, 1).to(device))
-        loss = loss_of(logits_MC.view(batch, crops, -1).mean(1), labels_BC.to(device))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        loss.item()
-    _wait(device)
-    return steps * REFERENCE_BATCH * REFERENCE_CROPS / (time.perf_counter() - started)
-
-
-def _batches(split: Split, count: int) -> "Iterator[tuple[torch.Tensor, torch.Tensor]]":
-    """Batches of ten crops, float32 (B, 10, 3, 224, 224), and labels (B, C), decoded by one worker."""
-    import torch
-    from torchvision import transforms
-
-    cut = transforms.Compose(
-        [
-            transforms.Resize((_SIZE, _SIZE)),
-            transforms.TenCrop(_CROP),
-            transforms.Lambda(
-                lambda crops: torch.stack(
-                    [
-                        transforms.functional.normalize(transforms.functional.to_tensor(c), _MEAN, _STD)
-                        for c in crops
-                    ]
-                )
-            ),
-        ]
-    )
-
-    def batch(number: int) -> "tuple[torch.Tensor, torch.Tensor]":
-        rows = [(number * REFERENCE_BATCH + place) % len(split) for place in range(REFERENCE_BATCH)]
-        labels_BC = torch.from_numpy(split.labels_NC[rows].astype(np.float32))
-        return torch.stack([cut(_open(split, row)) for row in rows]), labels_BC
-
-    with ThreadPoolExecutor(max_workers=1) as worker:
-        following = worker.submit(batch, 0)
-        for number in range(count):
-            ready, following = following, worker.submit(batch, number + 1)
-            yield ready.result()
-
-
-def _open(split: Split, row: int) -> "Image":
-    from PIL import Image
-
-    source = split.source(row)
-    picture = Image.open(source) if isinstance(source, Path) else Image.fromarray(source)
-    return picture.convert("RGB")
-
-
-def _wait(device: str) -> None:
-    """Let a GPU finish what it was given."""
-    import torch
-
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
+    loop = ReferenceLoop(split, classes, device)
+    loop.step()
+    loop.wait()
+    started = time.perf_counter()
+    for _ in range(steps):
+        loop.step()
+    loop.wait()
+    seconds = time.perf_counter() - started
+    loop.close()
+    return steps * REFERENCE_BATCH * REFERENCE_CROPS / seconds
 
 
 def main(

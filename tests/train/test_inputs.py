@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xopt.runtime.crops import take, windows  # noqa: E402
-from xopt.train.inputs import cut, normalise, place_crop  # noqa: E402
+from xopt.train.inputs import cut, normalise, place_crop, shrink  # noqa: E402
 from xopt.train.recipe import Recipe  # noqa: E402
 
 TINY = Recipe(
@@ -58,6 +58,18 @@ def test_ten_crop_training_cuts_the_ten_windows_of_the_plan(images):
     assert crops.shape == (20, 32, 32)
     for crop, window in zip(crops[10:], windows("ten", size=40, crop=32), strict=True):
         np.testing.assert_array_equal(crop, take(images[2], window, 32))
+
+
+def test_shrinking_counts_every_pixel(images):
+    grey = torch.from_numpy(images).to(torch.float32).div(255).unsqueeze(1)
+    assert shrink(grey, 40) is grey
+    small = shrink(grey, 10)
+    assert small.shape == (3, 1, 10, 10)
+    torch.testing.assert_close(small.mean(dim=(1, 2, 3)), grey.mean(dim=(1, 2, 3)), atol=0.01, rtol=0)
+    for place in ((0, 0, 20, 20), (0, 0, 21, 23)):
+        spot = torch.zeros(1, 1, 40, 40)
+        spot[place] = 1.0
+        assert shrink(spot, 10).sum() == pytest.approx(1 / 16, rel=0.1), "no pixel falls between the others"
 
 
 def test_normalising_scales_shifts_and_copies_the_grey_channel():

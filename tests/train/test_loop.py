@@ -10,6 +10,7 @@ import torch
 from xopt.datasets import Dataset, load_images, open_source, phantoms
 from xopt.runtime.errors import DataError, OutputError, UsageError, XoptError
 from xopt.train import load_checkpoint, load_recipe
+from xopt.train.fit import Fit
 from xopt.train.inputs import normalise
 from xopt.train.loop import train
 from xopt.train.losses import Answers, Loss
@@ -126,6 +127,25 @@ def test_an_earlier_run_is_replaced_only_by_force(trained, tmp_path):
 def test_every_kind_of_setting_trains(dataset, changes):
     result = train(dataset, replace(TINY, epochs=1, **changes))
     assert np.isfinite(result.best.train_loss)
+
+
+def test_each_epoch_learns_from_its_own_size_and_is_judged_at_the_crop(dataset, monkeypatch):
+    seen = []
+    logits_of = Fit._logits
+
+    def note(self, model, grey):
+        seen.append((self.epoch, model.training, grey.shape[-1]))
+        return logits_of(self, model, grey)
+
+    monkeypatch.setattr(Fit, "_logits", note)
+    crop = TINY.crop
+    recipe = replace(TINY, epochs=3, sizes=(crop // 2, crop - 2, crop), rotation=5.0)
+    trained = train(dataset, recipe)
+    assert set(seen) == {
+        *((1, True, crop // 2), (2, True, crop - 2), (3, True, crop)),
+        *((epoch, False, crop) for epoch in (1, 2, 3)),
+    }
+    assert trained.recipe.preprocessing().crop == crop
 
 
 def test_a_loss_that_is_no_number_stops_training_with_one_clear_error(dataset):

@@ -56,12 +56,29 @@ def test_preprocessing_is_the_recipe_s_with_the_centre_crop():
         ("schedule=cosine", "schedule", "cosine"),
         ('schedule="cosine"', "schedule", "cosine"),
         ("mean=[0.5, 0.5, 1]", "mean", (0.5, 0.5, 1.0)),
+        ("sizes=[96, 128, 224]", "sizes", (96, 128, 224)),
+        ("sizes=[]", "sizes", ()),
     ],
 )
 def test_a_setting_is_changed_by_key_and_value(word, key, value):
     changed = getattr(override(make(), [word]), key)
     assert changed == value
     assert type(changed) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "epochs", "sides"),
+    [
+        ((), 3, [224, 224, 224]),
+        ((96,), 2, [96, 96]),
+        ((64, 96, 128), 3, [64, 96, 128]),
+        ((64, 96, 128), 7, [64, 64, 64, 96, 96, 128, 128]),
+        ((128, 64), 4, [128, 128, 64, 64]),
+    ],
+)
+def test_each_size_has_an_equal_share_of_the_epochs(sizes, epochs, sides):
+    recipe = make(sizes=sizes, epochs=epochs)
+    assert [recipe.side(epoch) for epoch in range(1, epochs + 1)] == sides
 
 
 def test_settings_that_only_fit_together_are_changed_together():
@@ -90,6 +107,12 @@ def test_settings_that_only_fit_together_are_changed_together():
         ("weight_decay=nan", "weight_decay must be at least 0"),
         ("momentum=1", r"momentum must be in \[0, 1\), got 1"),
         ("seed=-1", "seed must be at least 0"),
+        ("sizes=96", "sizes must be a list of whole numbers, got 96"),
+        ("sizes=[96.5]", r"sizes must be a list of whole numbers, got \[96.5\]"),
+        ("sizes=[true]", r"sizes must be a list of whole numbers, got \[True\]"),
+        ("sizes=[96, 225]", r"sizes must be in \[1, 224\], the crop, got \[96, 225\]"),
+        ("sizes=[0]", r"sizes must be in \[1, 224\], the crop, got \[0\]"),
+        ("sizes=[64, 96, 128, 224]", "sizes must be no more than the 3 epochs, got 4"),
         ("mirror=1", "mirror must be true or false, got 1"),
         ("optimizer=lion", "optimizer must be one of adam, adamw, sgd, got 'lion'"),
         ("schedule=line", "schedule must be one of constant, cosine, exponential, one-cycle, plateau, step"),

@@ -14,7 +14,7 @@ from xopt.train.loop import train  # noqa: E402
 from xopt.train.recipe import recipe_names  # noqa: E402
 
 # Small enough for a test; everything else is the recipe's own.
-SMALL = ("epochs=1", "batch_size=4", "size=72", "crop=64", "pretrained=false")
+SMALL = ("epochs=1", "batch_size=4", "size=72", "crop=64", "sizes=[]", "pretrained=false")
 ELSEWHERE = ("phantoms", "search-small")
 """Recipes that the tests of the demo and of the search run."""
 

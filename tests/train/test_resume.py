@@ -65,6 +65,7 @@ def same(first, second):
         {"precision": "fp16", "schedule": "step", "loss": "focal", "clip_norm": 0.5},
         {"precision": "bf16", "schedule": "cosine", "erasing": 0.5, "label_smoothing": 0.1},
         {"ten_crop": "probabilities", "random_crop": False, "mirror": False, "channels_last": False},
+        {"sizes": (6, 10, 8), "rotation": 5.0},
         # Its dropout draws from torch's own random numbers.
         {"architecture": "mobilenet_v3_small", "size": 36, "crop": 32, "epochs": 3},
     ],

@@ -8,10 +8,11 @@ pytest.importorskip("torch")
 
 from xopt.datasets import open_source, phantoms
 from xopt.runtime.errors import UsageError
-from xopt.train import throughput
+from xopt.runtime.preprocessing import Preprocessing
+from xopt.train import reference_loop, throughput
 from xopt.train.recipe import load_recipe
 
-TINY = ["architecture=macro-00000000", "size=36", "crop=32", "batch_size=8"]
+TINY = ["architecture=macro-00000000", "size=36", "crop=32", "sizes=[24, 32]", "epochs=2", "batch_size=8"]
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +25,7 @@ def source(tmp_path_factory):
 @pytest.fixture
 def small_reference(monkeypatch):
     # DenseNet-121 on 224 pixels would take minutes on the way to the same lines.
-    monkeypatch.setattr(throughput, "_SIZE", 36)
-    monkeypatch.setattr(throughput, "_CROP", 32)
+    monkeypatch.setattr(reference_loop, "PREPROCESSING", Preprocessing(size=36, crop=32))
 
 
 def test_both_ways_are_measured_in_turns(source, small_reference):
