@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ pytest.importorskip("nncf")
 
 from xopt.datasets import Dataset, open_source
 from xopt.datasets.phantoms import draw_images
+from xopt.optimize import sensitivity
 from xopt.optimize.tune import Graph, TuneSettings, tune
 from xopt.optimize.tune.graphs import Workshop
 from xopt.optimize.tune.roles import assign
@@ -34,7 +36,10 @@ QUICK = TuneSettings(
     heatmaps=2,
     resamples=100,
 )
-WORDS = "--max-auc-drop 1 --presets performance --rounds 8 --calibration-size 8 --heatmaps 2 --resamples 100"
+WORDS = (
+    "--max-auc-drop 1 --engines openvino --presets performance --rounds 8 --calibration-size 8 --heatmaps 2 "
+    "--resamples 100"
+)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +123,9 @@ def test_the_record_is_json_and_says_who_had_which_role(tuned, small):
     assert {"export", "quantize", "first race", "gate", "final race", "report"} <= set(facts["seconds"])
 
 
-def test_harmful_layers_go_back_to_floating_point(tuned, small, place):
+def test_harmful_layers_go_back_to_floating_point(tuned, small, place, monkeypatch):
+    quick = partial(sensitivity.rank_layers, images=2, measurements=4)
+    monkeypatch.setattr(sensitivity, "rank_layers", quick)
     source, dataset = open_network(small.bundle), open_source(small.data)
     workshop = Workshop(
         source=source,
