@@ -7,6 +7,7 @@ import typer
 
 from ..datasets.command_options import FindingsOption, UncertainOption
 from ..runtime.console import ForceOption, JsonOption, note, show
+from ..runtime.errors import UsageError
 from .libraries import need_export, need_quantize
 from .tune.commands import app as tuning
 
@@ -150,14 +151,17 @@ def quantize(
         ),
     ] = None,
     accuracy_aware: Annotated[
-        bool | None,
+        bool,
+        typer.Option("--accuracy-aware", help="Rank the layers also where plain INT8 passes the gate."),
+    ] = False,
+    plain: Annotated[
+        bool,
         typer.Option(
-            "--accuracy-aware/--no-accuracy-aware",
-            help="Rank the layers, and return the most harmful to floating point where INT8 misses the gate; "
-            "by default only where it misses.",
-            show_default=False,
+            "--plain",
+            help="Never return layers to floating point. By default those that harm INT8 most do, where it "
+            "misses the gate.",
         ),
-    ] = None,
+    ] = False,
     heatmap_images: Annotated[
         int,
         typer.Option("--heatmap-images", min=0, help="Images of --split whose heatmaps are compared."),
@@ -199,7 +203,9 @@ def quantize(
         split=split,
         heatmap_images=heatmap_images,
     )
-    aware = AwareSettings(mode="auto" if accuracy_aware is None else "always" if accuracy_aware else "never")
+    if accuracy_aware and plain:
+        raise UsageError("--accuracy-aware ranks layers and --plain never does; give one of them")
+    aware = AwareSettings(mode="always" if accuracy_aware else "never" if plain else "auto")
     parent = Bundle.open(bundle)
     try:
         dataset = open_source(data, format, uncertain=uncertain, findings=findings)

@@ -88,6 +88,8 @@ def dask_address():
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", host="127.0.0.1"
     ) as cluster:
         yield cluster.scheduler_address
+        # A worker that is still being started again cannot be stopped.
+        cluster.wait_for_workers(2, timeout=60)
 
 
 def test_a_local_worker_that_dies_is_one_error():

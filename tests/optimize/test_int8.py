@@ -260,6 +260,7 @@ def test_the_command_exits_3_and_says_why(small, tmp_path, xopt):
     [
         (("BUNDLE", "--data", "absent", "--out", "b"), 1, "no data at absent"),
         (("absent", "--data", "DATA", "--out", "b"), 1, "no bundle at absent"),
+        (("BUNDLE", "--data", "DATA", "--out", "b", "--accuracy-aware", "--plain"), 2, "give one of them"),
         (("BUNDLE", "--data", "DATA", "--out", "b", "--split", "gate"), 1, "no split 'gate'"),
         (("BUNDLE", "--data", "DATA", "--out", "b", "--keep-float", "fcc"), 2, "did you mean fc"),
         (("BUNDLE", "--data", "DATA", "--out", "b", "--preset", "slow"), 2, "preset must be one of"),
