@@ -36,11 +36,11 @@ def lead(facts: Fact) -> list[Block]:
         blocks.append(Cards(cards=_cards(facts, shown)))
     reason = facts["objective"]["reason"]
     if reason.known:
-        said = (Styled(style="strong", parts=("How it was decided: ",)), f"{reason.text.rstrip('.')}.")
+        said = (Styled(style="strong", parts=("How it was decided:",)), f" {reason.text.rstrip('.')}.")
         blocks.append(Paragraph(phrase=said, note=True))
     intended = facts["intended_use"]
     use = intended.text if intended.known else "not stated"
-    blocks.append(Paragraph(phrase=(Styled(style="strong", parts=("Intended use: ",)), use), note=True))
+    blocks.append(Paragraph(phrase=(Styled(style="strong", parts=("Intended use:",)), f" {use}"), note=True))
     blocks += [Heading(text="What to hold against it"), Points(points=_caveats(facts, shown))]
     return blocks
 
