@@ -9,24 +9,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..benchmarks.heatmaps import HeatmapAgreement, compare_heatmaps, images_with_findings
 from ..benchmarks.roles import PIXELS, Scored, check_fitted, joined
 from ..datasets import Dataset, Split, load_images
 from ..runtime.backend import Backend
 from ..runtime.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
-from ..runtime.console import progress
 from ..runtime.errors import BundleError, DataError, GateError, UsageError
 from ..runtime.files import check_free
 from ..runtime.manifest import Manifest
 from ..runtime.openvino_backend import PRECISION_HINT, OpenVINOBackend
+from .asked_gate import AskedGate
 from .calibration import TRAIN, CalibrationSet, draw_calibration
 from .copies import leave_out_copies
 from .coverage import image_features
 from .export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures, versions
-from .gate import GateResult, GateSettings, check_gate_split, run_gate
+from .gate import GateResult, GateSettings, check_gate_split
 from .libraries import need_quantize
 from .memory import peak_memory_mb
 from .onnx_form import OnnxForm, make_onnx_form
@@ -133,7 +130,8 @@ def quantize_bundle(
     clock.lap("quantize")
     peak = peak_memory_mb()
     reference = OpenVINOBackend(parent.read(MODEL), parent.read(WEIGHTS))
-    result = _measure(dataset, split, parent.manifest, reference, candidate, margin)
+    asked = AskedGate(dataset.name, parent.manifest, split, reference, margin)
+    result = asked.judge(candidate)
     clock.lap("gate")
     kept, rescued = rescue(
         original_graph(model, images_NHW, preprocessing, how),
@@ -141,7 +139,7 @@ def quantize_bundle(
         Candidate(model=quantized, xml=xml, weights=weights, backend=candidate, gate=result),
         images_NHW,
         preprocessing,
-        lambda backend: _measure(dataset, split, parent.manifest, reference, backend, margin),
+        asked.judge,
         aware or AwareSettings(),
     )
     xml, weights, candidate, result = kept.xml, kept.weights, kept.backend, kept.gate
@@ -266,26 +264,6 @@ class _Clock:
         now = time.perf_counter()
         self.seconds[phase] = round(now - self._since, 2)
         self._since = now
-
-
-def _measure(
-    dataset: Dataset,
-    split: Split,
-    manifest: Manifest,
-    reference: Backend,
-    candidate: Backend,
-    gate: GateSettings,
-) -> GateResult:
-    images_NHW = load_images(split, manifest.preprocessing)
-    answers = [
-        (reference.infer(image), candidate.infer(image))
-        for image in progress(images_NHW, label=f"gate on {split.name}", total=len(images_NHW))
-    ]
-    reference_NC: NDArray[np.float32] = np.stack([one for one, _ in answers])
-    candidate_NC: NDArray[np.float32] = np.stack([other for _, other in answers])
-    return run_gate(
-        dataset.name, manifest.classes, split, reference_NC, candidate_NC, gate, manifest.thresholds
-    )
 
 
 def _provenance(
