@@ -18,11 +18,12 @@ from ..runtime.errors import BundleError, DataError, GateError, UsageError
 from ..runtime.files import check_free
 from ..runtime.manifest import Manifest
 from ..runtime.openvino_backend import PRECISION_HINT, OpenVINOBackend
+from .ancestry import ancestry, tool_versions
 from .asked_gate import AskedGate
 from .calibration import TRAIN, CalibrationSet, draw_calibration
 from .copies import leave_out_copies
 from .coverage import image_features
-from .export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures, versions
+from .export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures
 from .gate import GateResult, GateSettings, check_gate_split
 from .libraries import need_quantize
 from .memory import peak_memory_mb
@@ -277,10 +278,7 @@ def _provenance(
     rescued: Rescue | None,
 ) -> dict[str, Any]:
     return {
-        "parent": {"name": parent.manifest.name, "digest": parent.digest},
-        "checkpoint": parent.manifest.provenance.get("checkpoint"),
-        "alignment": parent.manifest.provenance.get("alignment"),
-        "operating_points": parent.manifest.provenance.get("operating_points"),
+        **ancestry(parent),
         "settings": settings.to_json(),
         "calibration": calibration.to_json(),
         "gate": gate.to_json(),
@@ -289,5 +287,5 @@ def _provenance(
         "inference_precision": PRECISION_HINT,
         "seconds": seconds,
         "peak_memory_mb": None if peak is None else round(peak),
-        "versions": versions("openvino", "nncf", "onnx", "onnxruntime", "numpy"),
+        "versions": tool_versions(),
     }

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...datasets import Dataset, load_images
 from ...runtime.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
@@ -12,6 +12,7 @@ from ...runtime.crops import SHARED_PLANS, exact_plan
 from ...runtime.files import write_file
 from ...runtime.openvino_backend import OpenVINOBackend
 from ..alignment import Alignment, align_head
+from ..ancestry import ancestry, tool_versions
 from ..calibration import CalibrationSet, draw_calibration
 from ..copies import leave_out_copies
 from ..export import (
@@ -20,7 +21,6 @@ from ..export import (
     export_checkpoint,
     golden_images,
     golden_pictures,
-    versions,
 )
 from ..int8 import GOLDEN_TOLERANCE
 from ..onnx_form import make_onnx_form
@@ -115,7 +115,7 @@ class Workshop:
             name=graph.key,
             precision="BF16",
             golden={"images": GOLDEN_IMAGES, "tolerance": GOLDEN_TOLERANCE},
-            provenance={**_ancestry(parent), "inference_precision": "bf16", "versions": _versions()},
+            provenance={**ancestry(parent), "inference_precision": "bf16", "versions": tool_versions()},
         )
         xml, weights = parent.read(MODEL), parent.read(WEIGHTS)
         backend = OpenVINOBackend(xml, weights, manifest=manifest)
@@ -185,25 +185,12 @@ class Workshop:
             precision="INT8",
             golden={"images": GOLDEN_IMAGES, "tolerance": GOLDEN_TOLERANCE},
             provenance={
-                **_ancestry(parent),
+                **ancestry(parent),
                 "settings": {**how.to_json(), "calibrated_in": self.home(graph)},
                 "calibration": self.calibration.to_json(),
                 "onnx": onnx.to_json(),
                 "inference_precision": "f32",
-                "versions": _versions(),
+                "versions": tool_versions(),
             },
         )
         return write_bundle(path, manifest, files)
-
-
-def _ancestry(parent: Bundle) -> dict[str, Any]:
-    facts = parent.manifest.provenance
-    return {
-        "parent": {"name": parent.manifest.name, "digest": parent.digest},
-        "checkpoint": facts.get("checkpoint"),
-        "alignment": facts.get("alignment"),
-    }
-
-
-def _versions() -> dict[str, str]:
-    return versions("openvino", "nncf", "onnx", "onnxruntime", "numpy")
