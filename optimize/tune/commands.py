@@ -7,6 +7,7 @@ import typer
 
 from ...datasets.command_options import FindingsOption, UncertainOption
 from ...runtime.console import ForceOption, JsonOption, note, show
+from ...runtime.crops import CROP_PLANS
 from ...runtime.errors import UsageError
 from ...runtime.files import check_free, write_file
 from ...runtime.requires import need
@@ -64,9 +65,7 @@ def tune(
         float | None,
         typer.Option("--max-latency-ms", help="The best AUC that answers nine of ten images within it."),
     ] = None,
-    crops: Annotated[
-        str, typer.Option("--crops", help="Crop plans to try.")
-    ] = "center,five,ten,five-shared,ten-shared",
+    crops: Annotated[str, typer.Option("--crops", help="Crop plans to try.")] = ",".join(CROP_PLANS),
     engines: Annotated[str, typer.Option("--engines", help="Engines to try.")] = "openvino,onnxruntime",
     presets: Annotated[
         str, typer.Option("--presets", help="INT8 presets to try; empty: no INT8.")
@@ -85,7 +84,7 @@ def tune(
         int, typer.Option("--calibration-size", min=1, help="Training images that calibrate INT8.")
     ] = 150,
     alignment_size: Annotated[
-        int, typer.Option("--alignment-size", min=0, help="Training images that align a ten-shared head.")
+        int, typer.Option("--alignment-size", min=0, help="Training images that align a shared plan's head.")
     ] = 100,
     gate_split: Annotated[str, typer.Option("--gate-split", help="The split that decides.")] = "val",
     report_split: Annotated[
