@@ -4,6 +4,7 @@ Images of one patient resemble each other, so whole patients are drawn with repl
 bootstrap, Field & Welsh 2007), and intervals are percentiles of the replicates (Efron & Tibshirani 1993,
 chapter 13). A replicate is a whole-number weight per image, and an AUC under weights needs no sorting:
 scores are sorted once a class, then each replicate is one gather and one cumulative sum.
+The one-sided bounds of a drop in mean AUC come from `patient_delong`.
 
 Shapes: N images, C classes, P patients, R replicates, B replicates of one block, K sets of scores.
 """
@@ -17,12 +18,11 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import DataError
 from .metrics import Labels, Scores, check, roc_auc
+from .patient_delong import mean_drop, student_quantile
 
 # A block of weights that stays in the cache is about twice as fast as one of thousands of replicates.
 _BLOCK_BYTES = 600_000
 _LEAST_BLOCK = 16
-Z_ONE_SIDED = 1.645
-"""95 % of a normal distribution lie below."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +67,16 @@ class PairedDrop:
     drop: float
     """Mean AUC of the reference minus that of the candidate; positive is a loss."""
     standard_error: float
-    """Standard deviation of the replicates. It falls with the square root of the number of patients."""
+    """DeLong's, over patients. It falls with the square root of their number."""
+    degrees_of_freedom: float
+    """Of the standard error."""
     lower: float
     upper: float
-    """Two-sided 95 % interval."""
+    """Two-sided 95 % interval of the replicates."""
     lower_one_sided: float
     upper_one_sided: float
-    """One-sided 95 % bounds, 1.645 standard errors from the drop: of what was tried, these err least from one
-    time in twenty (docs/decisions/0053)."""
+    """One-sided 95 % bounds from the standard error: of what was tried, these err least from one time in
+    twenty (docs/decisions/0099)."""
     p_value: float
     """Two-sided, of no difference: 0.05 where the 95 % interval just touches zero."""
     resamples: int
@@ -83,6 +85,10 @@ class PairedDrop:
     patients: int
     classes: tuple[ClassDrop | None, ...]
     """Per class; None where it lacks positives or negatives."""
+
+    def upper_at(self, level: float) -> float:
+        """The one-sided upper bound that the true drop exceeds in at most `level` of all studies."""
+        return self.drop + student_quantile(1 - level, self.degrees_of_freedom) * self.standard_error
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -123,22 +129,22 @@ def paired_auc_drop(
         _point_drop(labels_NC[:, c], reference_NC[:, c], candidate_NC[:, c])
         for c in range(labels_NC.shape[1])
     ]
-    known = [drop for drop in points if drop is not None]
-    if not known:
+    mean = mean_drop(labels_NC, reference_NC, candidate_NC, patients)
+    if mean is None:
         raise DataError("no class has both positive and negative images, so there is no AUC; use more images")
     drops_RC = _widened(reference_RC - candidate_RC, points, _rarer_patients(labels_NC, patients))
     drops = _known(row_means(drops_RC))
     if drops.size < 2:
         raise DataError("no resample has a class with both labels, so there is no interval; use more images")
     interval = _percentiles(drops, 2.5, 97.5)
-    drop, standard_error = float(np.mean(known)), float(np.std(drops, ddof=1))
     return PairedDrop(
-        drop=drop,
-        standard_error=standard_error,
+        drop=mean.drop,
+        standard_error=mean.standard_error,
+        degrees_of_freedom=mean.degrees_of_freedom,
         lower=interval.lower,
         upper=interval.upper,
-        lower_one_sided=drop - Z_ONE_SIDED * standard_error,
-        upper_one_sided=drop + Z_ONE_SIDED * standard_error,
+        lower_one_sided=mean.lower(),
+        upper_one_sided=mean.upper(),
         p_value=two_sided_p_value(drops),
         resamples=int(drops.size),
         images=len(labels_NC),

@@ -256,5 +256,6 @@ def _comparison_json(comparison: Comparison, classes: tuple[str, ...]) -> dict[s
         "ci": [paired.lower, paired.upper],
         "p_value": paired.p_value,
         "standard_error": paired.standard_error,
+        "degrees_of_freedom": paired.degrees_of_freedom,
         "classes": per_class,
     }

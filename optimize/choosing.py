@@ -74,9 +74,11 @@ class Chooser:
     def _enough(self, count: int) -> bool:
         spread = float(np.sqrt(self._reference_MC.var(axis=0).mean()))
         part = _lost(self.error(count) / spread) / max(_lost(self.error(0) / spread), 1e-12)
-        z = NormalDist().inv_cdf(1 - LATER_LEVEL / LATER_ASKS)
+        level = LATER_LEVEL / LATER_ASKS
+        z = NormalDist().inv_cdf(1 - level)
         settings, drop = self._gate.settings, self._gate.verdict.drop
-        bounds = [(max(drop.drop, 0) * part + z * drop.standard_error * sqrt(part), settings.max_auc_drop)]
+        above = drop.upper_at(level) - drop.drop
+        bounds = [(max(drop.drop, 0) * part + above * sqrt(part), settings.max_auc_drop)]
         if settings.max_class_auc_drop is not None:
             bounds += [
                 (

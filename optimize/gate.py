@@ -1,6 +1,6 @@
 """The gate: did the candidate keep the reference's mean AUC, as far as the images can tell?
 
-The drop is measured on the same images and the same resamples of patients (benchmarks.bootstrap). A
+The drop is measured on the same images; its bound is DeLong's over patients (benchmarks.patient_delong). A
 candidate passes when the one-sided 95 % upper bound of the drop is within the margin: a non-inferiority
 test (Walker and Nowacki 2011), in which too few images cannot pass by chance of being too few.
 
@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..benchmarks.bootstrap import Z_ONE_SIDED, PairedDrop, paired_auc_drop
+from ..benchmarks.bootstrap import PairedDrop, paired_auc_drop
 from ..benchmarks.heatmaps import HeatmapAgreement
 from ..benchmarks.metrics import mean_auc
 from ..datasets import Split
@@ -26,8 +26,9 @@ from .findings import ALPHA, Finding, describe_findings, judge_findings, measure
 Outcome = Literal["passed", "failed", "too_few"]
 
 MIN_PATIENTS = 30
-"""Below this the bootstrap's own intervals are too narrow, down to no width at all for a single patient."""
-# A normal quantile: an 80 % chance to pass with as many images as we name.
+"""Below this a variance over patients is too small, down to no width at all for a single patient."""
+# Normal quantiles: 95 % confidence, and an 80 % chance to pass with as many images as we name.
+_Z_CONFIDENCE = 1.645
 _Z_POWER = 0.842
 DEFAULT_THRESHOLD = 0.5
 
@@ -112,6 +113,7 @@ class GateResult:
             "auc_drop_ci": [drop.lower, drop.upper],
             "auc_drop_upper_one_sided": drop.upper_one_sided,
             "standard_error": drop.standard_error,
+            "degrees_of_freedom": drop.degrees_of_freedom,
             "resamples": drop.resamples,
             "seed": self.settings.seed,
             "data": self.dataset,
@@ -251,7 +253,7 @@ def _images_for(finding: Finding, images: int, tested: int, max_class_auc_drop: 
 
 
 def _images_needed(
-    images: int, standard_error: float, *, room: float, z_confidence: float = Z_ONE_SIDED, least: float = 0
+    images: int, standard_error: float, *, room: float, z_confidence: float = _Z_CONFIDENCE, least: float = 0
 ) -> int:
     """About how many images a candidate with this drop needs to pass, four times in five.
 

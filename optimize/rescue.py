@@ -9,7 +9,6 @@ Shape suffixes: N images, H x W pixels.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -250,5 +249,10 @@ def _affordable(effects: tuple[LayerEffect, ...], max_share: float) -> list[str]
 
 def _ask(gate: GateResult, layers: int, level: float) -> Ask:
     drop = gate.verdict.drop
-    bound = drop.drop + NormalDist().inv_cdf(1 - level) * drop.standard_error
-    return Ask(layers=layers, level=level, outcome=gate.verdict.outcome, drop=drop.drop, bound=bound)
+    return Ask(
+        layers=layers,
+        level=level,
+        outcome=gate.verdict.outcome,
+        drop=drop.drop,
+        bound=drop.upper_at(level),
+    )

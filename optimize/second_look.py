@@ -1,7 +1,6 @@
 """A verdict on images that were asked before: a bound further out, so that all looks together err seldom."""
 
 from dataclasses import replace
-from statistics import NormalDist
 
 from .gate import GateResult
 
@@ -18,7 +17,7 @@ def second_look(result: GateResult, level: float) -> GateResult:
     """
     verdict = result.verdict
     drop, margin = verdict.drop, result.settings.max_auc_drop
-    bound = drop.drop + NormalDist().inv_cdf(1 - level) * drop.standard_error
+    bound = drop.upper_at(level)
     said = f"a later look at the same images, at {level:.1%}: upper bound {bound:.4f}"
     unsure = [
         finding.name

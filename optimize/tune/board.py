@@ -168,5 +168,6 @@ def facts_of(scored: Score, *, gated: bool) -> dict[str, Any]:
         "drop_ci": [drop.lower, drop.upper],
         "upper_one_sided": drop.upper_one_sided,
         "standard_error": drop.standard_error,
+        "degrees_of_freedom": drop.degrees_of_freedom,
         "passes": scored.result.verdict.passed if gated else None,
     }

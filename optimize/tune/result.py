@@ -29,8 +29,8 @@ METHOD = (
     "graph is stopped at once, since both give the same answers. What is clearly slower than a variant that "
     "passed the gate cannot be the fastest, so its AUC is not measured.",
     "AUC: the mean over findings, answered once for each graph, on OpenVINO; engines agree as "
-    "`parity_max_abs` says. Drops are against {reference}; bounds are one-sided 95 %, from {resamples} "
-    "resamples of patients.",
+    "`parity_max_abs` says. Drops are against {reference}; intervals are from {resamples} resamples of "
+    "patients, one-sided 95 % bounds from DeLong's variance over patients and Student's t.",
     "Roles: images of {calibrate} calibrate, those of {gate} decide, those of {report} are the claim. The "
     "best of many on one split looks better than it is, so the choice is made on {gate} alone, and what was "
     "chosen is scored once on {report}: only that figure is to be quoted.",

@@ -1,5 +1,6 @@
 """The gate's verdicts: truth tables, and how often it errs on made-up scores."""
 
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ def measured(drop: float, error: float, *, images: int = 400, patients: int = 20
     return PairedDrop(
         drop=drop,
         standard_error=error,
+        degrees_of_freedom=inf,
         lower=drop - 1.96 * error,
         upper=drop + 1.96 * error,
         lower_one_sided=drop - 1.645 * error,
