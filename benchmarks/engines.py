@@ -32,11 +32,17 @@ class Engine(ABC):
     def macs(self) -> int:
         """Multiply-accumulates of one image in convolutions and matrix products, all crops together."""
 
-    def infer_files(self, files: Sequence[str | NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def infer_files(
+        self, files: Sequence[str | NDArray[np.uint8]], streams: int | None = None
+    ) -> NDArray[np.float32]:
         """Probabilities float32 (N, C) of image files: decoding, resizing, and all of `infer`.
 
         Images of a source without files come as uint8 (H, W), and only resizing is left to do. One after
         the other, unless an engine knows a faster way.
+
+        Args:
+            files: N of them.
+            streams: images at once, for an engine that streams; None leaves it to the engine.
 
         Raises:
             InputError: a file cannot be decoded.

@@ -44,7 +44,7 @@ class OpenVINOEngine(Engine):
         self._classifier = classifier
         self._path = path
         self._threads = threads
-        self._streams: Classifier | None = None
+        self._streams: dict[int | None, Classifier] = {}
         self.classes = manifest.classes
         self.preprocessing = manifest.preprocessing
         self.size_mb = sum(manifest.files[name].size for name in (MODEL, WEIGHTS)) / 1e6
@@ -53,15 +53,22 @@ class OpenVINOEngine(Engine):
         """Probabilities float32 (C,)."""
         return self._classifier.infer(image_HW)
 
-    def infer_files(self, files: Sequence[str | NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def infer_files(
+        self, files: Sequence[str | NDArray[np.uint8]], streams: int | None = None
+    ) -> NDArray[np.float32]:
         """Probabilities float32 (N, C) through `Classifier.stream` in throughput mode, as `predict` does.
+
+        Args:
+            files: N of them.
+            streams: images at once, one thread each; the variant's threads by default.
 
         Raises:
             InputError: a file cannot be decoded.
         """
-        if self._streams is None:
-            self._streams = Classifier.load(self._path, threads=self._threads, mode="throughput")
-        answers = self._streams.stream(files, workers=self._threads)
+        threads = self._threads if streams is None else streams
+        if threads not in self._streams:
+            self._streams[threads] = Classifier.load(self._path, threads=threads, mode="throughput")
+        answers = self._streams[threads].stream(files, workers=threads)
         return np.array([list(answer.probabilities.values()) for answer in answers], dtype=np.float32)
 
     def macs(self) -> int:

@@ -37,8 +37,8 @@ class Row:
     """Why it was stopped, failed or was left out."""
     times: Times | None = None
     """Of its longest race."""
-    files_per_second: list[float] | None = None
-    """Finalists only, one figure a round."""
+    files: list[dict[str, Any]] | None = None
+    """Finalists only: what `Race.files` found."""
     macs: int | None = None
     kept_float: tuple[str, ...] = ()
     """Layers in floating point, by name."""

@@ -79,6 +79,9 @@ def tune(
     threads: Annotated[
         str, typer.Option("--threads", help="Numbers of threads to try, 1,2; the engine's choice by default.")
     ] = "",
+    streams: Annotated[
+        str, typer.Option("--streams", help="Images at once to try for files/s, 1,2; all threads by default.")
+    ] = "",
     rounds: Annotated[
         int, typer.Option("--rounds", min=8, help="Images that finalists are measured on.")
     ] = 30,
@@ -153,6 +156,7 @@ def tune(
         presets=words(presets),
         layers_back=numbers(layers_back, "--layers-back"),
         threads=numbers(threads, "--threads") or (None,),
+        streams=numbers(streams, "--streams") or (None,),
         rounds=rounds,
         calibration_size=calibration_size,
         alignment_size=alignment_size,

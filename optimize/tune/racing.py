@@ -30,6 +30,8 @@ WARM_UP = 2
 """Images that each variant sees before its clock counts."""
 ROUNDS = 8
 """Images of the first races."""
+STREAMING = "openvino"
+"""The engine that answers several images at once."""
 LEAST = 6
 """Rounds before which nobody drops out: an interval of fewer says little."""
 _RESAMPLES = 1000
@@ -158,22 +160,47 @@ class Race:
                 orders = balanced_orders(len(left))
         return left
 
-    def files(self, entries: Sequence[Entry], *, rounds: int, count: int) -> dict[str, list[float]]:
-        """Image files a second, from file to answer, one figure a round."""
+    def files(
+        self, entries: Sequence[Entry], *, rounds: int, count: int, streams: Sequence[int | None] = (None,)
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Image files a second, from file to answer.
+
+        Args:
+            entries: started ones.
+            rounds: figures of each.
+            count: files of a round.
+            streams: images at once, in turn; None leaves it to the engine, and so does an engine that
+                works through files one by one.
+
+        Returns:
+            for each variant and number of streams `streams` and `files_per_second`, one figure a round.
+        """
         sources = [self._split.source(index) for index in evenly(len(self._split), count)]
         files = [source if isinstance(source, np.ndarray) else str(source) for source in sources]
-        rates: dict[str, list[float]] = {entry.name: [] for entry in entries}
-        for entry in entries:
+        ways = [
+            (entry.name, at_once)
+            for entry in entries
+            for at_once in (streams if entry.variant.engine == STREAMING else (None,))
+        ]
+        rates: dict[tuple[str, int | None], list[float]] = {way: [] for way in ways}
+        for name, at_once in ways:
             # A stream may compile its own form of the graph at its first image.
-            self._workers[entry.name].call("infer_files", files[:1])
-        orders = balanced_orders(len(entries))
+            self._workers[name].call("infer_files", files[:1], at_once)
+        orders = balanced_orders(len(ways))
         for number in progress(range(rounds), label="from files"):
             for position in orders[number % len(orders)]:
-                worker = self._workers[entries[position].name]
-                answer = worker.call("infer_files", files)
-                worker.settle()
-                rates[entries[position].name].append(len(files) / answer.seconds)
-        return rates
+                name, at_once = ways[position]
+                answer = self._workers[name].call("infer_files", files, at_once)
+                self._workers[name].settle()
+                rates[name, at_once].append(len(files) / answer.seconds)
+        return {
+            entry.name: [
+                {"streams": at_once, "files_per_second": rates[name, at_once]}
+                for name, at_once in ways
+                if name == entry.name
+            ]
+            for entry in entries
+        }
 
     def macs(self, entry: Entry) -> int:
         """Multiply-accumulates of one image."""

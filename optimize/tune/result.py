@@ -86,6 +86,7 @@ def to_json(found: Found) -> dict[str, Any]:
             **settings.to_json(),
             "threads": settings.threads[0],
             "threads_tried": list(settings.threads),
+            "streams": [count for count in settings.streams if count is not None],
         },
         "variants": [_variant(found, row) for row in board.rows],
         **_evidence(found),
@@ -197,7 +198,7 @@ def _speed(found: Found, row: Row) -> dict[str, Any]:
     reference, decode = found.stages.board.reference.times, _decode(found)
     if row.times is None or not row.times.latency_ms or reference is None:
         keys = ("latency_ms", "decode_ms", "speedup", "speedup_ci", "images_per_second")
-        return {**dict.fromkeys(keys), "end_to_end_images_per_second": None}
+        return {**dict.fromkeys(keys), "end_to_end_images_per_second": None, "streams": []}
     values = np.array(row.times.latency_ms)
     shares = percentiles(values)
     # A variant that dropped out has run on the first images only; the reference is compared on the same.
@@ -207,7 +208,7 @@ def _speed(found: Found, row: Row) -> dict[str, Any]:
         if len(same) == len(values)
         else None
     )
-    rates = row.files_per_second
+    streams = [_stream(found) for found in row.files or ()]
     return {
         "latency_ms": {
             **shares.to_json(),
@@ -219,7 +220,18 @@ def _speed(found: Found, row: Row) -> dict[str, Any]:
         "speedup": None if ratio is None else ratio.ratio,
         "speedup_ci": None if ratio is None else ratio.interval.to_json(),
         "images_per_second": 1e3 / shares.p50,
-        "end_to_end_images_per_second": None if rates is None else float(np.median(rates)),
+        "end_to_end_images_per_second": max((one["files_per_second"] for one in streams), default=None),
+        # Without --streams each engine has one way, which is the figure above.
+        "streams": [one for one in streams if one["streams"] is not None],
+    }
+
+
+def _stream(found: dict[str, Any]) -> dict[str, Any]:
+    rates = found["files_per_second"]
+    return {
+        "streams": found["streams"],
+        "files_per_second": float(np.median(rates)),
+        "range": [min(rates), max(rates)],
     }
 
 

@@ -37,6 +37,8 @@ class TuneSettings:
     """How many layers to return to floating point, in turn, where INT8 alone misses the gate."""
     threads: tuple[int | None, ...] = (None,)
     """Threads of the engines to try; None leaves the number to each."""
+    streams: tuple[int | None, ...] = (None,)
+    """Images at once to try, one thread each, for files a second; None: as many as there are threads."""
     rounds: int = 30
     """Images that the finalists' latencies are measured on."""
     calibration_size: int = 150
@@ -60,6 +62,8 @@ class TuneSettings:
                 raise UsageError(f"{name} must be some of {', '.join(choices)}, each once, got {values}")
         if not self.crops or not self.engines or not self.threads:
             raise UsageError("a tuning needs at least one crop plan, one engine and one number of threads")
+        if not self.streams or any(count is not None and count < 1 for count in self.streams):
+            raise UsageError(f"streams must be at least 1, got {self.streams}")
         if self.gate_split == self.report_split:
             raise UsageError(
                 f"the choice is made on the gate split and held against the report split, both are "

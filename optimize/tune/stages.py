@@ -82,7 +82,7 @@ class Stages:
             self.folder.keep("final race", kept)
         self.board.take(_times(kept))
         for row in finalists:
-            row.files_per_second = kept["files_per_second"].get(row.name)
+            row.files = kept["files"].get(row.name)
             row.macs = kept["macs"].get(row.name)
         return finalists
 
@@ -181,9 +181,10 @@ class Stages:
         with self._race(rounds=self.workshop.settings.rounds) as race:
             running = race.start(entries)
             race.run(running, rounds=self.workshop.settings.rounds, label="final race", drop=False)
-            files = race.files(running, rounds=FILE_ROUNDS, count=FILES)
+            streams = self.workshop.settings.streams
+            files = race.files(running, rounds=FILE_ROUNDS, count=FILES, streams=streams)
             macs = {entry.name: race.macs(entry) for entry in running}
-            return {**_kept(race), "files_per_second": files, "macs": macs}
+            return {**_kept(race), "files": files, "macs": macs}
 
     def _score(self, function: str, split: Split, scores: dict[str, Score]) -> None:
         if function in scores:

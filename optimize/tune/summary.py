@@ -21,6 +21,7 @@ def describe(facts: dict[str, Any], out: Path) -> str:
         verdict,
         f"outcome  {objective['outcome'].replace('_', ' ')}: {objective['reason']}",
         f"roles    {'; '.join(roles)}",
+        *_streams(facts),
         *_left_out(facts),
         *(f"advice   {sentence}" for sentence in machine["advice"]),
         f"machine  {machine['cpu']}, {machine['cores']} cores; load average {machine['load_average']:g}",
@@ -56,6 +57,14 @@ def _score(score: dict[str, Any] | None) -> list[str]:
 
 def _role(role: dict[str, Any]) -> str:
     return f"{role['images']} images of {role['split']}"
+
+
+def _streams(facts: dict[str, Any]) -> list[str]:
+    chosen = [v for v in facts["variants"] if v["name"] == facts["chosen"] and v["streams"]]
+    said = [
+        f"{one['streams']}: {one['files_per_second']:.3g} files/s" for v in chosen for one in v["streams"]
+    ]
+    return [f"streams  {', '.join(said)}"] if said else []
 
 
 def _left_out(facts: dict[str, Any]) -> list[str]:

@@ -149,6 +149,7 @@ def choice(facts: Fact) -> list[Block]:
         Table(headings=headings, rows=quality, look="stacked"),
         Heading(text="What each takes", level=3),
         Table(headings=costs, rows=cost, look="stacked"),
+        *streams(facts),
         Paragraph(
             phrase=(
                 "Files/s: with reading and decoding. Parity: largest difference of any probability from the "
@@ -157,6 +158,26 @@ def choice(facts: Fact) -> list[Block]:
             note=True,
         ),
     ]
+
+
+def streams(facts: Fact) -> list[Block]:
+    """Files a second by the number of images at once, where several were tried."""
+    rows = [
+        Row(
+            cells=[
+                _name(facts, variant),
+                number(way["streams"], short),
+                with_interval(way["files_per_second"], way["range"], one),
+            ],
+            mark=role(facts, variant),
+        )
+        for variant in facts["variants"]
+        for way in variant["streams"]
+    ]
+    if not rows:
+        return []
+    headings = ("variant", "images at once", "files/s [range]")
+    return [Heading(text="Several images at once", level=3), Table(headings=headings, rows=rows)]
 
 
 def unfinished(facts: Fact) -> list[Block]:

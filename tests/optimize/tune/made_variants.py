@@ -88,11 +88,17 @@ def made_variant(
         "speedup_ci": faster.interval.to_json(),
         "images_per_second": 1e3 / times.p50,
         "end_to_end_images_per_second": 1e3 / (times.p50 + 4.1),
+        "streams": [made_stream(count, times.p50) for count in (1, 2) if engine == "openvino"],
         "size_mb": 8.15 if precision == "INT8" else 28.21,
         "macs": int(_MACS[crops] * 1e9),
         "parity_max_abs": 3.3e-06 if engine == "onnxruntime" else 0.0,
         "pareto": False,
     }
+
+
+def made_stream(count: int, p50: float) -> dict[str, Any]:
+    rate = 1e3 / (p50 * (1.2 if count == 1 else 1) + 4.1)
+    return {"streams": count, "files_per_second": rate, "range": [0.95 * rate, 1.02 * rate]}
 
 
 def scored(split: Split, noise: float, number: int) -> dict[str, Any]:
@@ -108,6 +114,7 @@ def scored(split: Split, noise: float, number: int) -> dict[str, Any]:
         "drop_ci": [drop.lower, drop.upper],
         "upper_one_sided": drop.upper_one_sided,
         "standard_error": drop.standard_error,
+        "degrees_of_freedom": drop.degrees_of_freedom,
         "passes": drop.upper_one_sided <= 0.03,
     }
 
@@ -118,7 +125,7 @@ def settle(variants: list[dict[str, Any]]) -> None:
         if variant["precision"] == "BF16":
             nothing = ("auc_gate", "latency_ms", "decode_ms", "speedup", "speedup_ci", "size_mb", "macs")
             nothing += ("auc_report", "images_per_second", "end_to_end_images_per_second")
-            variant |= dict.fromkeys(nothing)
+            variant |= {**dict.fromkeys(nothing), "streams": []}
             variant |= {"status": "left_out", "why": "this CPU does not compute in BF16 (no AMX)"}
         elif variant["name"].startswith("ONNX Runtime") and variant["crops"] != "ten":
             why = "clearly slower than OpenVINO, which answers alike"

@@ -74,6 +74,8 @@ def test_names_tell_every_graph_apart():
         {"crops": ("ten", "ten")},
         {"engines": ()},
         {"threads": (0,)},
+        {"streams": (1, 0)},
+        {"streams": ()},
         {"layers_back": (4, 2)},
         {"rounds": 3},
         {"gate_split": "test"},

@@ -38,7 +38,8 @@ class Waiting:
         time.sleep(self.wait_s)
         return np.array([image_HW.mean() / 255], dtype=np.float32)
 
-    def infer_files(self, files):
+    def infer_files(self, files, streams=None):
+        time.sleep(0.02 / (streams or 1))
         return np.stack([self.infer(file) for file in files])
 
     def describe(self):
@@ -102,7 +103,23 @@ def test_the_reference_never_drops_out(waiting, split):
         rates = race.files(left, rounds=2, count=3)
         assert race.macs(fast) == 7
     assert [one.name for one in left] == ["reference", "fast"]
-    assert {name: len(values) for name, values in rates.items()} == {"reference": 2, "fast": 2}
+    assert {name: [one["streams"] for one in ways] for name, ways in rates.items()} == {
+        "reference": [None],
+        "fast": [None],
+    }
+    assert all(len(one["files_per_second"]) == 2 for ways in rates.values() for one in ways)
+
+
+def test_an_engine_that_streams_is_tried_with_each_number_of_images_at_once(waiting, split):
+    plain = entry(waiting, "plain", 0)
+    streaming = Entry(variant=waiting("streaming", 0, engine="openvino"), function="f")
+    with Race(split, Preprocessing(size=8, crop=8), rounds=ROUNDS, keep="nobody") as race:
+        left = race.start([plain, streaming])
+        rates = race.files(left, rounds=3, count=2, streams=(1, 8))
+    assert [one["streams"] for one in rates["plain"]] == [None]
+    one, eight = rates["streaming"]
+    assert (one["streams"], eight["streams"]) == (1, 8)
+    assert np.median(eight["files_per_second"]) > np.median(one["files_per_second"])
 
 
 def test_a_median_has_an_interval_around_it():

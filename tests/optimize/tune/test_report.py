@@ -18,7 +18,7 @@ IN_FIGURES = (
     r"/curves/.*",
     r"/reliability/.*/bins/.*",
     r"/variants/\d+/latency_ms/histogram/.*",
-    r"/variants/\d+/auc_(gate|report)/standard_error",
+    r"/variants/\d+/auc_(gate|report)/(standard_error|degrees_of_freedom)",
 )
 
 

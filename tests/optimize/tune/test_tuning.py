@@ -35,10 +35,11 @@ QUICK = TuneSettings(
     calibration_size=8,
     heatmaps=2,
     resamples=100,
+    streams=(1, 2),
 )
 WORDS = (
     "--max-auc-drop 1 --engines openvino --presets performance --rounds 8 --calibration-size 8 --heatmaps 2 "
-    "--resamples 100"
+    "--resamples 100 --streams 1,2"
 )
 
 
@@ -103,6 +104,15 @@ def test_the_reference_is_held_against_itself_and_others_against_it(tuned):
     assert other["auc_gate"]["drop"] == pytest.approx(reference["auc_gate"]["auc"] - other["auc_gate"]["auc"])
     assert reference["parity_max_abs"] == 0
     assert other["size_mb"] < reference["size_mb"] / 3
+
+
+def test_files_a_second_are_measured_for_each_number_of_streams(tuned):
+    for name in ("OpenVINO FP32 ten", "OpenVINO INT8 ten"):
+        found = by_name(tuned.facts)[name]
+        assert [one["streams"] for one in found["streams"]] == [1, 2]
+        rates = [one["files_per_second"] for one in found["streams"]]
+        assert found["end_to_end_images_per_second"] == max(rates)
+        assert all(one["range"][0] <= one["files_per_second"] <= one["range"][1] for one in found["streams"])
 
 
 def test_the_record_is_json_and_says_who_had_which_role(tuned, small):
