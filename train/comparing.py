@@ -9,7 +9,7 @@ from typing import Any
 from ..runtime.console import table
 from ..runtime.errors import CheckpointError, UsageError
 from .recipe import Recipe, load_recipe
-from .results import Epoch, read_history
+from .results import Epoch, kept_epoch, read_history
 from .run_folder import HISTORY, RECIPE, RUN
 
 
@@ -26,7 +26,7 @@ class Run:
     @property
     def best(self) -> Epoch:
         """The epoch whose weights are kept."""
-        return max(self.history, key=lambda epoch: epoch.merit)
+        return kept_epoch(self.history, self.recipe)
 
     @property
     def seconds(self) -> float:

@@ -23,7 +23,7 @@ from .optimization import make_optimizer, set_rate
 from .processes import Processes
 from .randomness import random_state, restore_random_state
 from .recipe import Recipe
-from .results import Epoch
+from .results import Epoch, kept_epoch
 from .running_loss import RunningLoss
 from .sampling import Batches, share_of
 from .schedules import Plateau, rate_at
@@ -116,8 +116,8 @@ class Fit:
         return epoch
 
     def _close(self, epoch: Epoch) -> None:
-        """Note an epoch, keep its weights if none were better, and make ready for the next."""
-        if not self.history or epoch.merit > max(past.merit for past in self.history):
+        """Note an epoch, keep its weights where the recipe says so, and make ready for the next."""
+        if kept_epoch([*self.history, epoch], self.recipe) is epoch:
             weights = self._judged.state_dict()
             self.best_weights = {key: tensor.detach().cpu().clone() for key, tensor in weights.items()}
             self.best_epoch = epoch.epoch

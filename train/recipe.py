@@ -20,6 +20,7 @@ SAMPLINGS = ("balanced", "shuffle")
 TEN_CROPS = ("logits", "none", "probabilities")
 PRECISIONS = ("bf16", "fp16", "fp32")
 BORDERS = ("black", "edge")
+KEPT = ("best", "last")
 
 _FOLDER = Path(__file__).parent / "recipes"
 _CHOICES = {
@@ -31,6 +32,7 @@ _CHOICES = {
     "ten_crop": TEN_CROPS,
     "precision": PRECISIONS,
     "border": BORDERS,
+    "keep": KEPT,
 }
 _LEAST, _MOST = nextafter(0.0, 1.0), nextafter(inf, 0.0)
 _RANGES = (
@@ -111,6 +113,9 @@ class Recipe:
 
     ema: float = 0.0
     """How much of the running mean of the weights stays in each step, as 0.999; 0 keeps none."""
+    keep: str = "best"
+    """One of KEPT: the epoch whose weights are the result, by its mean AUC on val or as the last, for
+    schedules that end at a rate of about 0 and for a val too easy to tell epochs apart."""
     patience: int = 0
     """Stop after so many epochs without a better mean AUC; 0 never does."""
     sampling: str = "shuffle"
@@ -167,6 +172,8 @@ class Recipe:
             raise ValueError(f"sizes must be in [1, {self.crop}], the crop, got {list(self.sizes)}.")
         if len(self.sizes) > self.epochs:
             raise ValueError(f"sizes must be no more than the {self.epochs} epochs, got {len(self.sizes)}.")
+        if self.keep == "last" and self.patience > 0:
+            raise ValueError("patience waits for a better epoch; it must be 0 where the last one is kept.")
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             raise ValueError("nesterov must be false without sgd and its momentum.")
         if self.ten_crop != "none" and (self.random_crop or self.mirror):

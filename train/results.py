@@ -55,7 +55,7 @@ class Trained:
     recipe: Recipe
     classes: tuple[str, ...]
     network: "nn.Module"
-    """With the weights of the best epoch, on the CPU, in eval mode; logits out."""
+    """With the weights of the epoch that is kept, on the CPU, in eval mode; logits out."""
     history: tuple[Epoch, ...]
     notes: dict[str, Any]
     """What the checkpoint keeps of the data it has seen."""
@@ -64,8 +64,8 @@ class Trained:
 
     @property
     def best(self) -> Epoch:
-        """The epoch whose weights are kept: the first of those that did best on val."""
-        return max(self.history, key=lambda epoch: epoch.merit)
+        """The epoch whose weights are kept."""
+        return kept_epoch(self.history, self.recipe)
 
     def write(self, folder: Path, *, force: bool = False) -> None:
         """Write the run folder: the checkpoint of the best epoch, history.csv, recipe.toml.
@@ -100,12 +100,17 @@ class Trained:
         best = self.best
         auc = "no class of val has both labels" if best.val_auc is None else f"{best.val_auc:.4f}"
         rows = [
-            ["best epoch", f"{best.epoch} of {len(self.history)}"],
+            [f"{self.recipe.keep} epoch", f"{best.epoch} of {len(self.history)}"],
             ["val mean AUC", auc],
             ["val loss", f"{best.val_loss:.4f}"],
             ["time", f"{sum(epoch.seconds for epoch in self.history):.0f} s"],
         ]
         return table(["", self.recipe.architecture], rows)
+
+
+def kept_epoch(history: Sequence[Epoch], recipe: Recipe) -> Epoch:
+    """The last epoch, or the first of those that did best on val, as the recipe says."""
+    return history[-1] if recipe.keep == "last" else max(history, key=lambda epoch: epoch.merit)
 
 
 def history_csv(history: Sequence[Epoch]) -> str:

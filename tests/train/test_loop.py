@@ -15,6 +15,7 @@ from xopt.train.inputs import normalise
 from xopt.train.loop import train
 from xopt.train.losses import Answers, Loss
 from xopt.train.recipe import Recipe
+from xopt.train.results import kept_epoch
 
 # The smallest training that goes through everything.
 TINY = Recipe(
@@ -68,13 +69,15 @@ def test_training_leaves_the_caller_s_random_numbers_alone(dataset):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_every_epoch_is_reported_and_the_best_one_s_weights_are_kept(dataset):
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_every_epoch_is_reported_and_the_wanted_one_s_weights_are_kept(dataset, keep):
     reported = []
-    recipe = replace(TINY, epochs=3, schedule="constant")
+    recipe = replace(TINY, epochs=3, schedule="constant", keep=keep)
     result = train(dataset, recipe, report=reported.append)
     assert [epoch.epoch for epoch in reported] == [1, 2, 3]
     assert result.history == tuple(reported)
-    assert result.best.val_auc == max(epoch.val_auc for epoch in reported)
+    wanted_auc = reported[-1].val_auc if keep == "last" else max(epoch.val_auc for epoch in reported)
+    assert result.best.val_auc == wanted_auc
     assert not result.network.training
     val = dataset.split("val")
     images = torch.from_numpy(load_images(val, TINY.preprocessing()))[:, 4:36, 4:36]
@@ -86,6 +89,15 @@ def test_every_epoch_is_reported_and_the_best_one_s_weights_are_kept(dataset):
     losses = [epoch.val_loss for epoch in reported]
     assert min(losses, key=lambda value: abs(value - again)) == result.best.val_loss
     assert again == pytest.approx(result.best.val_loss, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("keep", "aucs", "kept"),
+    [("best", [0.7, 0.9, 0.8], 2), ("best", [0.9, 0.9], 1), ("last", [0.7, 0.9, 0.8], 3), ("last", [0.5], 1)],
+)
+def test_the_kept_epoch_is_the_first_of_the_best_or_the_last(trained, keep, aucs, kept):
+    history = [replace(trained.history[0], epoch=k, val_auc=auc) for k, auc in enumerate(aucs, start=1)]
+    assert kept_epoch(history, replace(TINY, keep=keep)).epoch == kept
 
 
 def test_a_run_folder_holds_checkpoint_history_and_recipe(trained, dataset, tmp_path):

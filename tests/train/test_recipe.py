@@ -118,6 +118,7 @@ def test_settings_that_only_fit_together_are_changed_together():
         ("schedule=line", "schedule must be one of constant, cosine, exponential, one-cycle, plateau, step"),
         ("loss=mse", "loss must be one of bce, cross-entropy, focal"),
         ("sampling=even", "sampling must be one of balanced, shuffle"),
+        ("keep=first", "keep must be one of best, last, got 'first'"),
         ("border=grey", "border must be one of black, edge, got 'grey'"),
         ("gamma=-0.1", r"gamma must be at least 0, got -0\.1"),
         ("accumulate=0", "accumulate must be at least 1, got 0"),
@@ -184,3 +185,8 @@ def test_the_command_prints_the_settings_as_a_recipe(recipe_file, xopt):
     done = xopt("train", "--recipe", recipe_file(LEAST), "--set", "epochs=5", "--print-recipe")
     assert done.code == 0
     assert load_recipe(recipe_file(done.out)) == make(epochs=5)
+
+
+def test_waiting_for_a_better_epoch_and_keeping_the_last_exclude_each_other():
+    with pytest.raises(UsageError, match="it must be 0 where the last one is kept"):
+        load_recipe("phantoms", ["keep=last", "patience=3"])
