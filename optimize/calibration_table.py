@@ -271,14 +271,21 @@ def main(
     candidates: Annotated[
         int, typer.Option("--candidates", min=1, help="How many images could calibrate.")
     ] = POOL,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="A row to measure; may be given again; all by default.")
+    ] = None,
     kept: Annotated[
         Path | None, typer.Option("--rows", help="Keeps finished rows, to go on later.", metavar="FILE")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON.")] = False,
 ) -> None:
     """Quantize a bundle under each choice of calibration, and compare with FP32."""
+    unknown = [name for name in only or () if name not in CHOICES]
+    if unknown:
+        raise typer.BadParameter(f"there is no row {unknown[0]!r}; rows are {', '.join(CHOICES)}")
+    choices = {name: changes for name, changes in CHOICES.items() if not only or name in only}
     bench = Bench(Bundle.open(bundle), open_source(data), split=split, images=images, candidates=candidates)
-    rows = measure_all(bench, CHOICES, calibration_size=calibration_size, kept=kept)
+    rows = measure_all(bench, choices, calibration_size=calibration_size, kept=kept)
     if as_json:
         facts = {"split": split, "images": len(bench.split), "candidates": len(bench.pool)}
         print(json.dumps({**facts, "rows": [asdict(row) for row in rows]}, indent=2))

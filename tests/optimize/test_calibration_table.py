@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import typer
 
 pytest.importorskip("torch")
 pytest.importorskip("nncf")
@@ -58,7 +59,7 @@ def test_finished_rows_are_kept_and_not_measured_again(small, tmp_path, monkeypa
     monkeypatch.setattr(calibration_table, "CHOICES", TWO)
     kept = tmp_path / "rows.jsonl"
 
-    def run(calibration_size: int) -> dict:
+    def run(calibration_size: int, only: tuple[str, ...] = ()) -> dict:
         calibration_table.main(
             bundle=small.bundle,
             data=small.data,
@@ -66,6 +67,7 @@ def test_finished_rows_are_kept_and_not_measured_again(small, tmp_path, monkeypa
             images=10,
             calibration_size=calibration_size,
             candidates=40,
+            only=list(only),
             kept=kept,
             as_json=True,
         )
@@ -82,5 +84,11 @@ def test_finished_rows_are_kept_and_not_measured_again(small, tmp_path, monkeypa
     # The seconds of a second measurement would be others.
     assert run(4) == first
     assert len(kept.read_text().splitlines()) == 2
+    assert run(4, tuple(TWO)[:1])["rows"] == first["rows"][:1]
     assert run(3)["rows"][0]["images"] == 3
     assert len(kept.read_text().splitlines()) == 4
+
+
+def test_a_row_that_there_is_not_is_named_before_anything_is_measured(small):
+    with pytest.raises(typer.BadParameter, match="there is no row 'more images'; rows are defaults"):
+        calibration_table.main(bundle=small.bundle, data=small.data, only=["more images"])
