@@ -17,7 +17,7 @@ from ..runtime.errors import UsageError
 from .bootstrap import AucIntervals, PairedDrop, auc_intervals, paired_auc_drop
 from .latency import Percentiles, Speedup, percentiles, speedup
 from .machine import machine_facts
-from .measurement import Measured, evenly, measure, measure_peak
+from .measurement import FILE_ROUNDS, Measured, evenly, measure, measure_peak
 from .metrics import mean_auc, roc_auc
 from .roles import Scored, check_roles
 from .variants import Reference, list_variants
@@ -33,6 +33,8 @@ class BenchSettings:
     """How many of them, evenly spread; None takes all."""
     threads: int | None = None
     """Threads of every engine; None leaves the number to each."""
+    file_rounds: int = FILE_ROUNDS
+    """How often each variant works through image files, for files a second."""
     resamples: int = 2000
     """Bootstrap replicates behind each interval."""
     seed: int = 0
@@ -45,6 +47,8 @@ class BenchSettings:
             raise ValueError(f"images must be at least 1, got {self.images}.")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads must be at least 1, got {self.threads}.")
+        if self.file_rounds < 1:
+            raise ValueError(f"file_rounds must be at least 1, got {self.file_rounds}.")
         if self.resamples < 2:
             raise ValueError(f"resamples must be at least 2, got {self.resamples}.")
 
@@ -228,6 +232,7 @@ def compare(
         preprocessing=opened[0].manifest.preprocessing,
         classes=dataset.classes,
         threads=settings.threads,
+        file_rounds=settings.file_rounds,
     )
     peak = measure_peak(settings.threads)
     return Comparison(

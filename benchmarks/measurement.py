@@ -65,6 +65,7 @@ def measure(
     preprocessing: Preprocessing,
     classes: tuple[str, ...],
     threads: int | None = None,
+    file_rounds: int = FILE_ROUNDS,
 ) -> list[Measured]:
     """Run every variant over every image of a split.
 
@@ -74,6 +75,7 @@ def measure(
         preprocessing: its size is that of the resized images all clocks start at.
         classes: C names that every variant must answer for, in this order.
         threads: limit for the engines' thread pools; None leaves it to each.
+        file_rounds: how often each works through image files, at least 1.
 
     Raises:
         XoptError: a variant cannot be loaded, fails or dies; the message names it.
@@ -96,7 +98,7 @@ def measure(
         _interleave(runners, split, preprocessing)
         # Streams and counting load graphs a second time, so the peak is read before.
         peaks = [runner.worker.peak_rss_mb() for runner in runners]
-        _time_files(runners, split)
+        _time_files(runners, split, file_rounds)
         return [runner.finish(peak) for runner, peak in zip(runners, peaks, strict=True)]
 
 
@@ -193,7 +195,7 @@ def _interleave(runners: Sequence[_Runner], split: Split, preprocessing: Preproc
             runners[position].latency_ms.append(answer.seconds * 1e3)
 
 
-def _time_files(runners: Sequence[_Runner], split: Split) -> None:
+def _time_files(runners: Sequence[_Runner], split: Split, rounds: int) -> None:
     orders = balanced_orders(len(runners))
     chosen = evenly(len(split), FILES_A_ROUND)
     sources = [split.source(index) for index in chosen]
@@ -201,7 +203,7 @@ def _time_files(runners: Sequence[_Runner], split: Split) -> None:
     for runner in runners:
         # A stream may compile its own form of the graph at its first image.
         runner.worker.call("infer_files", files[:1])
-    for turn in progress(range(FILE_ROUNDS), label="From files", total=FILE_ROUNDS):
+    for turn in progress(range(rounds), label="From files", total=rounds):
         for position in orders[turn % len(orders)]:
             answer = runners[position].worker.call("infer_files", files)
             runners[position].worker.settle()

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.M | re.S)
 SMALL = 120
 """Images of each split of pneumonia28."""
-SPLITS = {"train": 80, "val": 164, "test": 12}
+SPLITS = {"train": 50, "val": 164, "test": 6}
 
 
 def examples(document: Path) -> list[tuple[str, str]]:

@@ -207,7 +207,9 @@ def test_bundles_must_answer_what_the_data_asks(small, tmp_path, changes, said):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"images": 0}, {"threads": 0}, {"resamples": 1}], ids=["images", "threads", "resamples"]
+    "changes",
+    [{"images": 0}, {"threads": 0}, {"resamples": 1}, {"file_rounds": 0}],
+    ids=["images", "threads", "resamples", "rounds"],
 )
 def test_settings_check_themselves(changes):
     with pytest.raises(ValueError, match="must be at least"):
@@ -284,7 +286,7 @@ def test_the_exported_checkpoint_answers_like_pytorch_on_real_images(shared, tmp
         [tmp_path / "fp32.xopt"],
         open_source(shared / "data/nih-mini"),
         reference=Reference(path=str(checkpoint), loader="xopt.train.checkpoints:load_reference"),
-        settings=BenchSettings(images=8, resamples=50),
+        settings=BenchSettings(images=4, file_rounds=1, resamples=50),
     )
     assert all(row.parity < 1e-4 for row in comparison.rows)
     eager, *exported = comparison.rows
