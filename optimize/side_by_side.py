@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..benchmarks.measurement import balanced_orders
 from ..runtime.backend import Backend
 from ..runtime.console import progress
 
@@ -47,13 +48,13 @@ def side_by_side(
         for _ in range(WARM_UP):
             backends[name].infer(images_NHW[0])
     taken: dict[str, list[float]] = {name: [] for name in names}
+    # None always follows the same neighbour.
+    orders = balanced_orders(len(names))
     began = time.perf_counter()
     for number in progress(range(rounds), label="latency", total=rounds):
         if number >= _FEWEST and time.perf_counter() - began > LONGEST_S:
             break
-        # Every round begins with another one, so that none always follows the same neighbour.
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
+        for name in (names[place] for place in orders[number % len(orders)]):
             since = time.perf_counter()
             backends[name].infer(images_NHW[number % len(images_NHW)])
             taken[name].append(1000 * (time.perf_counter() - since))

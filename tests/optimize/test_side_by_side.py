@@ -1,5 +1,8 @@
 """Networks that take turns."""
 
+from collections import Counter
+from itertools import pairwise
+
 import numpy as np
 
 from xopt.optimize.side_by_side import WARM_UP, side_by_side
@@ -18,10 +21,16 @@ class Noted:
         return np.zeros(1, np.float32)
 
 
-def test_each_begins_equally_often_and_answers_once_a_round():
+def test_each_stands_everywhere_and_follows_every_other_equally_often():
     asked = []
     found = side_by_side({name: Noted(name, asked) for name in "abc"}, IMAGES, rounds=6)
-    rounds = "".join(asked[3 * WARM_UP :])
-    assert [rounds[i : i + 3] for i in range(0, 18, 3)] == ["abc", "bca", "cab"] * 2
+    answered = "".join(asked[3 * WARM_UP :])
+    rounds = [answered[i : i + 3] for i in range(0, 18, 3)]
+    assert all(sorted(one) == ["a", "b", "c"] for one in rounds)
+    for place in range(3):
+        assert Counter(one[place] for one in rounds) == {"a": 2, "b": 2, "c": 2}
+    neighbours = Counter(pair for one in rounds for pair in pairwise(one))
+    assert len(neighbours) == 6
+    assert set(neighbours.values()) == {2}
     assert {one.rounds for one in found.values()} == {6}
     assert all(0 <= one.p10 <= one.median <= one.p90 for one in found.values())
