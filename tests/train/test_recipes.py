@@ -75,7 +75,7 @@ def test_the_pneumonia_recipe_learns_in_two_epochs(small_pictures):
     recipe = replace(load_recipe("pneumonia-cnn"), epochs=2)
     trained = train(open_source(small_pictures), recipe)
     assert trained.best.val_auc > 0.85
-    assert (trained.task, trained.recipe.size) == ("binary", 28)
+    assert (trained.task, trained.recipe.crop) == ("binary", 28)
 
 
 @pytest.mark.parametrize(
