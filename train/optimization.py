@@ -1,7 +1,7 @@
 """The optimizer of a recipe."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .recipe import Recipe
 
@@ -15,14 +15,9 @@ def make_optimizer(parameters: "Iterable[nn.Parameter]", recipe: Recipe) -> "Opt
     from torch import optim
 
     rate, decay = recipe.learning_rate, recipe.weight_decay
-    groups: list[dict[str, Any]] = [{"params": list(parameters)}]
-    if not recipe.decay_all:
-        matrices = [parameter for parameter in groups[0]["params"] if parameter.ndim > 1]
-        vectors = [parameter for parameter in groups[0]["params"] if parameter.ndim <= 1]
-        groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
     if recipe.optimizer == "sgd":
         return optim.SGD(
-            groups,
+            parameters,
             lr=rate,
             momentum=recipe.momentum,
             weight_decay=decay,
@@ -31,7 +26,7 @@ def make_optimizer(parameters: "Iterable[nn.Parameter]", recipe: Recipe) -> "Opt
         )
     kind = optim.AdamW if recipe.optimizer == "adamw" else optim.Adam
     # fused: one pass over the weights in place of a dozen, which small images on a CPU notice.
-    return kind(groups, lr=rate, weight_decay=decay, fused=True)
+    return kind(parameters, lr=rate, weight_decay=decay, fused=True)
 
 
 def set_rate(optimizer: "Optimizer", rate: float) -> None:

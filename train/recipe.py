@@ -86,8 +86,6 @@ class Recipe:
     """Of sgd: look ahead along the momentum (Nesterov 1983)."""
     weight_decay: float = 1e-4
     """For adamw apart from the gradient, for adam and sgd as a part of it."""
-    decay_all: bool = True
-    """Decay biases and the weights of normalisations, too; false leaves them out."""
     clip_norm: float = 0.0
     """Highest norm of the gradient, longer ones are shortened; 0 leaves them as they are."""
 
