@@ -54,6 +54,8 @@ class _Label:
     """The patients' deviations from the drop, over the number of images."""
     patients: int
     """Those with such an image."""
+    changed: bool
+    """Whether any pair of the class is in another order."""
 
     @property
     def scaled(self) -> NDArray[np.float64]:
@@ -93,7 +95,8 @@ def mean_drop(
         for label, mask_N in held.items():
             sums_P = np.zeros(count)
             np.add.at(sums_P, patient_N[mask_N], (shares_N[mask_N] - drops[-1]) / mask_N.sum())
-            parts[label].append(_Label(sums_P, np.unique(patient_N[mask_N]).size))
+            owners = np.unique(patient_N[mask_N]).size
+            parts[label].append(_Label(sums_P, owners, changed=bool(shares_N.any())))
     if not drops:
         return None
     total_P, unseen = np.zeros(count), 0.0
@@ -122,7 +125,7 @@ def _unseen(same_label: Sequence[_Label]) -> float:
 
     Where no class has two patients with the label, 1, which no variance of a difference of shares exceeds.
     """
-    alone = sum(part.patients == 1 for part in same_label)
+    alone = sum(part.patients == 1 and part.changed for part in same_label)
     freedom = sum(part.patients - 1 for part in same_label)
     if not alone:
         return 0.0

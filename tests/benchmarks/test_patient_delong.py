@@ -124,6 +124,7 @@ def test_where_all_findings_have_a_single_patient_nothing_is_sure():
     labels[:] = 0
     labels[5] = 1
     assert mean_drop(labels, before, after, patients).standard_error >= 1
+    assert mean_drop(labels, before, 2 * before, patients).standard_error == 0
 
 
 @pytest.mark.parametrize("probability", [0.95, 0.975, 0.99])
