@@ -40,10 +40,11 @@ def test_networks_measured_later_are_held_against_the_table(table):
     small, large = Stopwatch(table.settings, table, rounds=20).measure_codes(SPACE, ["00", "22"])
     assert small.latency_ms < large.latency_ms
     assert small.predicted_ms == table.predict_ms(SPACE.architecture("00"), 16)
-    # The anchors are these very networks, so their line puts them where the table has them.
+    # The anchors are these very networks, so their line puts them where the table has them; a third of a
+    # millisecond varies that much beside another test. The line itself is tested below, without a clock.
     ends = sorted(network.latency_ms for network in table.networks)
-    assert small.latency_ms == pytest.approx(ends[0], rel=0.25)
-    assert large.latency_ms == pytest.approx(ends[-1], rel=0.25)
+    assert ends[0] / 2 < small.latency_ms < 2 * ends[0]
+    assert ends[-1] / 2 < large.latency_ms < 2 * ends[-1]
 
 
 def timings(*latency_ms: float) -> Timings:
