@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import DataError
 from .metrics import Labels, Scores, check, roc_auc
-from .patient_delong import mean_drop, student_quantile
+from .patient_delong import MeanDrop, mean_drop
 
 # A block of weights that stays in the cache is about twice as fast as one of thousands of replicates.
 _BLOCK_BYTES = 600_000
@@ -88,7 +88,10 @@ class PairedDrop:
 
     def upper_at(self, level: float) -> float:
         """The one-sided upper bound that the true drop exceeds in at most `level` of all studies."""
-        return self.drop + student_quantile(1 - level, self.degrees_of_freedom) * self.standard_error
+        known = MeanDrop(
+            drop=self.drop, standard_error=self.standard_error, degrees_of_freedom=self.degrees_of_freedom
+        )
+        return known.upper(level)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

@@ -2,7 +2,7 @@
 
 DeLong, DeLong & Clarke-Pearson, Biometrics 44 (1988) 837-845, computed from midranks as in Sun & Xu, IEEE
 Signal Processing Letters 21 (2014) 1389-1393: O(n log n) where the definition takes O(m n). Images count as
-independent; where a patient has several, the intervals are too narrow, and `bootstrap` is the one to quote.
+independent; where a patient has several, errors are too small: `patient_delong` and `bootstrap` are right.
 
 Shapes: N images, K sets of scores, m positives, n negatives.
 """

@@ -14,7 +14,7 @@ Shapes: N images, C classes, P patients.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf, pi, sqrt, tan
 from statistics import NormalDist
 
 import numpy as np
@@ -39,11 +39,14 @@ class MeanDrop:
 
     def upper(self, level: float = LEVEL) -> float:
         """What the true drop exceeds in at most `level` of all studies."""
-        return self.drop + student_quantile(1 - level, self.degrees_of_freedom) * self.standard_error
+        room = student_quantile(1 - level, self.degrees_of_freedom) * self.standard_error
+        # No AUC can fall or rise by more than 1.
+        return min(1.0, self.drop + room)
 
     def lower(self, level: float = LEVEL) -> float:
         """What the true drop falls below in at most `level` of all studies."""
-        return self.drop - student_quantile(1 - level, self.degrees_of_freedom) * self.standard_error
+        room = student_quantile(1 - level, self.degrees_of_freedom) * self.standard_error
+        return max(-1.0, self.drop - room)
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def mean_drop(
     """
     _, patient_N = np.unique(np.asarray(patients), return_inverse=True)
     count = int(patient_N.max()) + 1 if patient_N.size else 0
+    known_P = np.zeros(count, dtype=np.bool_)
     drops: list[float] = []
     parts: dict[int, list[_Label]] = {1: [], 0: []}
     for labels_N, reference_N, candidate_N in zip(labels_NC.T, reference_NC.T, candidate_NC.T, strict=True):
@@ -93,6 +97,7 @@ def mean_drop(
             continue
         drops.append(float(shares_N[held[1]].mean()))
         for label, mask_N in held.items():
+            known_P[patient_N[mask_N]] = True
             sums_P = np.zeros(count)
             np.add.at(sums_P, patient_N[mask_N], (shares_N[mask_N] - drops[-1]) / mask_N.sum())
             owners = np.unique(patient_N[mask_N]).size
@@ -103,7 +108,7 @@ def mean_drop(
     for same_label in parts.values():
         total_P += sum(part.scaled for part in same_label) / len(drops)
         unseen += _unseen(same_label) / len(drops) ** 2
-    squares_P = np.square(total_P)
+    squares_P = np.square(total_P)[known_P]
     within = float(squares_P.sum())
     variance = within + unseen
     return MeanDrop(
@@ -124,12 +129,14 @@ def _unseen(same_label: Sequence[_Label]) -> float:
     """Variance of what a single patient stands for, which shows none: taken to be that of the other classes.
 
     Where no class has two patients with the label, 1, which no variance of a difference of shares exceeds.
+    Classes add up as if their single patients were different ones.
     """
-    alone = sum(part.patients == 1 and part.changed for part in same_label)
-    freedom = sum(part.patients - 1 for part in same_label)
+    changed = [part for part in same_label if part.changed]
+    alone = sum(part.patients == 1 for part in changed)
+    freedom = sum(part.patients - 1 for part in changed)
     if not alone:
         return 0.0
-    spread = sum(part.spread for part in same_label if part.patients > 1)
+    spread = sum(part.spread for part in changed if part.patients > 1)
     return alone * (spread / freedom if freedom else 1.0)
 
 
@@ -150,8 +157,14 @@ def student_quantile(probability: float, degrees: float) -> float:
     """Quantile of Student's t from that of a normal distribution.
 
     Fisher & Cornish's expansion (Abramowitz & Stegun 1964, 26.7.5): within 1 % of the exact value from 3
-    degrees of freedom on. The base install has no scipy.
+    degrees of freedom and up to 0.995. Below 3 the closed form of 2 degrees, below 2 that of 1: too far out
+    where it is not a whole number. The base install has no scipy.
     """
+    if degrees < 2:
+        return tan(pi * (probability - 0.5))
+    if degrees < 3:
+        both = 2 * probability - 1
+        return both * sqrt(2 / (1 - both**2))
     z = NormalDist().inv_cdf(probability)
     if degrees == inf:
         return z

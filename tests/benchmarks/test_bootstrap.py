@@ -109,6 +109,7 @@ def test_the_drop_is_reference_minus_candidate():
     assert drop.drop == pytest.approx(mean_auc(labels, scores) - mean_auc(labels, worse), abs=1e-12)
     assert drop.drop > 0
     assert drop.lower < drop.lower_one_sided < drop.drop < drop.upper_one_sided < drop.upper
+    assert drop.upper_at(0.05) == drop.upper_one_sided < drop.upper_at(0.005)
     assert drop.p_value < 0.05
     assert (drop.images, drop.patients, drop.resamples) == (600, 300, 300)
     mirrored = paired_auc_drop(labels, worse, scores, patients, resamples=300)

@@ -91,7 +91,7 @@ def test_images_whose_label_is_not_known_count_for_nothing():
     known = marked[:, 0] >= 0
     found = mean_drop(marked, before, after, patients)
     alone = mean_drop(labels[known], before[known], after[known], tuple(np.array(patients)[known].tolist()))
-    assert (found.drop, found.standard_error) == pytest.approx((alone.drop, alone.standard_error))
+    assert vars(found) == pytest.approx(vars(alone))
 
 
 def test_a_class_without_both_labels_is_left_out():
@@ -116,7 +116,15 @@ def test_a_finding_of_a_single_patient_counts_as_uncertain_as_the_others():
     both = mean_drop(labels, before, after, patients)
     spread = mean_drop(labels[:, :1], before[:, :1], after[:, :1], patients).standard_error
     # A mean of one and of some two dozen patients: the one decides.
-    assert both.standard_error > 2 * spread / 2
+    assert both.standard_error > 2 * spread
+
+
+def test_findings_that_did_not_change_say_nothing_of_one_that_did():
+    labels, before, after, patients = sample(7, shares=(0.1, 0.1), per_patient=1)
+    labels[:, 1] = 0
+    labels[5, 1] = 1
+    same = np.stack([before[:, 0], after[:, 1]], axis=1)
+    assert mean_drop(labels, before, same, patients).standard_error >= 0.5
 
 
 def test_where_all_findings_have_a_single_patient_nothing_is_sure():
@@ -127,11 +135,11 @@ def test_where_all_findings_have_a_single_patient_nothing_is_sure():
     assert mean_drop(labels, before, 2 * before, patients).standard_error == 0
 
 
-@pytest.mark.parametrize("probability", [0.95, 0.975, 0.99])
-@pytest.mark.parametrize("degrees", [3, 5, 9.5, 20, 200])
+@pytest.mark.parametrize("probability", [0.95, 0.975, 0.99, 0.995])
+@pytest.mark.parametrize("degrees", [1, 2, 3, 5, 9.5, 20, 200])
 def test_the_quantile_is_students(probability, degrees):
     assert student_quantile(probability, degrees) == pytest.approx(
-        student.ppf(probability, degrees), rel=0.005
+        student.ppf(probability, degrees), rel=0.01
     )
 
 
@@ -147,3 +155,16 @@ def test_few_patients_with_the_finding_leave_few_degrees_of_freedom():
     assert rare.degrees_of_freedom < 15 < 60 < common.degrees_of_freedom
     assert rare.upper() - rare.drop > 1.7 * rare.standard_error
     assert rare.upper(0.005) > rare.upper() > rare.drop > rare.lower()
+
+
+@pytest.mark.parametrize("degrees", [1.2, 1.9, 2.5, 2.99])
+def test_between_whole_degrees_the_quantile_is_rather_too_far_out(degrees):
+    assert student_quantile(0.95, degrees) >= student.ppf(0.95, degrees)
+
+
+def test_no_bound_is_beyond_what_an_auc_can_lose():
+    labels, before, after, patients = sample(8, shares=(0.1,), per_patient=1)
+    labels[:] = 0
+    labels[5] = 1
+    found = mean_drop(labels, before, after, patients)
+    assert (found.lower(), found.upper()) == (-1, 1)

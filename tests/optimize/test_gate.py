@@ -182,3 +182,14 @@ def test_a_split_without_both_labels_cannot_gate(labels):
 def test_settings_that_make_no_sense_are_refused(options):
     with pytest.raises(UsageError, match="got"):
         GateSettings(**options)
+
+
+def test_a_margin_of_one_is_no_gate_even_where_nothing_is_sure():
+    labels = np.zeros((40, 1), np.uint8)
+    labels[7] = 1
+    names = tuple(f"{i}.png" for i in range(40))
+    split = Split(name="val", images=names, labels_NC=labels, patients=names, folders=())
+    random = np.random.default_rng(0)
+    answers = [random.random((40, 1)).astype(np.float32) for _ in range(2)]
+    result = run_gate("drawn", ("Mass",), split, *answers, GateSettings(max_auc_drop=1, resamples=100))
+    assert result.verdict.passed
