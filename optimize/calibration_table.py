@@ -12,7 +12,7 @@ Shape suffixes: N images, C classes, F figures.
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -201,8 +201,9 @@ def measure_all(
             if kept is not None:
                 with kept.open("a") as file:
                     file.write(json.dumps({"key": _key(bench), **asdict(row)}) + "\n")
-        rows.append(row)
-        note(f"{row.name}: {row.cpu_seconds:.0f} CPU s, logits {row.logit_rms:.3f} rms")
+        # A kept row may stand under the name of another with the same settings.
+        rows.append(replace(row, name=name))
+        note(f"{name}: {row.cpu_seconds:.0f} CPU s, logits {row.logit_rms:.3f} rms")
     return rows
 
 

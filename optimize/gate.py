@@ -26,7 +26,7 @@ from .findings import ALPHA, Finding, describe_findings, judge_findings, measure
 Outcome = Literal["passed", "failed", "too_few"]
 
 MIN_PATIENTS = 30
-"""Below this a variance over patients is too small, down to no width at all for a single patient."""
+"""Below this neither the variance over patients nor its degrees of freedom are known well enough."""
 # Normal quantiles: 95 % confidence, and an 80 % chance to pass with as many images as we name.
 _Z_CONFIDENCE = 1.645
 _Z_POWER = 0.842

@@ -53,7 +53,7 @@ class Seeds:
 
     def to_text(self) -> str:
         """A row a seed, then mean, deviation, lowest and highest."""
-        headings = ["seed", "min", "CPU min", "best epoch", "val AUC", "threshold", *METRICS]
+        headings = ["seed", "min", "CPU min", "epoch kept", "val AUC", "threshold", *METRICS]
         rows = [_row(result) for result in self.results]
         for what in ("mean", "sd", "min", "max"):
             spreads = [self.spread(name) for name in METRICS]

@@ -62,7 +62,7 @@ def train(
     force: ForceOption = False,
     json_target: JsonOption = None,
 ) -> None:
-    """Train a network on the split train, keeping the epoch that does best on the split val.
+    """Train a network on the split train; the epoch that does best on the split val is kept, or the last.
 
     The recipe is a small TOML file; the extra called train must be installed.
     Started by torchrun, accelerate launch or mpirun, the processes share the work.

@@ -77,7 +77,7 @@ class RunComparison:
     def rows(self) -> tuple[list[str], list[list[str]]]:
         """Headings and cells of the table."""
         headings = ["run", "network", "precision", "device", "epochs", "min", "s/epoch", "ms/step"]
-        headings += ["speed-up", "accuracy", "AUC", "best epoch"]
+        headings += ["speed-up", "accuracy", "AUC", "epoch kept"]
         return headings, [self._row(run) for run in self.runs]
 
     def _row(self, run: Run) -> list[str]:

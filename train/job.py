@@ -67,7 +67,7 @@ class Job:
             start_pretrained(network, self.recipe)
 
     def finish(self, fit: Fit) -> Trained:
-        """The network with the best epoch's weights, plain and on the CPU."""
+        """The network with the weights of the epoch that is kept, plain and on the CPU."""
         import torch
 
         from .batch_norm import separate_batch_norm

@@ -33,7 +33,7 @@ def train(
     teacher: Path | None = None,
     device: str = "auto",
 ) -> Trained:
-    """Train a network on a dataset's `train` split, choosing the epoch that does best on its `val` split.
+    """Train a network on a dataset's `train` split, keeping the epoch that does best on `val`, or the last.
 
     Args:
         dataset: has the splits train and val, and their images.

@@ -92,7 +92,7 @@ def comparison_page(comparison: RunComparison) -> str:
         body += ["</div>"]
     else:
         body.append(f"<p>{escape(NO_CURVES)}</p>")
-    note = "Speed-up is by seconds an epoch, against the first run. Accuracy and AUC are of the best epoch."
+    note = "Speed-up is by seconds an epoch, against the first run. Accuracy and AUC: of the epoch kept."
     return _document("xopt train compare", [f'<p class="note">{note}</p>', *body])
 
 

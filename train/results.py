@@ -68,7 +68,7 @@ class Trained:
         return kept_epoch(self.history, self.recipe)
 
     def write(self, folder: Path, *, force: bool = False) -> None:
-        """Write the run folder: the checkpoint of the best epoch, history.csv, recipe.toml.
+        """Write the run folder: the checkpoint of the epoch that is kept, history.csv, recipe.toml.
 
         Raises:
             OutputError: the folder exists and may not be replaced, or the disk refused.
@@ -96,7 +96,7 @@ class Trained:
         }
 
     def to_text(self) -> str:
-        """The best epoch as a table."""
+        """The epoch that is kept as a table."""
         best = self.best
         auc = "no class of val has both labels" if best.val_auc is None else f"{best.val_auc:.4f}"
         rows = [

@@ -56,7 +56,7 @@ class Trainer:
     dataset: Dataset
 
     def evaluate(self, job: Job) -> Outcome:
-        """Train a candidate; its run folder holds the checkpoint of the best epoch.
+        """Train a candidate; its run folder holds the checkpoint of the epoch that is kept, whose AUC counts.
 
         Raises:
             XoptError: see `train.train`.
@@ -81,7 +81,9 @@ class Trainer:
             trained = self._train(recipe, run, report)
         except _Stopped:
             return _outcome(epochs, stopped=True)
-        return replace(_outcome(trained.history), run=run)
+        kept = trained.best.val_auc
+        found = _outcome(trained.history)
+        return replace(found, value=found.value if kept is None else kept, run=run)
 
     def _train(self, recipe: Recipe, run: Path, report: Callable[[Epoch], None]) -> Trained:
         try:

@@ -208,7 +208,7 @@ def _speed(found: Found, row: Row) -> dict[str, Any]:
         if len(same) == len(values)
         else None
     )
-    streams = [_stream(found) for found in row.files or ()]
+    streams = [_stream(way) for way in row.files or ()]
     return {
         "latency_ms": {
             **shares.to_json(),

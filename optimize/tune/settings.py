@@ -64,6 +64,8 @@ class TuneSettings:
             raise UsageError("a tuning needs at least one crop plan, one engine and one number of threads")
         if not self.streams or any(count is not None and count < 1 for count in self.streams):
             raise UsageError(f"streams must be at least 1, got {self.streams}")
+        if len(set(self.streams)) != len(self.streams):
+            raise UsageError(f"streams must be named once each, got {self.streams}")
         if self.gate_split == self.report_split:
             raise UsageError(
                 f"the choice is made on the gate split and held against the report split, both are "

@@ -21,8 +21,8 @@ from .racing import ROUNDS, Race, Times, first_races
 from .roles import Roles
 from .state import WorkFolder
 
-FILE_ROUNDS, FILES = 3, 4
-"""Rounds in which finalists work through image files, and the files of a round."""
+FILE_ROUNDS, FILES, FILES_A_STREAM = 3, 4, 4
+"""Rounds in which finalists work through image files; the files of a round, at least, and for each stream."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +182,8 @@ class Stages:
             running = race.start(entries)
             race.run(running, rounds=self.workshop.settings.rounds, label="final race", drop=False)
             streams = self.workshop.settings.streams
-            files = race.files(running, rounds=FILE_ROUNDS, count=FILES, streams=streams)
+            count = max(FILES, *(FILES_A_STREAM * (at_once or 0) for at_once in streams))
+            files = race.files(running, rounds=FILE_ROUNDS, count=count, streams=streams)
             macs = {entry.name: race.macs(entry) for entry in running}
             return {**_kept(race), "files": files, "macs": macs}
 

@@ -54,9 +54,10 @@ def method(facts: Fact) -> list[Block]:
     sentences: list[Phrase] = given or [
         (
             "AUC is the mean over findings with both labels. Drops are paired: reference and variant "
-            "answered the same images, and both are scored on the same resamples of patients (",
+            "answered the same images. Intervals are from the same resamples of patients (",
             *number(facts["settings"]["resamples"], count),
-            "). “Drop at most” is the one-sided 95 % upper bound; a variant passes where it is within the "
+            "). “Drop at most” is the one-sided 95 % upper bound, from DeLong's variance over patients and "
+            "Student's t; a variant passes where it is within the "
             "allowed drop, so that too few images cannot pass.",
         ),
         (

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,6 @@ def training(images, tmp_path):
 
 
 def changed(training, **changes):
-    from dataclasses import replace
-
     return replace(training, **changes)
 
 
@@ -49,6 +48,23 @@ def test_a_candidate_is_trained_on_its_own_network_and_keeps_its_checkpoint(trai
     assert outcome.run == training.runs / JOB.code
     assert "macro-10000000" in (outcome.run / "checkpoint.json").read_text()
     assert training.curves.read(JOB.code) == outcome.curve
+
+
+def test_where_the_last_epoch_is_kept_its_auc_counts(images, tmp_path):
+    recipe = load_recipe("search-small", ["epochs=3", "batch_size=16", "keep=last"])
+    training = Training(recipe=recipe, data=images, curves=Curves(folder=tmp_path / "c"), runs=tmp_path / "r")
+    trainer = training.open()
+    real = trainer._train
+
+    def fall(recipe, run, report):
+        trained = real(recipe, run, report)
+        history = [
+            replace(epoch, val_auc=auc) for epoch, auc in zip(trained.history, (0.6, 0.9, 0.7), strict=True)
+        ]
+        return replace(trained, history=tuple(history))
+
+    object.__setattr__(trainer, "_train", fall)
+    assert trainer.evaluate(JOB).value == 0.7
 
 
 def test_a_candidate_that_lags_behind_is_ended_at_the_first_rung(training):

@@ -76,6 +76,7 @@ def test_names_tell_every_graph_apart():
         {"threads": (0,)},
         {"streams": (1, 0)},
         {"streams": ()},
+        {"streams": (2, 2)},
         {"layers_back": (4, 2)},
         {"rounds": 3},
         {"gate_split": "test"},
