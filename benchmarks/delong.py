@@ -60,12 +60,8 @@ def auc_covariance(labels_N: Labels, scores_KN: Scores) -> AucCovariance | None:
     m, n = int(positive.sum()), int(negative.sum())
     if m < 2 or n < 2:
         return None
-    # The paper's V10 (per positive: the share of negatives below) and V01 (per negative: positives above).
-    above_Km, below_Kn = np.empty((len(scores_KN), m)), np.empty((len(scores_KN), n))
-    for k, scores_N in enumerate(scores_KN):
-        among_all = midranks(scores_N)
-        above_Km[k] = (among_all[positive] - midranks(scores_N[positive])) / n
-        below_Kn[k] = 1 - (among_all[negative] - midranks(scores_N[negative])) / m
+    shares_KN = np.stack([pair_shares(labels_N, scores_N) for scores_N in scores_KN])
+    above_Km, below_Kn = shares_KN[:, positive], shares_KN[:, negative]
     covariance = np.atleast_2d(np.cov(above_Km)) / m + np.atleast_2d(np.cov(below_Kn)) / n
     return AucCovariance(aucs=above_Km.mean(axis=1), covariance=covariance)
 
@@ -97,6 +93,25 @@ def paired_test(
         )
     z = drop / sqrt(variance)
     return DelongTest(drop=drop, standard_error=sqrt(variance), z=z, p_value=erfc(abs(z) / sqrt(2)))
+
+
+def pair_shares(labels_N: Labels, scores_N: Scores) -> NDArray[np.float64]:
+    """What each image adds to the AUC: the paper's V10 of positives and V01 of negatives, ties as halves.
+
+    Returns:
+        float64 (N,): for a positive the share of negatives below, for a negative that of positives above; 0
+        where the label is not known, and everywhere without both labels.
+    """
+    shares_N = np.zeros(labels_N.size)
+    positive, negative = labels_N == 1, labels_N == 0
+    if not positive.any() or not negative.any():
+        return shares_N
+    sure = positive | negative
+    among_all_N = np.zeros(labels_N.size)
+    among_all_N[sure] = midranks(scores_N[sure])
+    shares_N[positive] = (among_all_N[positive] - midranks(scores_N[positive])) / negative.sum()
+    shares_N[negative] = 1 - (among_all_N[negative] - midranks(scores_N[negative])) / positive.sum()
+    return shares_N
 
 
 def midranks(values_N: Scores) -> NDArray[np.float64]:

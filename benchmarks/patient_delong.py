@@ -20,7 +20,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from .delong import midranks
+from .delong import pair_shares
 from .metrics import Labels, Scores
 
 LEVEL = 0.05
@@ -91,7 +91,7 @@ def mean_drop(
     drops: list[float] = []
     parts: dict[int, list[_Label]] = {1: [], 0: []}
     for labels_N, reference_N, candidate_N in zip(labels_NC.T, reference_NC.T, candidate_NC.T, strict=True):
-        shares_N = _shares(labels_N, reference_N) - _shares(labels_N, candidate_N)
+        shares_N = pair_shares(labels_N, reference_N) - pair_shares(labels_N, candidate_N)
         held = {label: labels_N == label for label in parts}
         if not all(mask_N.any() for mask_N in held.values()):
             continue
@@ -138,19 +138,6 @@ def _unseen(same_label: Sequence[_Label]) -> float:
         return 0.0
     spread = sum(part.spread for part in changed if part.patients > 1)
     return alone * (spread / freedom if freedom else 1.0)
-
-
-def _shares(labels_N: Labels, scores_N: Scores) -> NDArray[np.float64]:
-    """For a positive the share of negatives below, for a negative that of positives above; ties half."""
-    shares_N = np.zeros(labels_N.size)
-    positive, negative = labels_N == 1, labels_N == 0
-    sure = positive | negative
-    among_all_N = np.zeros(labels_N.size)
-    among_all_N[sure] = midranks(scores_N[sure])
-    if positive.any() and negative.any():
-        shares_N[positive] = (among_all_N[positive] - midranks(scores_N[positive])) / negative.sum()
-        shares_N[negative] = 1 - (among_all_N[negative] - midranks(scores_N[negative])) / positive.sum()
-    return shares_N
 
 
 def student_quantile(probability: float, degrees: float) -> float:
