@@ -3,6 +3,7 @@
 Shape suffixes: N images, H x W pixels.
 """
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,25 +16,20 @@ from ..runtime.manifest import Manifest
 from .gate import GateResult, GateSettings, run_gate
 
 
+@dataclass(frozen=True, eq=False)
 class AskedGate:
-    """What candidates of one FP32 bundle are held against.
+    """What candidates of one FP32 bundle are held against."""
 
-    Args:
-        dataset: the dataset's name, for the record.
-        manifest: the FP32 bundle's.
-        split: that gates, its label columns in the order of the bundle's classes.
-        reference: the FP32 bundle, to be run.
-        settings: what is allowed.
-    """
-
-    def __init__(
-        self, dataset: str, manifest: Manifest, split: Split, reference: Backend, settings: GateSettings
-    ) -> None:
-        self._dataset = dataset
-        self._manifest = manifest
-        self._split = split
-        self._reference = reference
-        self._settings = settings
+    dataset: str
+    """Its name, for the record."""
+    manifest: Manifest
+    """The FP32 bundle's."""
+    split: Split
+    """That gates, its label columns in the order of the bundle's classes."""
+    reference: Backend
+    """The FP32 bundle, to be run."""
+    settings: GateSettings
+    """What is allowed."""
 
     def judge(self, candidate: Backend) -> GateResult:
         """What the gate says of a candidate.
@@ -42,22 +38,22 @@ class AskedGate:
             DataError, InputError: an image is absent or cannot be decoded.
         """
         return run_gate(
-            self._dataset,
-            self._manifest.classes,
-            self._split,
+            self.dataset,
+            self.manifest.classes,
+            self.split,
             self._expected,
-            self._answers(candidate, f"gate on {self._split.name}"),
-            self._settings,
-            self._manifest.thresholds,
+            self._answers(candidate, f"gate on {self.split.name}"),
+            self.settings,
+            self.manifest.thresholds,
         )
 
     @cached_property
     def _images(self) -> NDArray[np.uint8]:
-        return load_images(self._split, self._manifest.preprocessing)
+        return load_images(self.split, self.manifest.preprocessing)
 
     @cached_property
     def _expected(self) -> NDArray[np.float32]:
-        return self._answers(self._reference, f"FP32 on {self._split.name}")
+        return self._answers(self.reference, f"FP32 on {self.split.name}")
 
     def _answers(self, backend: Backend, label: str) -> NDArray[np.float32]:
         images_NHW = self._images

@@ -81,9 +81,8 @@ class Trainer:
             trained = self._train(recipe, run, report)
         except _Stopped:
             return _outcome(epochs, stopped=True)
-        kept = trained.best.val_auc
         found = _outcome(trained.history)
-        return replace(found, value=found.value if kept is None else kept, run=run)
+        return replace(found, value=found.curve[trained.best.epoch - 1], run=run)
 
     def _train(self, recipe: Recipe, run: Path, report: Callable[[Epoch], None]) -> Trained:
         try:
