@@ -149,7 +149,6 @@ def choice(facts: Fact) -> list[Block]:
         Table(headings=headings, rows=quality, look="stacked"),
         Heading(text="What each takes", level=3),
         Table(headings=costs, rows=cost, look="stacked"),
-        *streams(facts),
         Paragraph(
             phrase=(
                 "Files/s: with reading and decoding. Parity: largest difference of any probability from the "
@@ -157,6 +156,7 @@ def choice(facts: Fact) -> list[Block]:
             ),
             note=True,
         ),
+        *streams(facts),
     ]
 
 
