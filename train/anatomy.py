@@ -6,16 +6,13 @@ pool, the trunk can run on an image of any size, and the head on any part of its
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from .models import check_architecture, plan
+from .models import check_architecture, members, stride
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-_STRIDE = 32
-"""Of every torchvision network here."""
 
 _RESNET_TRUNK = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
@@ -28,9 +25,11 @@ class Anatomy:
 
     trunk: Step
     """float32 (M, channels, H, W) to the feature map (M, F, H / stride, W / stride), in whole cells."""
-    head: Step
+    head: "nn.Module"
     """float32 (M, F) to logits (M, C)."""
-    stride: int = _STRIDE
+    head_name: str
+    """Its name in the network."""
+    stride: int
     """Pixels of the input between neighbouring cells of the feature map."""
 
 
@@ -41,26 +40,25 @@ def take_apart(architecture: str, network: "nn.Module") -> Anatomy:
         UsageError: an unknown architecture.
     """
     check_architecture(architecture)
-    if architecture.startswith("densenet"):
-        # torchvision's forward applies this ReLU outside of `features`.
-        return Anatomy(
-            trunk=lambda x: _run(network, ("features",), x).relu(), head=_part(network, "classifier")
-        )
-    if architecture.startswith("resnet"):
-        return Anatomy(trunk=lambda x: _run(network, _RESNET_TRUNK, x), head=_part(network, "fc"))
-    searched = plan(architecture)
+    family = architecture if len(members(architecture)) == 1 else ""
+    head = "fc" if family.startswith("resnet") else "classifier"
     return Anatomy(
-        trunk=_part(network, "features"),
-        head=_part(network, "classifier"),
-        stride=_STRIDE if searched is None else searched.stride,
+        trunk=_trunk(family, network),
+        head=network.get_submodule(head),
+        head_name=head,
+        stride=stride(architecture),
     )
+
+
+def _trunk(family: str, network: "nn.Module") -> Step:
+    if family.startswith("resnet"):
+        return lambda x: _run(network, _RESNET_TRUNK, x)
+    features = cast(Step, network.features)
+    # torchvision's forward applies this ReLU outside of `features`.
+    return (lambda x: features(x).relu()) if family.startswith("densenet") else features
 
 
 def _run(network: "nn.Module", parts: Sequence[str], x: "torch.Tensor") -> "torch.Tensor":
     for name in parts:
-        x = _part(network, name)(x)
+        x = network.get_submodule(name)(x)
     return x
-
-
-def _part(network: "nn.Module", name: str) -> Step:
-    return network.get_submodule(name)

@@ -18,7 +18,7 @@ from ..runtime.manifest import TASKS
 from ..runtime.preprocessing import Preprocessing
 from ..runtime.requires import need
 from .cards import Card, default_task, read_card
-from .models import build, check_architecture, plan
+from .models import build, check_architecture, members, plan
 from .state_dicts import SUFFIXES, check_finite, load_into, read_weights
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class Checkpoint:
     preprocessing: Preprocessing
     """What the network was trained on. Export sets the crop plan anew."""
     network: "nn.Module"
-    """In eval mode, on the CPU, float32: (N, channels, crop, crop) in, logits (N, classes) out."""
+    """In eval mode, on the CPU, float32: (N, channels, crop, crop) in, logits (N, classes) out.
+
+    Networks side by side are joined (train.ensembles.Joined)."""
     digest: str
     """SHA-256 of the weights file."""
     source: str
@@ -244,12 +246,14 @@ def _load(card: Card, folder: Path) -> Checkpoint:
     network = build(card.architecture, len(card.classes), card.preprocessing.channels)
     weights = read_weights(content, card.weights)
     load_into(network, weights, architecture=card.architecture, name=card.weights)
+    from .ensembles import join
+
     return Checkpoint(
         architecture=card.architecture,
         task=card.task,
         classes=card.classes,
         preprocessing=card.preprocessing,
-        network=network.eval(),
+        network=join(network).eval(),
         digest=digest,
         source=card.weights,
         notes=card.notes,
@@ -263,7 +267,7 @@ def _load_bare(place: Path, architecture: str | None, classes: Sequence[str] | N
             f"{place.name} does not say what network it holds; add --arch NAME and --classes FILE (one name "
             "a line in the order of the outputs; the word nih14 stands for ChestX-ray14's findings)"
         )
-    if plan(architecture) is not None:
+    if any(plan(name) is not None for name in members(architecture)):
         # The size CheXNet saw would be a guess, and a wrong one.
         raise UsageError(
             f"{place.name} does not say what images {architecture} was trained on; give the run folder, or "
@@ -273,12 +277,14 @@ def _load_bare(place: Path, architecture: str | None, classes: Sequence[str] | N
     network = build(architecture, len(classes))
     weights = read_weights(content, place.name)
     translated = load_into(network, weights, architecture=architecture, name=place.name)
+    from .ensembles import join
+
     return Checkpoint(
         architecture=architecture,
         task=default_task(len(classes)),
         classes=tuple(classes),
         preprocessing=Preprocessing(),
-        network=network.eval(),
+        network=join(network).eval(),
         digest=hashlib.sha256(content).hexdigest(),
         source=place.name,
         notes={

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from ..runtime.console import progress
 from ..runtime.errors import TrainingError
-from . import augmentation
 from .averaging import Average
-from .inputs import cut, normalise_grey, shrink
+from .inputs import cut, normalise_grey, to_grey
 from .losses import Answers, Loss, pool_crops
 from .material import Material
 from .optimization import make_optimizer, set_rate
@@ -28,6 +27,7 @@ from .running_loss import RunningLoss
 from .sampling import Batches, share_of
 from .schedules import Plateau, rate_at
 from .validation import answer_all, judge
+from .views import training_views
 
 if TYPE_CHECKING:
     import torch
@@ -52,9 +52,13 @@ class Fit:
     ) -> None:
         import torch
 
+        from .ensembles import trained_apart
+
         self.recipe, self.network, self.processes = recipe, network, processes
         self.train_material, self.val_material = train, val
         self.loss = loss.to(processes.device)
+        self.learners = trained_apart(network)
+        """The networks that learn each for itself, of one loss's gradient."""
         self.batches = Batches(recipe=recipe, labels_NC=train.labels_NC, mask_NC=train.mask_NC)
         self.preprocessing = recipe.preprocessing()
         layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
@@ -150,10 +154,11 @@ class Fit:
                 loss = self._loss(self.batches.batch(order_N, number)) / len(group)
                 # Gradients are averaged over the processes; each has its share of the sum.
                 torch.autograd.backward(self.scaler.scale(loss * self.processes.world))
-            self.losses.add(loss.detach())
+            self.losses.add(loss.detach() / len(self.learners))
         if recipe.clip_norm:
             self.scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
+            for learner in self.learners:
+                torch.nn.utils.clip_grad_norm_(learner.parameters(), recipe.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
@@ -165,7 +170,7 @@ class Fit:
         return rate
 
     def _loss(self, batch: NDArray[np.intp]) -> "torch.Tensor":
-        """This process's part of a batch's mean loss."""
+        """This process's part of a batch's mean loss, added up over the networks that learn from it."""
         import torch
 
         material = self.train_material
@@ -185,25 +190,26 @@ class Fit:
             taught_BC=None if taught is None else on_device(taught[mine]),
         )
         weight = self.loss.weight(material.labels_NC[batch], material.mask(batch), taught=taught is not None)
-        return self.loss.sum(self._train_logits(mine), wanted) / weight
+        answers = self._train_logits(mine).chunk(len(self.learners))
+        losses = [self.loss.sum(logits_BC, wanted) for logits_BC in answers]
+        return sum(losses[1:], losses[0]) / weight
 
     def _train_logits(self, indices_B: NDArray[np.intp]) -> "torch.Tensor":
-        """Float32 (B, C) of augmented images."""
+        """Float32 (B, C) of augmented images; of networks side by side, one's after the other's."""
         recipe = self.recipe
-        crops_VHW = cut(self.train_material.images_NHW, indices_B, recipe, epoch=self.epoch)
-        grey_V1HW = shrink(self._grey(crops_VHW), recipe.side(self.epoch))
-        if augmentation.changes_anything(recipe):
-            grey_V1HW = augmentation.augment(grey_V1HW, indices_B, recipe, epoch=self.epoch)
+        grey_V1HW = training_views(
+            self.train_material.images_NHW,
+            indices_B,
+            recipe,
+            epoch=self.epoch,
+            device=self.processes.device,
+        )
         logits_VC = self._logits(self.model, grey_V1HW)
         if recipe.ten_crop == "none":
             return logits_VC
-        logits_BKC = logits_VC.view(len(indices_B), -1, logits_VC.shape[-1])
+        views = len(grey_V1HW) // len(indices_B)
+        logits_BKC = logits_VC.view(-1, views, logits_VC.shape[-1])
         return pool_crops(logits_BKC, recipe.ten_crop, exclusive=self.loss.exclusive)
-
-    def _grey(self, crops_VHW: "torch.Tensor") -> "torch.Tensor":
-        import torch
-
-        return crops_VHW.to(self.processes.device).to(torch.float32).div(255).unsqueeze(1)
 
     def _logits(self, model: "nn.Module", grey_V1HW: "torch.Tensor") -> "torch.Tensor":
         """Float32 (V, C), computed in the recipe's precision."""
@@ -227,7 +233,7 @@ class Fit:
         def answer(indices: NDArray[np.intp]) -> NDArray[np.float32]:
             crops_BHW = cut(self.val_material.images_NHW, indices, self.recipe, epoch=None)
             with torch.no_grad():
-                return self._logits(network, self._grey(crops_BHW)).cpu().numpy()
+                return self._logits(network, to_grey(crops_BHW, self.processes.device)).cpu().numpy()
 
         count, classes = self.val_material.labels_NC.shape
         return answer_all(

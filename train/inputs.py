@@ -1,4 +1,4 @@
-"""Images in memory become batches of network input, with and without augmentation.
+"""Images in memory become batches of network input: crops cut out, shrunk and normalised.
 
 Shape suffixes: B images of a batch, N of a split, V views (images, or images times their ten crops), C
 classes, K channels, H = W pixels.
@@ -75,6 +75,14 @@ def cut(
     return torch.from_numpy(crops_VHW)
 
 
+def to_grey(pixels_VHW: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
+    """Uint8 pixels (V, H, W) to grey values in 0..1 on a device, float32 (V, 1, H, W)."""
+    import torch
+
+    # Bytes travel, a quarter of what floats would.
+    return pixels_VHW.to(device).to(torch.float32).div(255).unsqueeze(1)
+
+
 def shrink(grey_V1HW: "torch.Tensor", side: int) -> "torch.Tensor":
     """Grey views at another side, each pixel the weighted mean of those it stands for.
 
@@ -97,9 +105,7 @@ def shrink(grey_V1HW: "torch.Tensor", side: int) -> "torch.Tensor":
 
 def normalise(crops_BHW: "torch.Tensor", preprocessing: Preprocessing) -> "torch.Tensor":
     """Uint8 grey crops (B, H, W) to normalised float32 (B, K, H, W)."""
-    import torch
-
-    return normalise_grey(crops_BHW.to(torch.float32).div(255).unsqueeze(1), preprocessing)
+    return normalise_grey(to_grey(crops_BHW, crops_BHW.device), preprocessing)
 
 
 def normalise_grey(grey_B1HW: "torch.Tensor", preprocessing: Preprocessing) -> "torch.Tensor":

@@ -1,6 +1,7 @@
 """The networks xopt trains and exports by name: torchvision's without their weights, ours, searched ones.
 
-A searched network's name holds its whole plan: see train.macro and train.xray.
+A searched network's name holds its whole plan: see train.macro and train.xray. Names joined by a plus are
+networks side by side: see train.ensembles.
 """
 
 from difflib import get_close_matches
@@ -26,12 +27,36 @@ SEARCHED = (f"{macro.FAMILY}-CODE", f"{xray.FAMILY}-CODE")
 """Families of networks whose names say how they are built."""
 
 
+SIDE_BY_SIDE = "+"
+"""Between the names of networks that answer as one."""
+MAX_MEMBERS = 16
+_STRIDE = 32
+"""Of every torchvision network here."""
+
+
+def members(name: str) -> tuple[str, ...]:
+    """The networks that stand side by side: `resnet18+resnet18` are two, a name without a plus is one."""
+    return tuple(name.split(SIDE_BY_SIDE))
+
+
 def check_architecture(name: str) -> None:
-    """Check that an architecture is one of ARCHITECTURES or the name of a searched network.
+    """Check that an architecture, or each one side by side, is one of ARCHITECTURES or a searched network.
 
     Raises:
-        UsageError: it is not; the message names the nearest one.
+        UsageError: it is not, and the message names the nearest one; or those side by side do not fit.
     """
+    names = members(name)
+    if len(names) > MAX_MEMBERS:
+        raise UsageError(f"{len(names)} networks side by side; at most {MAX_MEMBERS} are built")
+    for one in names:
+        _check_known(one)
+    strides = {one: _stride(one) for one in names}
+    if len(set(strides.values())) > 1:
+        found = ", ".join(f"{one} {pixels}" for one, pixels in strides.items())
+        raise UsageError(f"networks side by side need the same stride in pixels, found {found}; take others")
+
+
+def _check_known(name: str) -> None:
     if name in ARCHITECTURES or plan(name) is not None:
         return
     near = get_close_matches(name.lower(), ARCHITECTURES, n=1, cutoff=0.5)
@@ -39,12 +64,29 @@ def check_architecture(name: str) -> None:
     raise UsageError(f"unknown architecture {name!r}; {guess}known are {', '.join(ARCHITECTURES + SEARCHED)}")
 
 
+def stride(name: str) -> int:
+    """Pixels of the input between neighbouring cells of an architecture's feature map.
+
+    Raises:
+        UsageError: an unknown architecture.
+    """
+    check_architecture(name)
+    return _stride(members(name)[0])
+
+
+def _stride(name: str) -> int:
+    searched = plan(name)
+    return _STRIDE if searched is None else searched.stride
+
+
 def plan(name: str, classes: int = 1, channels: int = 3) -> Plan | None:
-    """The plan of a searched network or of ours; None for a name that belongs to no such family.
+    """The plan of a searched network or of ours; None for a name that is of no such family, or of several.
 
     Raises:
         UsageError: the family is known, the rest of the name is none of its networks.
     """
+    if SIDE_BY_SIDE in name:
+        return None
     if name == small_cnn.NAME:
         return small_cnn.plan(classes, channels)
     if name.startswith(f"{macro.FAMILY}-"):
@@ -59,7 +101,8 @@ def build(name: str, classes: int, channels: int = 3) -> "nn.Module":
     """Build a network with fresh random weights: float32 (N, channels, H, W) in, logits (N, classes) out.
 
     Args:
-        name: one of ARCHITECTURES, or a searched network's.
+        name: one of ARCHITECTURES, a searched network's, or several joined by a plus, which become a
+            train.ensembles.Ensemble.
         classes: number of outputs, at least 1.
         channels: input channels, 1 or 3. With 1 the first convolution reads a single grey plane.
 
@@ -73,6 +116,15 @@ def build(name: str, classes: int, channels: int = 3) -> "nn.Module":
     if channels not in (1, 3):
         raise UsageError(f"channels must be 1 or 3, got {channels}")
     need("torch", "torchvision", extra="train")
+    names = members(name)
+    if len(names) == 1:
+        return _build(name, classes, channels)
+    from .ensembles import Ensemble
+
+    return Ensemble(names, [_build(one, classes, channels) for one in names])
+
+
+def _build(name: str, classes: int, channels: int) -> "nn.Module":
     searched = plan(name, classes, channels)
     if searched is not None:
         from .planned import Planned

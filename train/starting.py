@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from ..runtime.errors import CheckpointError
 from ..runtime.preprocessing import Preprocessing
 from .cards import read_card
 from .checkpoints import CARD, weights_file
+from .models import members
 from .recipe import Recipe
 from .state_dicts import load_into, read_weights
 
@@ -20,11 +22,18 @@ _RELEASE = "IMAGENET1K_V1"
 
 
 def start_pretrained(network: "nn.Module", recipe: Recipe) -> None:
-    """Fill a network with torchvision's ImageNet weights; its head stays fresh.
+    """Fill a network with torchvision's ImageNet weights; its head stays fresh, or those side by side.
 
     Raises:
         CheckpointError: there are none of this architecture, or they cannot be fetched.
     """
+    from .ensembles import trained_apart
+
+    for name, learner in zip(members(recipe.architecture), trained_apart(network), strict=True):
+        _start_one(learner, replace(recipe, architecture=name))
+
+
+def _start_one(network: "nn.Module", recipe: Recipe) -> None:
     from torchvision import models
 
     remedy = "start from a file with --weights FILE, or from random weights with --no-pretrained"
