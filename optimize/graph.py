@@ -39,6 +39,8 @@ class InferenceGraph(nn.Module):
         self.shift_P11: torch.Tensor
         self.register_buffer("scale_P11", (1 / (255 * std_P)).float().reshape(-1, 1, 1))
         self.register_buffer("shift_P11", (-mean_P / std_P).float().reshape(-1, 1, 1))
+        # Asked of every plan: what does not fit is told here, and less clearly by torch's exporter.
+        self._cells(self.side, preprocessing)
         self.pooling: torch.Tensor | None
         self.register_buffer("pooling", self._window_pooling(preprocessing))
 

@@ -40,7 +40,10 @@ def take_apart(architecture: str, network: "nn.Module") -> Anatomy:
         UsageError: an unknown architecture.
     """
     check_architecture(architecture)
-    family = architecture if len(members(architecture)) == 1 else ""
+    side_by_side = len(members(architecture)) > 1
+    if side_by_side and not hasattr(network, "features"):
+        raise ValueError("networks side by side are taken apart when they are joined (train.ensembles.join).")
+    family = "joined" if side_by_side else architecture
     head = "fc" if family.startswith("resnet") else "classifier"
     return Anatomy(
         trunk=_trunk(family, network),

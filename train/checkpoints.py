@@ -94,7 +94,7 @@ def save_checkpoint(
 
     Args:
         folder: an existing folder; everything else in it is left alone.
-        network: the plain network, not its distributed or compiled wrapper.
+        network: the plain network, not its distributed or compiled wrapper, nor a joined one.
         architecture: a name that train.models.build knows.
         classes: name per output.
         preprocessing: what the network was trained on.
@@ -105,9 +105,14 @@ def save_checkpoint(
         the path of the JSON.
 
     Raises:
+        UsageError: networks side by side were joined, and their heads are gone.
         CheckpointError: the weights are not finite.
         OutputError: the disk refused.
     """
+    from .ensembles import Joined
+
+    if isinstance(network, Joined):
+        raise UsageError(f"{architecture} was joined for export; save the network that was trained")
     return save_weights(
         folder,
         network.state_dict(),
@@ -243,17 +248,15 @@ def _load(card: Card, folder: Path) -> Checkpoint:
             f"{folder / card.weights} has SHA-256 {digest[:12]}..., its JSON says {str(card.sha256)[:12]}... "
             "(changed, or interrupted while saving); take another checkpoint"
         )
-    network = build(card.architecture, len(card.classes), card.preprocessing.channels)
-    weights = read_weights(content, card.weights)
-    load_into(network, weights, architecture=card.architecture, name=card.weights)
-    from .ensembles import join
-
+    network, _ = _fill(
+        card.architecture, len(card.classes), card.preprocessing.channels, content, card.weights
+    )
     return Checkpoint(
         architecture=card.architecture,
         task=card.task,
         classes=card.classes,
         preprocessing=card.preprocessing,
-        network=join(network).eval(),
+        network=network,
         digest=digest,
         source=card.weights,
         notes=card.notes,
@@ -274,17 +277,13 @@ def _load_bare(place: Path, architecture: str | None, classes: Sequence[str] | N
             f"write {place.stem}.json beside it (docs/export.md)"
         )
     content = _read(place)
-    network = build(architecture, len(classes))
-    weights = read_weights(content, place.name)
-    translated = load_into(network, weights, architecture=architecture, name=place.name)
-    from .ensembles import join
-
+    network, translated = _fill(architecture, len(classes), 3, content, place.name)
     return Checkpoint(
         architecture=architecture,
         task=default_task(len(classes)),
         classes=tuple(classes),
         preprocessing=Preprocessing(),
-        network=join(network).eval(),
+        network=network,
         digest=hashlib.sha256(content).hexdigest(),
         source=place.name,
         notes={
@@ -293,6 +292,17 @@ def _load_bare(place: Path, architecture: str | None, classes: Sequence[str] | N
             "translated_names": translated,
         },
     )
+
+
+def _fill(
+    architecture: str, classes: int, channels: int, content: bytes, name: str
+) -> "tuple[nn.Module, int]":
+    """The network of a weights file, those side by side joined, and how many names were translated."""
+    from .ensembles import join
+
+    network = build(architecture, classes, channels)
+    translated = load_into(network, read_weights(content, name), architecture=architecture, name=name)
+    return join(network).eval(), translated
 
 
 def _read(path: Path) -> bytes:

@@ -4,9 +4,10 @@
 
 Both train from random weights for the same time on the CPU, one after the other, in one process with as many
 threads as torch takes (OMP_NUM_THREADS=1 for one); then both answer the centre crops of the validation split.
-The recipe's network is the best of the epochs that ended in time, so that reading its images and validating
-count as well; the reference's is its last. With `--clock cpu` time is what the process computed: other work
-on the machine takes nothing from either.
+The recipe's network is the one that it keeps of the epochs that ended in time, so that reading its images
+and validating count as well; the reference's is its last. With `--clock cpu` time is what the process
+computed: other work on the machine takes nothing from either. A schedule that has to end in time gets its
+epochs with `--set epochs=9`.
 """
 
 import json

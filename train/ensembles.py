@@ -8,13 +8,14 @@ Shape suffixes: N images, P planes, F features, C classes, M members, H x W pixe
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
 
 from ..runtime.errors import UsageError
 from .anatomy import take_apart
+from .models import build, members
 
 
 class Ensemble(nn.Module):
@@ -49,18 +50,7 @@ class Joined(nn.Module):
         Raises:
             UsageError: their sides differ.
         """
-        maps = [
-            take_apart(name, member).trunk(images_NPHW)
-            for name, member in zip(self.names, self.trunks, strict=True)
-        ]
-        sides = {name: one.shape[-1] for name, one in zip(self.names, maps, strict=True)}
-        if len(set(sides.values())) > 1:
-            found = ", ".join(f"{cells} cells of {name}" for name, cells in sides.items())
-            raise UsageError(
-                f"an image of {images_NPHW.shape[-1]} pixels makes {found}; networks side by side need maps "
-                "of one size, so take a side that their stride divides"
-            )
-        return torch.cat(maps, dim=1)
+        return torch.cat(_maps(self.names, self.trunks, images_NPHW), dim=1)
 
     def forward(self, images_NPHW: torch.Tensor) -> torch.Tensor:
         """Logits float32 (N, C) of normalised images."""
@@ -80,6 +70,21 @@ class _Apart(nn.Module):
         return torch.cat([part(one) for part, one in zip(self.parts, given, strict=True)], dim=1)
 
 
+def check_sides(architecture: str, side: int) -> None:
+    """Check that images of this side make maps of one size in all networks side by side.
+
+    Raises:
+        UsageError: they do not.
+    """
+    names = members(architecture)
+    if len(set(names)) == 1:
+        return
+    # Shapes alone: nothing is computed, and no random number is drawn.
+    with torch.device("meta"), torch.inference_mode():
+        networks = [build(name, 1, 1).eval() for name in names]
+        _maps(names, networks, torch.empty(1, 1, side, side))
+
+
 def join(network: nn.Module) -> nn.Module:
     """An ensemble as one trunk and one last layer, on weights of its own; any other network as it is."""
     return Joined(network).eval() if isinstance(network, Ensemble) else network
@@ -88,6 +93,27 @@ def join(network: nn.Module) -> nn.Module:
 def trained_apart(network: nn.Module) -> tuple[nn.Module, ...]:
     """The networks that learn each for itself: an ensemble's members, or the network alone."""
     return tuple(network.members) if isinstance(network, Ensemble) else (network,)
+
+
+def _maps(
+    names: Sequence[str], networks: Iterable[nn.Module], images_NPHW: torch.Tensor
+) -> list[torch.Tensor]:
+    """Each network's feature map.
+
+    Raises:
+        UsageError: their sides differ.
+    """
+    maps = [
+        take_apart(name, network).trunk(images_NPHW) for name, network in zip(names, networks, strict=True)
+    ]
+    sides = {name: one.shape[-1] for name, one in zip(names, maps, strict=True)}
+    if len(set(sides.values())) > 1:
+        found = ", ".join(f"{cells} cells of {name}" for name, cells in sides.items())
+        raise UsageError(
+            f"an image of {images_NPHW.shape[-1]} pixels makes {found}; networks side by side need maps of "
+            "one size, so take a side that their stride divides"
+        )
+    return maps
 
 
 def _join_heads(ensemble: Ensemble) -> list[nn.Module]:

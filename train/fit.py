@@ -58,7 +58,7 @@ class Fit:
         self.train_material, self.val_material = train, val
         self.loss = loss.to(processes.device)
         self.learners = trained_apart(network)
-        """The networks that learn each for itself, of one loss's gradient."""
+        """The networks that learn, each from the loss of its own answers."""
         self.batches = Batches(recipe=recipe, labels_NC=train.labels_NC, mask_NC=train.mask_NC)
         self.preprocessing = recipe.preprocessing()
         layout = torch.channels_last if recipe.channels_last else torch.contiguous_format

@@ -4,6 +4,7 @@ Shape suffixes: B images of a batch, N of a split, V views (images, or images ti
 classes, K channels, H = W pixels.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -59,18 +60,28 @@ def cut(
     Returns:
         uint8 (V, crop, crop), the crops of an image one after the other.
     """
-    import torch
-
     middle = recipe.preprocessing().windows()
     plans = [
         middle if epoch is None else training_windows(recipe, epoch=epoch, index=int(index))
         for index in indices_B
     ]
-    crops_VHW = np.empty((len(indices_B) * len(plans[0]), recipe.crop, recipe.crop), dtype=np.uint8)
+    return cut_windows(images_NHW, indices_B, plans, recipe.crop)
+
+
+def cut_windows(
+    images_NHW: NDArray[np.uint8],
+    indices_B: NDArray[np.intp],
+    plans_B: Sequence[Sequence[Window]],
+    crop: int,
+) -> "torch.Tensor":
+    """Cut each image's windows, as many for one as for another: uint8 (V, crop, crop)."""
+    import torch
+
+    crops_VHW = np.empty((len(indices_B) * len(plans_B[0]), crop, crop), dtype=np.uint8)
     view = 0
-    for index, plan in zip(indices_B, plans, strict=True):
+    for index, plan in zip(indices_B, plans_B, strict=True):
         for window in plan:
-            crops_VHW[view] = take(images_NHW[index], window, recipe.crop)
+            crops_VHW[view] = take(images_NHW[index], window, crop)
             view += 1
     return torch.from_numpy(crops_VHW)
 

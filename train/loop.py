@@ -53,7 +53,8 @@ def train(
     Raises:
         DataError: a split or an image is absent, or the labels do not fit the loss.
         InputError: an image cannot be decoded.
-        UsageError: the recipe names an architecture that is not known, or a resumed run is another one.
+        UsageError: the recipe names an architecture that is not known, or networks side by side that do not
+            fit; or a resumed run is another one.
         TrainingError: the loss stopped being a number, the disk is full, another process is gone.
         StoppedError: SIGTERM or Ctrl-C asked to stop; the run is saved.
         BusyError: another training is at work in the run folder.
@@ -64,6 +65,9 @@ def train(
     need("torch", "torchvision", extra="train")
     import torch
 
+    from .ensembles import check_sides
+
+    check_sides(recipe.architecture, recipe.crop)
     processes = Processes(device)
     with processes.explaining():
         if run is not None:

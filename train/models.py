@@ -30,6 +30,7 @@ SEARCHED = (f"{macro.FAMILY}-CODE", f"{xray.FAMILY}-CODE")
 SIDE_BY_SIDE = "+"
 """Between the names of networks that answer as one."""
 MAX_MEMBERS = 16
+"""More than anybody trains together; a longer name is a slip."""
 _STRIDE = 32
 """Of every torchvision network here."""
 

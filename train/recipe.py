@@ -52,7 +52,7 @@ class Recipe:
     """The settings of one training, checked."""
 
     architecture: str
-    """A name that train.models.build knows."""
+    """A name that train.models.build knows, or several joined by a plus: networks side by side."""
     epochs: int
     """Passes over the training split."""
     learning_rate: float
@@ -87,7 +87,7 @@ class Recipe:
     weight_decay: float = 1e-4
     """For adamw apart from the gradient, for adam and sgd as a part of it."""
     clip_norm: float = 0.0
-    """Highest norm of the gradient, longer ones are shortened; 0 leaves them as they are."""
+    """Highest norm of the gradient, of each network side by side; longer ones are shortened. 0 sets none."""
 
     schedule: str = "one-cycle"
     """One of SCHEDULES; see train.schedules."""
@@ -130,11 +130,11 @@ class Recipe:
     rotation: float = 0.0
     """Turn by up to so many degrees, either way."""
     translation: float = 0.0
-    """Move by up to this share of the side, either way."""
+    """Move by up to this share of the crop's side, either way."""
     scale: float = 0.0
     """Grow or shrink by up to this share."""
     border: str = "black"
-    """One of BORDERS: what fills the gaps of an image that was turned, moved or shrunk."""
+    """One of BORDERS: what stands outside the image where a crop was turned, moved or shrunk."""
     brightness: float = 0.0
     """Multiply grey values by up to 1 plus or minus this."""
     contrast: float = 0.0

@@ -22,7 +22,7 @@ _RELEASE = "IMAGENET1K_V1"
 
 
 def start_pretrained(network: "nn.Module", recipe: Recipe) -> None:
-    """Fill a network with torchvision's ImageNet weights; its head stays fresh, or those side by side.
+    """Fill a network, or each one side by side, with torchvision's ImageNet weights; heads stay fresh.
 
     Raises:
         CheckpointError: there are none of this architecture, or they cannot be fetched.
@@ -108,24 +108,37 @@ def _classes_of(source: Path) -> tuple[str, ...] | None:
 def _fill(
     network: "nn.Module", weights: "dict[str, Tensor]", recipe: Recipe, *, name: str, with_head: bool
 ) -> bool:
-    """Fill a network, its head only where that is wanted and fits; whether the head was filled, too."""
+    """Fill a network, its heads only where that is wanted and all fit; whether they were filled, too."""
+    from torch import nn
+
     own = network.state_dict()
-    head, first = _head_of(network), f"{_first_of(network)}.weight"
-    one_plane = own[first].shape[1] == 1
+    # The last linear layer and the first convolution, of each network side by side.
+    heads = [paths[-1] for paths in _paths_of(network, nn.Linear)]
+    firsts = tuple(f"{paths[0]}.weight" for paths in _paths_of(network, nn.Conv2d))
+    one_plane = own[firsts[0]].shape[1] == 1
+    of_heads = {key: mine for key in weights if (mine := _key_of_head(key, heads)) is not None}
+    with_head = with_head and all(own[mine].shape == weights[key].shape for key, mine in of_heads.items())
     fitted: dict[str, Tensor] = {}
     for key, tensor in weights.items():
-        # The head of a CheXNet checkpoint stands one level deeper, before its sigmoid.
-        plain = key.replace(f"{head}.0.", f"{head}.")
-        mine = next((k for k in (f"{head}.weight", f"{head}.bias") if plain.endswith(k)), None)
-        if mine is not None and not (with_head and own[mine].shape == tensor.shape):
-            fitted[mine] = own[mine]
-            with_head = False
-        elif one_plane and key.endswith(first) and tensor.shape[1] == 3:
+        if key in of_heads and not with_head:
+            fitted[of_heads[key]] = own[of_heads[key]]
+        elif one_plane and key.endswith(firsts) and tensor.shape[1] == 3:
             fitted[key] = fold(tensor, recipe)
         else:
             fitted[key] = tensor
     load_into(network, fitted, architecture=recipe.architecture, name=name)
     return with_head
+
+
+def _key_of_head(key: str, heads: Sequence[str]) -> str | None:
+    """The network's own name of a weight of a head; None for any other weight."""
+    for head in heads:
+        # The head of a CheXNet checkpoint stands one level deeper, before its sigmoid.
+        plain = key.replace(f"{head}.0.", f"{head}.")
+        for mine in (f"{head}.weight", f"{head}.bias"):
+            if plain.endswith(mine):
+                return mine
+    return None
 
 
 def fold(weights: "Tensor", recipe: Recipe) -> "Tensor":
@@ -148,17 +161,10 @@ def fold(weights: "Tensor", recipe: Recipe) -> "Tensor":
     return (weights * ratio.view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
 
 
-def _head_of(network: "nn.Module") -> str:
-    """The name of the last linear layer."""
-    from torch import nn
+def _paths_of(network: "nn.Module", kind: "type[nn.Module]") -> "list[list[str]]":
+    """The names of the layers of a kind, in order, for each of the networks side by side."""
+    from .ensembles import trained_apart
 
-    paths: list[str] = [path for path, part in network.named_modules() if isinstance(part, nn.Linear)]
-    return paths[-1]
-
-
-def _first_of(network: "nn.Module") -> str:
-    """The name of the first convolution."""
-    from torch import nn
-
-    paths: list[str] = [path for path, part in network.named_modules() if isinstance(part, nn.Conv2d)]
-    return paths[0]
+    learners = trained_apart(network)
+    names = {id(part): path for path, part in network.named_modules()}
+    return [[names[id(part)] for part in learner.modules() if isinstance(part, kind)] for learner in learners]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .augmentation import change_grey, draw_changes
-from .inputs import cut, shrink, to_grey, training_windows
+from .inputs import cut_windows, shrink, to_grey, training_windows
 from .recipe import Recipe
 from .warping import STILL, warp
 
@@ -42,15 +42,16 @@ def training_views(
     import torch
 
     plans = [training_windows(recipe, epoch=epoch, index=int(index)) for index in indices_B]
-    changes = draw_changes(recipe, indices_B, epoch=epoch, views=len(plans[0]))
+    views = len(plans[0])
+    changes = draw_changes(recipe, indices_B, epoch=epoch, views=views)
     moves = [change.move for change in changes]
     if all(move == STILL for move in moves):
         # Cut on the host: a part of the image goes to the device, and nothing is interpolated.
-        grey_V1HW = to_grey(cut(images_NHW, indices_B, recipe, epoch=epoch), device)
+        grey_V1HW = to_grey(cut_windows(images_NHW, indices_B, plans, recipe.crop), device)
     else:
         whole_B1HW = to_grey(torch.from_numpy(images_NHW[indices_B]), device)
         grey_V1HW = warp(
-            whole_B1HW.repeat_interleave(len(plans[0]), dim=0),
+            whole_B1HW if views == 1 else whole_B1HW.repeat_interleave(views, dim=0),
             [window for plan in plans for window in plan],
             moves,
             crop=recipe.crop,

@@ -14,7 +14,7 @@ from xopt.datasets import open_source  # noqa: E402
 from xopt.runtime.errors import CheckpointError, UsageError  # noqa: E402
 from xopt.train.anatomy import take_apart  # noqa: E402
 from xopt.train.checkpoints import load_checkpoint, save_checkpoint  # noqa: E402
-from xopt.train.ensembles import Ensemble, first_convolutions, join, trained_apart  # noqa: E402
+from xopt.train.ensembles import Ensemble, check_sides, first_convolutions, join, trained_apart  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
 from xopt.train.models import MAX_MEMBERS, build, check_architecture, members, plan, stride  # noqa: E402
 
@@ -151,6 +151,32 @@ def test_maps_of_different_sides_are_told():
     joined = join(build("resnet18+densenet121", 2, 1))
     with pytest.raises(UsageError, match="108 pixels makes 4 cells of resnet18, 3 cells of densenet121"):
         joined(torch.zeros(1, 1, 108, 108))
+
+
+def test_maps_of_different_sides_are_told_before_anything_is_trained(dataset):
+    uneven = replace(TINY, architecture="mobilenet_v3_small+densenet121", size=40, crop=40)
+    with pytest.raises(UsageError, match="40 pixels makes 2 cells of mobilenet_v3_small, 1 cells of dense"):
+        train(dataset, uneven)
+    check_sides("resnet18+densenet121", 96)
+    check_sides("small-cnn+small-cnn", 27)
+
+
+def test_a_joined_network_is_not_saved_for_the_one_that_was_trained(dataset, tmp_path):
+    train(dataset, replace(TWO, epochs=1), run=tmp_path / "run")
+    checkpoint = load_checkpoint(tmp_path / "run")
+    with pytest.raises(UsageError, match="was joined for export; save the network that was trained"):
+        save_checkpoint(
+            tmp_path,
+            checkpoint.network,
+            architecture=checkpoint.architecture,
+            classes=checkpoint.classes,
+            preprocessing=checkpoint.preprocessing,
+        )
+
+
+def test_only_joined_they_are_taken_apart():
+    with pytest.raises(ValueError, match="taken apart when they are joined"):
+        take_apart("small-cnn+small-cnn", build("small-cnn+small-cnn", 2, 1))
 
 
 def test_names_of_several_have_a_stride_and_no_plan():
