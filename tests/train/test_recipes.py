@@ -71,11 +71,10 @@ def test_a_recipe_turns_real_x_rays_into_a_bundle_that_answers(shared, x_rays, t
 
 @pytest.mark.shared
 @pytest.mark.slow
-def test_the_pneumonia_recipe_learns_in_two_epochs(small_pictures):
-    # One of its three networks, a third of the time.
-    recipe = replace(load_recipe("pneumonia-cnn"), epochs=2, architecture="small-cnn")
+def test_the_pneumonia_recipe_learns_in_four_epochs(small_pictures):
+    recipe = replace(load_recipe("pneumonia-cnn"), epochs=4)
     trained = train(open_source(small_pictures), recipe)
-    assert trained.best.val_auc > 0.85
+    assert trained.best.val_auc > 0.9
     assert (trained.task, trained.recipe.crop) == ("binary", 28)
 
 
