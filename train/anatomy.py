@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from .models import check_architecture, members, stride
+from .models import TORCHVISION_STRIDE, check_architecture, members, stride
 
 if TYPE_CHECKING:
     import torch
@@ -27,9 +27,7 @@ class Anatomy:
     """float32 (M, channels, H, W) to the feature map (M, F, H / stride, W / stride), in whole cells."""
     head: "nn.Module"
     """float32 (M, F) to logits (M, C)."""
-    head_name: str
-    """Its name in the network."""
-    stride: int
+    stride: int = TORCHVISION_STRIDE
     """Pixels of the input between neighbouring cells of the feature map."""
 
 
@@ -43,14 +41,17 @@ def take_apart(architecture: str, network: "nn.Module") -> Anatomy:
     side_by_side = len(members(architecture)) > 1
     if side_by_side and not hasattr(network, "features"):
         raise ValueError("networks side by side are taken apart when they are joined (train.ensembles.join).")
-    family = "joined" if side_by_side else architecture
-    head = "fc" if family.startswith("resnet") else "classifier"
     return Anatomy(
-        trunk=_trunk(family, network),
-        head=network.get_submodule(head),
-        head_name=head,
+        trunk=_trunk("joined" if side_by_side else architecture, network),
+        head=network.get_submodule(head_name(architecture)),
         stride=stride(architecture),
     )
+
+
+def head_name(architecture: str) -> str:
+    """The name of a network's head among its parts."""
+    alone = len(members(architecture)) == 1
+    return "fc" if alone and architecture.startswith("resnet") else "classifier"
 
 
 def _trunk(family: str, network: "nn.Module") -> Step:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..runtime.errors import UsageError
-from .anatomy import take_apart
+from .anatomy import head_name, take_apart
 from .models import build, members
 
 
@@ -41,7 +41,7 @@ class Joined(nn.Module):
         self.names = ensemble.names
         self.trunks = copy.deepcopy(ensemble.members)
         for name, trunk in zip(self.names, self.trunks, strict=True):
-            trunk.set_submodule(take_apart(name, trunk).head_name, nn.Identity())
+            trunk.set_submodule(head_name(name), nn.Identity())
         self.classifier = nn.Sequential(*copy.deepcopy(_join_heads(ensemble)))
 
     def features(self, images_NPHW: torch.Tensor) -> torch.Tensor:

@@ -31,7 +31,7 @@ SIDE_BY_SIDE = "+"
 """Between the names of networks that answer as one."""
 MAX_MEMBERS = 16
 """More than anybody trains together; a longer name is a slip."""
-_STRIDE = 32
+TORCHVISION_STRIDE = 32
 """Of every torchvision network here."""
 
 
@@ -77,7 +77,7 @@ def stride(name: str) -> int:
 
 def _stride(name: str) -> int:
     searched = plan(name)
-    return _STRIDE if searched is None else searched.stride
+    return TORCHVISION_STRIDE if searched is None else searched.stride
 
 
 def plan(name: str, classes: int = 1, channels: int = 3) -> Plan | None:
