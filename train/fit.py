@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..runtime.console import progress
 from ..runtime.errors import TrainingError
 from .averaging import Average
-from .inputs import cut, normalise_grey, to_grey
+from .inputs import cut_middles, normalise_grey, to_grey
 from .losses import Answers, Loss, pool_crops
 from .material import Material
 from .optimization import make_optimizer, set_rate
@@ -231,7 +231,7 @@ class Fit:
             self.processes.share_statistics(network)
 
         def answer(indices: NDArray[np.intp]) -> NDArray[np.float32]:
-            crops_BHW = cut(self.val_material.images_NHW, indices, self.recipe, epoch=None)
+            crops_BHW = cut_middles(self.val_material.images_NHW, indices, self.recipe)
             with torch.no_grad():
                 return self._logits(network, to_grey(crops_BHW, self.processes.device)).cpu().numpy()
 

@@ -46,25 +46,9 @@ def training_windows(recipe: Recipe, *, epoch: int, index: int) -> tuple[Window,
     return windows("ten", size=recipe.size, crop=recipe.crop)
 
 
-def cut(
-    images_NHW: NDArray[np.uint8], indices_B: NDArray[np.intp], recipe: Recipe, *, epoch: int | None
-) -> "torch.Tensor":
-    """Cut the crops of a batch out of a split's images.
-
-    Args:
-        images_NHW: uint8 (N, size, size), perhaps memory-mapped.
-        indices_B: the batch.
-        recipe: where crops lie.
-        epoch: which epoch's windows; None takes the centre crop of each, as validation does.
-
-    Returns:
-        uint8 (V, crop, crop), the crops of an image one after the other.
-    """
-    middle = recipe.preprocessing().windows()
-    plans = [
-        middle if epoch is None else training_windows(recipe, epoch=epoch, index=int(index))
-        for index in indices_B
-    ]
+def cut_middles(images_NHW: NDArray[np.uint8], indices_B: NDArray[np.intp], recipe: Recipe) -> "torch.Tensor":
+    """The centre crops of a batch, as validation sees them: uint8 (B, crop, crop)."""
+    plans = [(_middle(recipe.size, recipe.crop),)] * len(indices_B)
     return cut_windows(images_NHW, indices_B, plans, recipe.crop)
 
 
@@ -74,7 +58,17 @@ def cut_windows(
     plans_B: Sequence[Sequence[Window]],
     crop: int,
 ) -> "torch.Tensor":
-    """Cut each image's windows, as many for one as for another: uint8 (V, crop, crop)."""
+    """Cut windows out of a batch's images.
+
+    Args:
+        images_NHW: uint8 (N, size, size), perhaps memory-mapped.
+        indices_B: the batch.
+        plans_B: the windows of each image, as many for one as for another.
+        crop: their side, in pixels.
+
+    Returns:
+        uint8 (V, crop, crop), the crops of an image one after the other.
+    """
     import torch
 
     crops_VHW = np.empty((len(indices_B) * len(plans_B[0]), crop, crop), dtype=np.uint8)

@@ -6,7 +6,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xopt.runtime.crops import take, windows  # noqa: E402
-from xopt.train.inputs import cut, normalise, place_crop, shrink  # noqa: E402
+from xopt.train.inputs import (  # noqa: E402
+    cut_middles,
+    cut_windows,
+    normalise,
+    place_crop,
+    shrink,
+    training_windows,
+)
 from xopt.train.recipe import Recipe  # noqa: E402
 
 TINY = Recipe(
@@ -26,6 +33,11 @@ def images():
     return np.random.default_rng(0).integers(0, 256, size=(3, 40, 40), dtype=np.uint8)
 
 
+def cut_training(images, indices, recipe, *, epoch):
+    plans = [training_windows(recipe, epoch=epoch, index=int(index)) for index in indices]
+    return cut_windows(images, indices, plans, recipe.crop).numpy()
+
+
 def test_a_crop_depends_on_seed_epoch_and_image_alone():
     places = {place_crop(TINY, epoch=epoch, index=index) for epoch in range(6) for index in range(50)}
     assert place_crop(TINY, epoch=1, index=7) == place_crop(TINY, epoch=1, index=7)
@@ -43,9 +55,9 @@ def test_without_augmentation_the_crop_is_the_centre_one():
 
 def test_validation_sees_the_centre_and_training_its_own_window(images):
     indices = np.array([2, 0])
-    centre = cut(images, indices, TINY, epoch=None).numpy()
+    centre = cut_middles(images, indices, TINY).numpy()
     np.testing.assert_array_equal(centre, images[indices, 4:36, 4:36])
-    trained = cut(images, indices, TINY, epoch=2).numpy()
+    trained = cut_training(images, indices, TINY, epoch=2)
     for crop, index in zip(trained, indices, strict=True):
         np.testing.assert_array_equal(
             crop, take(images[index], place_crop(TINY, epoch=2, index=int(index)), 32)
@@ -54,7 +66,7 @@ def test_validation_sees_the_centre_and_training_its_own_window(images):
 
 def test_ten_crop_training_cuts_the_ten_windows_of_the_plan(images):
     recipe = replace(TINY, ten_crop="logits", random_crop=False, mirror=False)
-    crops = cut(images, np.array([1, 2]), recipe, epoch=1).numpy()
+    crops = cut_training(images, np.array([1, 2]), recipe, epoch=1)
     assert crops.shape == (20, 32, 32)
     for crop, window in zip(crops[10:], windows("ten", size=40, crop=32), strict=True):
         np.testing.assert_array_equal(crop, take(images[2], window, 32))

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xopt.train.augmentation import change_grey, draw_changes  # noqa: E402
-from xopt.train.inputs import cut, shrink, to_grey, training_windows  # noqa: E402
+from xopt.train.inputs import cut_windows, shrink, to_grey, training_windows  # noqa: E402
 from xopt.train.recipe import Recipe  # noqa: E402
 from xopt.train.views import training_views  # noqa: E402
 from xopt.train.warping import warp  # noqa: E402
@@ -29,10 +29,12 @@ def see(images, recipe, indices=(2, 0), epoch=3):
 
 
 def test_without_a_move_the_very_pixels_are_seen(images):
-    grey = to_grey(cut(images, np.array([2, 0]), PLAIN, epoch=3), CPU)
+    indices = np.array([2, 0])
+    plans = [training_windows(PLAIN, epoch=3, index=int(index)) for index in indices]
+    grey = to_grey(cut_windows(images, indices, plans, 32), CPU)
     assert torch.equal(see(images, PLAIN), grey)
     exposed = replace(PLAIN, contrast=0.3)
-    changes = draw_changes(exposed, np.array([2, 0]), epoch=3)
+    changes = draw_changes(exposed, indices, epoch=3)
     assert torch.equal(see(images, exposed), change_grey(grey, changes))
 
 
