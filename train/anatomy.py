@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from .models import TORCHVISION_STRIDE, check_architecture, members, stride
+from ..runtime.crops import SHARED_PLANS
+from ..runtime.errors import UsageError
+from .models import PATCHES, TORCHVISION_STRIDE, check_architecture, members, stride
 
 if TYPE_CHECKING:
     import torch
@@ -46,6 +48,19 @@ def take_apart(architecture: str, network: "nn.Module") -> Anatomy:
         head=network.get_submodule(head_name(architecture)),
         stride=stride(architecture),
     )
+
+
+def check_shares(architecture: str, crops: str) -> None:
+    """Check that a network can take a crop plan's windows out of one feature map.
+
+    Raises:
+        UsageError: what it finds depends on where in the view it is, and a window is a view of its own.
+    """
+    if crops in SHARED_PLANS and PATCHES in members(architecture):
+        raise UsageError(
+            f"{PATCHES} looks at the thirds of each window, so windows cannot share a feature map; take "
+            f"--crops {SHARED_PLANS[crops]} instead of {crops}"
+        )
 
 
 def head_name(architecture: str) -> str:

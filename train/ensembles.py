@@ -8,14 +8,15 @@ Shape suffixes: N images, P planes, F features, C classes, M members, H x W pixe
 """
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from ..runtime.errors import UsageError
 from .anatomy import head_name, take_apart
-from .models import build, members
+from .models import PATCHES, build, members
+from .patches import CELLS, Patches
 
 
 class Ensemble(nn.Module):
@@ -28,9 +29,10 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, images_NPHW: torch.Tensor) -> torch.Tensor:
-        """Float32 logits: in training (M * N, C), one member's after the other's, else their mean (N, C)."""
-        logits = [member(images_NPHW) for member in self.members]
-        return torch.cat(logits) if self.training else torch.stack(logits).mean(0)
+        """Float32 logits: in training (M * N, C), one learner's after the other's, else all's mean (N, C)."""
+        if self.training:
+            return torch.cat([learner(images_NPHW) for learner in learners(self)])
+        return torch.stack([member(images_NPHW) for member in self.members]).mean(0)
 
 
 class Joined(nn.Module):
@@ -50,7 +52,7 @@ class Joined(nn.Module):
         Raises:
             UsageError: their sides differ.
         """
-        return torch.cat(_maps(self.names, self.trunks, images_NPHW), dim=1)
+        return torch.cat(_maps(self.names, list(self.trunks), images_NPHW), dim=1)
 
     def forward(self, images_NPHW: torch.Tensor) -> torch.Tensor:
         """Logits float32 (N, C) of normalised images."""
@@ -90,30 +92,42 @@ def join(network: nn.Module) -> nn.Module:
     return Joined(network).eval() if isinstance(network, Ensemble) else network
 
 
-def trained_apart(network: nn.Module) -> tuple[nn.Module, ...]:
-    """The networks that learn each for itself: an ensemble's members, or the network alone."""
+def apart(network: nn.Module) -> tuple[nn.Module, ...]:
+    """An ensemble's members, or the network alone."""
     return tuple(network.members) if isinstance(network, Ensemble) else (network,)
 
 
+def learners(network: nn.Module) -> tuple[nn.Module, ...]:
+    """The networks that learn by steps, each for itself; not those that are solved before the first one."""
+    return tuple(one for one in apart(network) if any(weight.requires_grad for weight in one.parameters()))
+
+
 def _maps(
-    names: Sequence[str], networks: Iterable[nn.Module], images_NPHW: torch.Tensor
+    names: Sequence[str], networks: Sequence[nn.Module], images_NPHW: torch.Tensor
 ) -> list[torch.Tensor]:
     """Each network's feature map.
 
     Raises:
         UsageError: their sides differ.
     """
-    maps = [
-        take_apart(name, network).trunk(images_NPHW) for name, network in zip(names, networks, strict=True)
-    ]
-    sides = {name: one.shape[-1] for name, one in zip(names, maps, strict=True)}
+    maps = {
+        place: take_apart(name, network).trunk(images_NPHW)
+        for place, (name, network) in enumerate(zip(names, networks, strict=True))
+        if name != PATCHES
+    }
+    sides = {names[place]: one.shape[-1] for place, one in maps.items()}
     if len(set(sides.values())) > 1:
         found = ", ".join(f"{cells} cells of {name}" for name, cells in sides.items())
         raise UsageError(
             f"an image of {images_NPHW.shape[-1]} pixels makes {found}; networks side by side need maps of "
             "one size, so take a side that their stride divides"
         )
-    return maps
+    # Patches' features are means over parts of the image, and lie on any grid.
+    cells = next(iter(sides.values()), CELLS)
+    for place, network in enumerate(networks):
+        if isinstance(network, Patches):
+            maps[place] = network.features(images_NPHW, cells)
+    return [maps[place] for place in range(len(names))]
 
 
 def _join_heads(ensemble: Ensemble) -> list[nn.Module]:
@@ -135,5 +149,5 @@ def _join_heads(ensemble: Ensemble) -> list[nn.Module]:
 
 def first_convolutions(network: nn.Module) -> list[nn.Conv2d]:
     """The convolutions that see the image: one of each network side by side."""
-    trunks = network.trunks if isinstance(network, Joined) else trained_apart(network)
+    trunks = network.trunks if isinstance(network, Joined) else apart(network)
     return [next(part for part in trunk.modules() if isinstance(part, nn.Conv2d)) for trunk in trunks]

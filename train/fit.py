@@ -52,12 +52,12 @@ class Fit:
     ) -> None:
         import torch
 
-        from .ensembles import trained_apart
+        from .ensembles import learners
 
         self.recipe, self.network, self.processes = recipe, network, processes
         self.train_material, self.val_material = train, val
         self.loss = loss.to(processes.device)
-        self.learners = trained_apart(network)
+        self.learners = learners(network)
         """The networks that learn, each from the loss of its own answers."""
         self.batches = Batches(recipe=recipe, labels_NC=train.labels_NC, mask_NC=train.mask_NC)
         self.preprocessing = recipe.preprocessing()

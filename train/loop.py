@@ -10,7 +10,7 @@ from .fit import Fit
 from .intervals import EVERY_EPOCH, Interval
 from .job import prepare
 from .keeping import Keeper
-from .models import build, check_architecture
+from .models import build, check_learns
 from .processes import Processes
 from .recipe import Recipe
 from .results import Epoch, Trained
@@ -61,7 +61,7 @@ def train(
         OutputError: the run folder exists.
         DependencyError: a library is not installed.
     """
-    check_architecture(recipe.architecture)
+    check_learns(recipe.architecture)
     need("torch", "torchvision", extra="train")
     import torch
 

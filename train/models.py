@@ -25,7 +25,11 @@ ARCHITECTURES = (
 )
 SEARCHED = (f"{macro.FAMILY}-CODE", f"{xray.FAMILY}-CODE")
 """Families of networks whose names say how they are built."""
-
+CONTRAST = "-lcn"
+"""After one of ARCHITECTURES: it sees the grey plane's local contrast as a second plane (train.contrast)."""
+PATCHES = "patches"
+"""Solved from the training images before the first step (train.solving), so it stands beside a network that
+learns by steps."""
 
 SIDE_BY_SIDE = "+"
 """Between the names of networks that answer as one."""
@@ -51,18 +55,35 @@ def check_architecture(name: str) -> None:
         raise UsageError(f"{len(names)} networks side by side; at most {MAX_MEMBERS} are built")
     for one in names:
         _check_known(one)
-    strides = {one: _stride(one) for one in names}
+    strides = {one: _stride(one) for one in names if one != PATCHES}
     if len(set(strides.values())) > 1:
         found = ", ".join(f"{one} {pixels}" for one, pixels in strides.items())
         raise UsageError(f"networks side by side need the same stride in pixels, found {found}; take others")
 
 
 def _check_known(name: str) -> None:
-    if name in ARCHITECTURES or plan(name) is not None:
+    if name.removesuffix(CONTRAST) in ARCHITECTURES or name == PATCHES or plan(name) is not None:
         return
-    near = get_close_matches(name.lower(), ARCHITECTURES, n=1, cutoff=0.5)
+    known = (*ARCHITECTURES, PATCHES)
+    near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     guess = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(f"unknown architecture {name!r}; {guess}known are {', '.join(ARCHITECTURES + SEARCHED)}")
+    raise UsageError(
+        f"unknown architecture {name!r}; {guess}known are {', '.join(known + SEARCHED)}, and NAME{CONTRAST}"
+    )
+
+
+def check_learns(name: str) -> None:
+    """Check that a training's steps have something to change.
+
+    Raises:
+        UsageError: all networks are solved before the first step; or an unknown architecture.
+    """
+    check_architecture(name)
+    if set(members(name)) == {PATCHES}:
+        raise UsageError(
+            f"{PATCHES} is solved before the first step of a training and learns nothing from one; put it "
+            f"beside a network that does: resnet18{SIDE_BY_SIDE}{PATCHES}"
+        )
 
 
 def stride(name: str) -> int:
@@ -72,11 +93,11 @@ def stride(name: str) -> int:
         UsageError: an unknown architecture.
     """
     check_architecture(name)
-    return _stride(members(name)[0])
+    return next((_stride(one) for one in members(name) if one != PATCHES), TORCHVISION_STRIDE)
 
 
 def _stride(name: str) -> int:
-    searched = plan(name)
+    searched = plan(name.removesuffix(CONTRAST))
     return TORCHVISION_STRIDE if searched is None else searched.stride
 
 
@@ -108,7 +129,7 @@ def build(name: str, classes: int, channels: int = 3) -> "nn.Module":
         channels: input channels, 1 or 3. With 1 the first convolution reads a single grey plane.
 
     Raises:
-        UsageError: an unknown name, or numbers no network can have.
+        UsageError: an unknown name, or numbers the network cannot have.
         DependencyError: torch or torchvision is not installed.
     """
     check_architecture(name)
@@ -126,6 +147,17 @@ def build(name: str, classes: int, channels: int = 3) -> "nn.Module":
 
 
 def _build(name: str, classes: int, channels: int) -> "nn.Module":
+    if channels != 1 and (name == PATCHES or name.endswith(CONTRAST)):
+        raise UsageError(
+            f"{name} reads one grey plane, got {channels} channels; set channels = 1 in the recipe, and a "
+            "single mean and std"
+        )
+    if name == PATCHES:
+        from .patches import Patches
+
+        return Patches(classes)
+    if name.endswith(CONTRAST):
+        return _with_contrast(_build(name.removesuffix(CONTRAST), classes, channels=2))
     searched = plan(name, classes, channels)
     if searched is not None:
         from .planned import Planned
@@ -136,6 +168,17 @@ def _build(name: str, classes: int, channels: int) -> "nn.Module":
     network: nn.Module = models.get_model(name, weights=None, num_classes=classes)
     if channels != 3:
         _narrow_input(network, channels)
+    return network
+
+
+def _with_contrast(network: "nn.Module") -> "nn.Module":
+    """Put local contrast before the first convolution of a network of two planes."""
+    from torch import nn
+
+    from .contrast import WithLocalContrast
+
+    path, first = next((path, part) for path, part in network.named_modules() if isinstance(part, nn.Conv2d))
+    network.set_submodule(path, nn.Sequential(WithLocalContrast(), first))
     return network
 
 

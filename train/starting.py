@@ -11,7 +11,7 @@ from ..runtime.errors import CheckpointError
 from ..runtime.preprocessing import Preprocessing
 from .cards import read_card
 from .checkpoints import CARD, weights_file
-from .models import members
+from .models import PATCHES, members
 from .recipe import Recipe
 from .state_dicts import load_into, read_weights
 
@@ -27,10 +27,11 @@ def start_pretrained(network: "nn.Module", recipe: Recipe) -> None:
     Raises:
         CheckpointError: there are none of this architecture, or they cannot be fetched.
     """
-    from .ensembles import trained_apart
+    from .ensembles import apart
 
-    for name, learner in zip(members(recipe.architecture), trained_apart(network), strict=True):
-        _start_one(learner, replace(recipe, architecture=name))
+    for name, learner in zip(members(recipe.architecture), apart(network), strict=True):
+        if name != PATCHES:
+            _start_one(learner, replace(recipe, architecture=name))
 
 
 def _start_one(network: "nn.Module", recipe: Recipe) -> None:
@@ -163,8 +164,8 @@ def fold(weights: "Tensor", recipe: Recipe) -> "Tensor":
 
 def _paths_of(network: "nn.Module", kind: "type[nn.Module]") -> "list[list[str]]":
     """The names of the layers of a kind, in order, for each of the networks side by side."""
-    from .ensembles import trained_apart
+    from .ensembles import apart
 
-    learners = trained_apart(network)
+    learners = apart(network)
     names = {id(part): path for path, part in network.named_modules()}
     return [[names[id(part)] for part in learner.modules() if isinstance(part, kind)] for learner in learners]

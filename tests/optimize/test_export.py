@@ -64,7 +64,7 @@ def fresh(
         ("small-cnn", {"channels": 1}, "center"),
         ("small-cnn", {}, "ten-shared"),
         ("small-cnn", {"task": "multi-class"}, "five-shared"),
-        ("mobilenet_v3_small+resnet18", {}, "five"),
+        ("resnet18-lcn+patches", {"channels": 1}, "five"),
         ("small-cnn+small-cnn", {"channels": 1}, "ten-shared"),
     ],
 )

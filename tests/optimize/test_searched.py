@@ -17,7 +17,7 @@ from xopt.optimize.torch_plans import last_layer, torch_probabilities  # noqa: E
 from xopt.runtime import Classifier, Preprocessing  # noqa: E402
 from xopt.train.anatomy import take_apart  # noqa: E402
 from xopt.train.checkpoints import Checkpoint, load_checkpoint, save_checkpoint  # noqa: E402
-from xopt.train.ensembles import trained_apart  # noqa: E402
+from xopt.train.ensembles import apart  # noqa: E402
 from xopt.train.models import build  # noqa: E402
 
 
@@ -30,7 +30,7 @@ def awake(architecture, classes, channels):
             if isinstance(part, torch.nn.BatchNorm2d):
                 part.running_mean.uniform_(-0.1, 0.1)
                 part.running_var.uniform_(0.5, 1.5)
-        for learner in trained_apart(network):
+        for learner in apart(network):
             last_layer(learner).weight.mul_(4)
     return network
 
@@ -39,7 +39,7 @@ MACRO = "macro-1202-stem8-depths2.2-widths16.24-head48"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", [MACRO, f"{MACRO}+{MACRO}", "mobilenet_v3_small+resnet18"])
+@pytest.mark.parametrize("architecture", [MACRO, f"{MACRO}+{MACRO}", f"small-cnn-lcn+{MACRO}+patches"])
 def test_it_becomes_an_int8_bundle_that_answers_alike(tmp_path, architecture):
     phantoms.write(tmp_path / "data", count=400, seed=5, size=40)
     dataset = open_source(tmp_path / "data")

@@ -14,7 +14,7 @@ from xopt.datasets import open_source  # noqa: E402
 from xopt.runtime.errors import CheckpointError, UsageError  # noqa: E402
 from xopt.train.anatomy import take_apart  # noqa: E402
 from xopt.train.checkpoints import load_checkpoint, save_checkpoint  # noqa: E402
-from xopt.train.ensembles import Ensemble, check_sides, first_convolutions, join, trained_apart  # noqa: E402
+from xopt.train.ensembles import Ensemble, apart, check_sides, first_convolutions, join  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
 from xopt.train.models import MAX_MEMBERS, build, check_architecture, members, plan, stride  # noqa: E402
 
@@ -98,7 +98,7 @@ def test_joined_they_give_their_mean_logit(name, side):
 def test_a_network_alone_stays_as_it_is():
     network = build("resnet18", 2, 1)
     assert join(network) is network
-    assert trained_apart(network) == (network,)
+    assert apart(network) == (network,)
     assert not isinstance(network, Ensemble)
     assert len(first_convolutions(network)) == 1
 
