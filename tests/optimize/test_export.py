@@ -55,7 +55,7 @@ def fresh(
         ("efficientnet_b0", {"channels": 1}, "center"),
         ("mobilenet_v3_small", {"task": "multi-class"}, "five"),
         ("resnet18", {"channels": 1, "task": "multi-class"}, "center"),
-        ("resnet50", {}, "five"),
+        ("resnet50", {}, "center"),
         ("densenet121", {}, "ten-shared"),
         ("efficientnet_b0", {}, "ten-shared"),
         ("mobilenet_v3_small", {"channels": 1}, "ten-shared"),

@@ -16,7 +16,6 @@ from xopt.runtime.errors import UsageError  # noqa: E402
 from xopt.train import patches, solving  # noqa: E402
 from xopt.train.anatomy import take_apart  # noqa: E402
 from xopt.train.checkpoints import load_checkpoint  # noqa: E402
-from xopt.train.contrast import WINDOW, LocalContrast  # noqa: E402
 from xopt.train.ensembles import apart, check_sides, join, learners  # noqa: E402
 from xopt.train.inputs import cut_windows, normalise  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
@@ -64,23 +63,6 @@ def middles(material, recipe=SMALL):
     indices = np.arange(len(material))
     crops = cut_windows(material.images_NHW, indices, [window] * len(indices), recipe.crop)
     return normalise(crops, recipe.preprocessing())
-
-
-def test_local_contrast_forgets_exposure_and_leaves_flat_places_flat():
-    torch.manual_seed(0)
-    image = torch.randn(1, 1, 20, 20)
-    contrast = LocalContrast()
-    torch.testing.assert_close(contrast(image + 3), contrast(image), atol=1e-4, rtol=1e-4)
-    assert (contrast(2 * image) - contrast(image)).abs().max() < 0.1
-    assert contrast(torch.full((1, 1, 9, 9), 0.7)).abs().max() < 1e-3
-    # By the definition, at a pixel whose neighbourhood is whole.
-    half = WINDOW // 2
-    centred = image[0, 0] - torch.nn.functional.avg_pool2d(
-        torch.nn.functional.pad(image, (half,) * 4, mode="replicate"), WINDOW, 1
-    )
-    around = centred[0, 0, 10 - half : 11 + half, 10 - half : 11 + half]
-    expected = centred[0, 0, 10, 10] / (around.square().mean() + 0.01).sqrt()
-    torch.testing.assert_close(contrast(image)[0, 0, 10, 10], expected)
 
 
 @pytest.mark.parametrize("cells", [1, 2, 3, 5])

@@ -92,11 +92,11 @@ def losses(run: Path):
         return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["alone", "side-by-side"])
+@pytest.fixture(scope="module", params=["{0}", "{0}+{0}+patches"], ids=["alone", "side-by-side"])
 def runs(data, tmp_path_factory, request):
-    """The same training by one process and by two, of one network and of two side by side."""
+    """The same training by one process and by two, of one network and of three side by side."""
     folder = tmp_path_factory.mktemp("runs")
-    recipe = replace(RECIPE, architecture="+".join([RECIPE.architecture] * request.param))
+    recipe = replace(RECIPE, architecture=request.param.format(RECIPE.architecture))
     file = folder / "recipe.toml"
     file.write_text(recipe.to_toml())
     done = launch(torchrun(2), "--recipe", file, "--data", data, "--out", folder / "two", "--device", "cpu")
