@@ -10,6 +10,7 @@ Shape suffixes: N images, V views, F features, C classes, P pixels of a patch, H
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +41,9 @@ _THRESHOLD = 0.5
 _LEAST = 1e-6
 """Where nothing varies at all, this much is taken to."""
 _BATCH = 16
+"""Images at a time, in one view each."""
+_IN_ALL_VIEWS = 4
+"""Images at a time, in up to ten views of which each has 19 MB of maps at 224 pixels."""
 _SEED = 7_003
 """Keeps the patches' random numbers apart from those of crops and order."""
 
@@ -122,6 +126,16 @@ def _standardise(
     network.deviation_F.copy_(deviation_F + 1e-3 * deviation_F.mean() + _LEAST)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Moments:
+    """What a ridge regression asks of the views of all images, float64."""
+
+    mean_F: "torch.Tensor"
+    covariance_FF: "torch.Tensor"
+    with_labels_FC: "torch.Tensor"
+    """Covariance of the features with what the classes' frequencies miss of the labels."""
+
+
 def _solve_head(
     network: Patches,
     train: Material,
@@ -130,6 +144,7 @@ def _solve_head(
     recipe: Recipe,
     chosen: NDArray[np.intp],
 ) -> None:
+    """The linear layer, with the penalty that val likes best."""
     import torch
 
     labels_NC = torch.from_numpy(train.labels_NC[chosen]).double()
@@ -138,42 +153,54 @@ def _solve_head(
     # Half an image each way: a class without a positive image is rare, not impossible.
     frequency_C = ((labels_NC * known_NC).sum(0) + 0.5) / (known_NC.sum(0) + 1)
     missing_NC = (labels_NC - frequency_C) * known_NC
-    count = network.mean_F.numel()
-    squares_FF, sums_F = torch.zeros(count, count), torch.zeros(count)
-    products_FC = torch.zeros(count, labels_NC.shape[1])
-    views = _views(recipe)
-    starts = range(0, len(chosen), _BATCH)
-    for start in progress(starts, label="solving patches", total=len(starts)):
-        part = slice(start, start + _BATCH)
-        plans = [views] * len(chosen[part])
-        crops = cut_windows(train.images_NHW, chosen[part], plans, recipe.crop)
-        values_VF = network.standardised(normalise(crops, recipe.preprocessing()))
-        squares_FF.addmm_(values_VF.T, values_VF)
-        sums_F += values_VF.sum(0)
-        products_FC.addmm_(values_VF.T, missing_NC[part].float().repeat_interleave(len(views), 0))
-    seen = len(chosen) * len(views)
-    mean_F = sums_F.double() / seen
-    covariance_FF = squares_FF.double() / seen - torch.outer(mean_F, mean_F)
-    covariance_FC = products_FC.double() / seen - torch.outer(mean_F, missing_NC.mean(0))
-    variance_C = frequency_C if loss.exclusive else frequency_C * (1 - frequency_C)
+    # Of a softmax and of a sigmoid: what the log-likelihood's curve is there, and the logits.
+    curvature_C = frequency_C if loss.exclusive else frequency_C * (1 - frequency_C)
     prior_C = frequency_C.log() if loss.exclusive else frequency_C.logit()
-    val_NF = torch.cat(
-        [
-            network.standardised(_centre_crops(val.images_NHW, batch, recipe))
-            for batch in _batches(np.arange(len(val)))
-        ]
-    )
-    varies, least = max(covariance_FF.trace().item(), _LEAST), np.inf
+    moments = _moments(network, train.images_NHW, chosen, missing_NC, recipe)
+    crops = (_centre_crops(val.images_NHW, batch, recipe) for batch in _batches(np.arange(len(val))))
+    val_NF = torch.cat([network.standardised(crop) for crop in crops])
+    varies, least = max(moments.covariance_FF.trace().item(), _LEAST), np.inf
     for penalty in PENALTIES:
-        penalised_FF = covariance_FF.clone()
+        penalised_FF = moments.covariance_FF.clone()
         penalised_FF.diagonal().add_(penalty * varies)
-        weight_FC = torch.cholesky_solve(covariance_FC, torch.linalg.cholesky(penalised_FF)) / variance_C
-        weight_CF, bias_C = weight_FC.T.float(), (prior_C - mean_F @ weight_FC).float()
+        ridge_FC = torch.cholesky_solve(moments.with_labels_FC, torch.linalg.cholesky(penalised_FF))
+        weight_FC = ridge_FC / curvature_C
+        weight_CF, bias_C = weight_FC.T.float(), (prior_C - moments.mean_F @ weight_FC).float()
         quality = judge((val_NF @ weight_CF.T + bias_C).numpy(), val, loss)
         if quality.loss < least:
             least = quality.loss
             network.classifier.weight.copy_(weight_CF)
             network.classifier.bias.copy_(bias_C)
+
+
+def _moments(
+    network: Patches,
+    images_NHW: NDArray[np.uint8],
+    chosen: NDArray[np.intp],
+    missing_NC: "torch.Tensor",
+    recipe: Recipe,
+) -> _Moments:
+    """Sums over all views, a few images at a time, so that their features need not fit into memory."""
+    import torch
+
+    count, classes = network.mean_F.numel(), missing_NC.shape[1]
+    squares_FF, sum_F, products_FC = (torch.zeros(count, *rest) for rest in ((count,), (), (classes,)))
+    views = _views(recipe)
+    starts = range(0, len(chosen), _IN_ALL_VIEWS)
+    for start in progress(starts, label="solving patches", total=len(starts)):
+        part = slice(start, start + _IN_ALL_VIEWS)
+        crops = cut_windows(images_NHW, chosen[part], [views] * len(chosen[part]), recipe.crop)
+        values_VF = network.standardised(normalise(crops, recipe.preprocessing()))
+        squares_FF.addmm_(values_VF.T, values_VF)
+        sum_F += values_VF.sum(0)
+        products_FC.addmm_(values_VF.T, missing_NC[part].float().repeat_interleave(len(views), 0))
+    seen = len(chosen) * len(views)
+    mean_F = sum_F.double() / seen
+    return _Moments(
+        mean_F=mean_F,
+        covariance_FF=squares_FF.double() / seen - torch.outer(mean_F, mean_F),
+        with_labels_FC=products_FC.double() / seen - torch.outer(mean_F, missing_NC.mean(0)),
+    )
 
 
 def _views(recipe: Recipe) -> tuple[Window, ...]:

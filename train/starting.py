@@ -29,9 +29,9 @@ def start_pretrained(network: "nn.Module", recipe: Recipe) -> None:
     """
     from .ensembles import apart
 
-    for name, learner in zip(members(recipe.architecture), apart(network), strict=True):
+    for name, one in zip(members(recipe.architecture), apart(network), strict=True):
         if name != PATCHES:
-            _start_one(learner, replace(recipe, architecture=name))
+            _start_one(one, replace(recipe, architecture=name))
 
 
 def _start_one(network: "nn.Module", recipe: Recipe) -> None:
@@ -166,6 +166,5 @@ def _paths_of(network: "nn.Module", kind: "type[nn.Module]") -> "list[list[str]]
     """The names of the layers of a kind, in order, for each of the networks side by side."""
     from .ensembles import apart
 
-    learners = apart(network)
     names = {id(part): path for path, part in network.named_modules()}
-    return [[names[id(part)] for part in learner.modules() if isinstance(part, kind)] for learner in learners]
+    return [[names[id(part)] for part in one.modules() if isinstance(part, kind)] for one in apart(network)]
