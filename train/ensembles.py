@@ -99,7 +99,7 @@ def apart(network: nn.Module) -> tuple[nn.Module, ...]:
 
 def learners(network: nn.Module) -> tuple[nn.Module, ...]:
     """The networks that learn by steps, each for itself; not those that are solved before the first one."""
-    return tuple(one for one in apart(network) if any(weight.requires_grad for weight in one.parameters()))
+    return tuple(one for one in apart(network) if not isinstance(one, Patches))
 
 
 def _maps(

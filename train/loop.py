@@ -10,11 +10,12 @@ from .fit import Fit
 from .intervals import EVERY_EPOCH, Interval
 from .job import prepare
 from .keeping import Keeper
-from .models import build, check_learns
+from .models import build, check_channels, check_learns
 from .processes import Processes
 from .recipe import Recipe
 from .results import Epoch, Trained
 from .run_folder import check_target
+from .states import States
 from .stopping import listening
 
 Report = Callable[[Epoch], None]
@@ -62,6 +63,7 @@ def train(
         DependencyError: a library is not installed.
     """
     check_learns(recipe.architecture)
+    check_channels(recipe.architecture, recipe.channels)
     need("torch", "torchvision", extra="train")
     import torch
 
@@ -73,12 +75,13 @@ def train(
         if run is not None:
             processes.lead(lambda: check_target(run, force=force, resume=resume))
         job = prepare(dataset, recipe, processes, weights=weights, teacher=teacher)
+        goes_on = resume and run is not None and States(run).exist
         cuda = [processes.device] if processes.device.type == "cuda" else []
         # Weights come from torch's own global generator; the caller's is given back as it was.
         with torch.random.fork_rng(devices=cuda), listening(wanted=run is not None) as request:
             torch.manual_seed(recipe.seed)
             network = build(recipe.architecture, len(dataset.classes), recipe.channels)
-            processes.lead(lambda: job.start(network))
+            processes.lead(lambda: job.start(network, solving=not goes_on))
             if not processes.leads:
                 # All begin with the first one's weights; what they drop out is their own.
                 torch.manual_seed(recipe.seed + processes.rank)

@@ -65,7 +65,9 @@ def _check_known(name: str) -> None:
     if name.removesuffix(CONTRAST) in ARCHITECTURES or name == PATCHES or plan(name) is not None:
         return
     known = (*ARCHITECTURES, PATCHES)
-    near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    near = get_close_matches(
+        name.lower(), (*known, *(one + CONTRAST for one in ARCHITECTURES)), n=1, cutoff=0.5
+    )
     guess = f"did you mean {near[0]}? " if near else ""
     raise UsageError(
         f"unknown architecture {name!r}; {guess}known are {', '.join(known + SEARCHED)}, and NAME{CONTRAST}"
@@ -84,6 +86,20 @@ def check_learns(name: str) -> None:
             f"{PATCHES} is solved before the first step of a training and learns nothing from one; put it "
             f"beside a network that does: resnet18{SIDE_BY_SIDE}{PATCHES}"
         )
+
+
+def check_channels(name: str, channels: int) -> None:
+    """Check that networks can read so many planes.
+
+    Raises:
+        UsageError: one of them reads a single grey plane, and there are more.
+    """
+    for one in members(name):
+        if channels != 1 and (one == PATCHES or one.endswith(CONTRAST)):
+            raise UsageError(
+                f"{one} reads one grey plane, got {channels} channels; set channels = 1 in the recipe, and a "
+                "single mean and std"
+            )
 
 
 def stride(name: str) -> int:
@@ -137,6 +153,7 @@ def build(name: str, classes: int, channels: int = 3) -> "nn.Module":
         raise UsageError(f"a classifier needs at least 1 class, got {classes}")
     if channels not in (1, 3):
         raise UsageError(f"channels must be 1 or 3, got {channels}")
+    check_channels(name, channels)
     need("torch", "torchvision", extra="train")
     names = members(name)
     if len(names) == 1:
@@ -147,11 +164,6 @@ def build(name: str, classes: int, channels: int = 3) -> "nn.Module":
 
 
 def _build(name: str, classes: int, channels: int) -> "nn.Module":
-    if channels != 1 and (name == PATCHES or name.endswith(CONTRAST)):
-        raise UsageError(
-            f"{name} reads one grey plane, got {channels} channels; set channels = 1 in the recipe, and a "
-            "single mean and std"
-        )
     if name == PATCHES:
         from .patches import Patches
 

@@ -58,7 +58,7 @@ class Patches(nn.Module):
             raise UsageError(
                 f"patches needs views of at least {MIN_SIDE} pixels, got {side}; take larger ones"
             )
-        maps = self.filters(self.contrast(images_N1HW)).relu()
+        maps = self.filters(self.contrast(images_N1HW)).relu_()
         # Thirds of a side that three does not divide lap over each other by a row or two.
         step = maps.shape[-1] // CELLS
         cells_NFKK = functional.avg_pool2d(maps, maps.shape[-1] - step * (CELLS - 1), stride=step)

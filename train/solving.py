@@ -43,7 +43,7 @@ _LEAST = 1e-6
 _BATCH = 16
 """Images at a time, in one view each."""
 _IN_ALL_VIEWS = 4
-"""Images at a time, in up to ten views of which each has 19 MB of maps at 224 pixels."""
+"""Images at a time, in up to ten views; a view of 224 pixels has 19 MB of maps."""
 _SEED = 7_003
 """Keeps the patches' random numbers apart from those of crops and order."""
 
@@ -53,8 +53,8 @@ def solve(
 ) -> None:
     """Find a network's weights, on the CPU; the network is changed in place.
 
-    Unknown labels stand at their class's frequency, which moves nothing. Views are the recipe's crops at the
-    corners and the centre, and their mirror images where it mirrors.
+    An unknown label says nothing, and the known ones of its class count for it. Views are crops at the
+    corners and the centre, and their mirror images where the recipe mirrors.
 
     Args:
         network: fresh.
@@ -152,10 +152,15 @@ def _solve_head(
     known_NC = torch.ones_like(labels_NC) if mask_NC is None else torch.from_numpy(mask_NC).double()
     # Half an image each way: a class without a positive image is rare, not impossible.
     frequency_C = ((labels_NC * known_NC).sum(0) + 0.5) / (known_NC.sum(0) + 1)
-    missing_NC = (labels_NC - frequency_C) * known_NC
+    # Where few labels of a class are known, they stand for the others, too: all images are in the covariance.
+    share_C = known_NC.mean(0).clamp(min=1 / len(chosen))
+    missing_NC = (labels_NC - frequency_C) * known_NC / share_C
     # Of a softmax and of a sigmoid: what the log-likelihood's curve is there, and the logits.
     curvature_C = frequency_C if loss.exclusive else frequency_C * (1 - frequency_C)
     prior_C = frequency_C.log() if loss.exclusive else frequency_C.logit()
+    if loss.weights_C is not None:
+        # Positives that weigh more are as many more: the networks beside it learn such logits, too.
+        prior_C = prior_C + loss.weights_C.cpu().double().clamp(min=_LEAST).log()
     moments = _moments(network, train.images_NHW, chosen, missing_NC, recipe)
     crops = (_centre_crops(val.images_NHW, batch, recipe) for batch in _batches(np.arange(len(val))))
     val_NF = torch.cat([network.standardised(crop) for crop in crops])
@@ -204,8 +209,8 @@ def _moments(
 
 
 def _views(recipe: Recipe) -> tuple[Window, ...]:
-    """The recipe's corners and centre, each different one once."""
-    plan = "ten" if recipe.mirror else "five"
+    """Corners and centre, each different one once."""
+    plan = "ten" if recipe.mirror or recipe.ten_crop != "none" else "five"
     return tuple(dict.fromkeys(windows(plan, size=recipe.size, crop=recipe.crop)))
 
 

@@ -37,6 +37,15 @@ class States:
         self.best: tuple[int, Path, str] | None = None
         """Epoch, file and SHA-256 of the best weights as last saved."""
 
+    @property
+    def exist(self) -> bool:
+        """Whether a state is there; `load` says whether it can be read."""
+        return bool(self._places())
+
+    def _places(self) -> list[Path]:
+        """Folders of states, the newest last."""
+        return sorted(path for path in self.folder.glob("[0-9]*") if path.is_dir())
+
     def save(
         self, place: tuple[int, int], state: dict[str, Any], best: "dict[str, Tensor]", best_epoch: int
     ) -> None:
@@ -82,12 +91,11 @@ class States:
         Raises:
             CheckpointError: it is damaged, or of a newer xopt.
         """
-        places = sorted(path for path in self.folder.glob("[0-9]*") if path.is_dir())
-        if not places:
+        if not self.exist:
             return None
         from safetensors.torch import load
 
-        place = places[-1]
+        place = self._places()[-1]
         facts = _read_facts(place)
         state = _load(_read(place, _STATE, facts), place)
         best: dict[str, Tensor] = {}

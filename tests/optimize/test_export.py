@@ -64,7 +64,7 @@ def fresh(
         ("small-cnn", {"channels": 1}, "center"),
         ("small-cnn", {}, "ten-shared"),
         ("small-cnn", {"task": "multi-class"}, "five-shared"),
-        ("resnet18-lcn+patches", {"channels": 1}, "five"),
+        ("mobilenet_v3_small-lcn+patches", {"channels": 1}, "five"),
         ("small-cnn+small-cnn", {"channels": 1}, "ten-shared"),
     ],
 )

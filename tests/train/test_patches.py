@@ -92,7 +92,7 @@ def test_it_tells_textures_apart_by_where_they_are():
 @pytest.mark.parametrize("mirror", [True, False])
 def test_the_head_is_a_newton_step_of_ridge_logistic_regression(mirror, monkeypatch):
     monkeypatch.setattr(solving, "PENALTIES", (0.03,))
-    recipe = replace(SMALL, mirror=mirror)
+    recipe = replace(SMALL, mirror=mirror, positive_weight="none")
     material = stripes(40, seed=3, classes=2)
     network = solved(material, recipe)
     plan = windows("ten" if mirror else "five", size=recipe.size, crop=recipe.crop)
@@ -125,7 +125,21 @@ def test_unknown_labels_say_nothing():
     one = solved(replace(material, mask_NC=mask_NC))
     other = solved(replace(material, mask_NC=mask_NC, labels_NC=flipped_NC))
     assert torch.equal(one.classifier.weight, other.classifier.weight)
-    assert not torch.equal(one.classifier.weight, solved(material).classifier.weight)
+    whole = solved(material).classifier.weight
+    assert not torch.equal(one.classifier.weight, whole)
+    # The known ones stand for all: weights are as large as with them alone, not as few labels as are known.
+    assert 0.5 < (one.classifier.weight.norm() / whole.norm()).item() < 2
+
+
+def test_positives_that_weigh_more_are_as_many_more():
+    material = stripes(60, seed=10)
+    rare = replace(material, labels_NC=material.labels_NC * (np.arange(60)[:, None] % 4 == 0))
+    plain = solved(rare, replace(SMALL, positive_weight="none"))
+    weighed = solved(rare, replace(SMALL, positive_weight="balanced"))
+    with torch.no_grad():
+        means = [network(middles(rare)).mean().item() for network in (plain, weighed)]
+    assert means[0] < -0.8
+    assert abs(means[1]) < 0.5
 
 
 def test_classes_that_exclude_each_other_get_a_softmax():
@@ -183,11 +197,17 @@ def test_beside_a_network_that_learns_it_stays_as_it_was_solved(dataset):
     assert plain.history[0].val_loss != alone.history[0].val_loss
 
 
-def test_a_resumed_training_ends_with_the_same_bits(dataset, tmp_path):
+def test_a_resumed_training_ends_with_the_same_bits(dataset, tmp_path, monkeypatch):
     whole = train(dataset, WITH_PATCHES, run=tmp_path / "whole").network.state_dict()
+    solve = solving.solve
     with pytest.raises(Halt):
         train(dataset, WITH_PATCHES, run=tmp_path / "run", report=halting(2))
+    # What was solved is in the state.
+    monkeypatch.setattr(solving, "solve", None)
     resumed = train(dataset, WITH_PATCHES, run=tmp_path / "run", resume=True).network.state_dict()
+    monkeypatch.setattr(solving, "solve", solve)
+    begun = train(dataset, WITH_PATCHES, run=tmp_path / "new", resume=True).network.state_dict()
+    assert all(torch.equal(weights, begun[key]) for key, weights in whole.items())
     for key, weights in whole.items():
         assert torch.equal(weights, resumed[key]), key
 
