@@ -8,14 +8,14 @@ Shape suffixes: N images, P planes, F features, C classes, M members, H x W pixe
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
 
 from ..runtime.errors import UsageError
 from .anatomy import head_name, take_apart
-from .models import PATCHES, build, members
+from .models import build, members
 from .patches import CELLS, Patches
 
 
@@ -52,7 +52,7 @@ class Joined(nn.Module):
         Raises:
             UsageError: their sides differ.
         """
-        return torch.cat(_maps(self.names, list(self.trunks), images_NPHW), dim=1)
+        return torch.cat(_maps(self.names, self.trunks, images_NPHW), dim=1)
 
     def forward(self, images_NPHW: torch.Tensor) -> torch.Tensor:
         """Logits float32 (N, C) of normalised images."""
@@ -103,31 +103,29 @@ def learners(network: nn.Module) -> tuple[nn.Module, ...]:
 
 
 def _maps(
-    names: Sequence[str], networks: Sequence[nn.Module], images_NPHW: torch.Tensor
+    names: Sequence[str], networks: Iterable[nn.Module], images_NPHW: torch.Tensor
 ) -> list[torch.Tensor]:
     """Each network's feature map.
 
     Raises:
         UsageError: their sides differ.
     """
-    maps = {
-        place: take_apart(name, network).trunk(images_NPHW)
-        for place, (name, network) in enumerate(zip(names, networks, strict=True))
-        if name != PATCHES
+    # Patches wait: their features are means over parts of the image, and lie on whatever grid the others have.
+    maps = [
+        network if isinstance(network, Patches) else take_apart(name, network).trunk(images_NPHW)
+        for name, network in zip(names, networks, strict=True)
+    ]
+    sides = {
+        name: one.shape[-1] for name, one in zip(names, maps, strict=True) if not isinstance(one, Patches)
     }
-    sides = {names[place]: one.shape[-1] for place, one in maps.items()}
     if len(set(sides.values())) > 1:
         found = ", ".join(f"{cells} cells of {name}" for name, cells in sides.items())
         raise UsageError(
             f"an image of {images_NPHW.shape[-1]} pixels makes {found}; networks side by side need maps of "
             "one size, so take a side that their stride divides"
         )
-    # Patches' features are means over parts of the image, and lie on any grid.
     cells = next(iter(sides.values()), CELLS)
-    for place, network in enumerate(networks):
-        if isinstance(network, Patches):
-            maps[place] = network.features(images_NPHW, cells)
-    return [maps[place] for place in range(len(names))]
+    return [one.features(images_NPHW, cells) if isinstance(one, Patches) else one for one in maps]
 
 
 def _join_heads(ensemble: Ensemble) -> list[nn.Module]:

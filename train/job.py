@@ -55,12 +55,8 @@ class Job:
         begun = {"first_weights": self.identity["first_weights"], "teacher": self.identity["teacher"]}
         return notes | {key: value for key, value in begun.items() if value is not None}
 
-    def start(self, network: "nn.Module", *, solving: bool = True) -> None:
+    def start(self, network: "nn.Module") -> None:
         """Give a fresh network the weights it starts from.
-
-        Args:
-            network: filled in place.
-            solving: whether `patches` is solved, which takes a while; not needed where a saved state follows.
 
         Raises:
             CheckpointError: they cannot be had, or are of another network.
@@ -70,8 +66,7 @@ class Job:
             start_from(network, self.weights, self.recipe, self.dataset.classes)
         elif self.recipe.pretrained:
             start_pretrained(network, self.recipe)
-        if solving:
-            self._solve(network)
+        self._solve(network)
 
     def _solve(self, network: "nn.Module") -> None:
         """Find the weights of those networks side by side that are solved, from this dataset."""

@@ -81,7 +81,8 @@ def train(
         with torch.random.fork_rng(devices=cuda), listening(wanted=run is not None) as request:
             torch.manual_seed(recipe.seed)
             network = build(recipe.architecture, len(dataset.classes), recipe.channels)
-            processes.lead(lambda: job.start(network, solving=not goes_on))
+            # A saved state holds every weight; there is no need to find some first.
+            processes.lead(lambda: None if goes_on else job.start(network))
             if not processes.leads:
                 # All begin with the first one's weights; what they drop out is their own.
                 torch.manual_seed(recipe.seed + processes.rank)

@@ -91,11 +91,12 @@ class States:
         Raises:
             CheckpointError: it is damaged, or of a newer xopt.
         """
-        if not self.exist:
+        places = self._places()
+        if not places:
             return None
         from safetensors.torch import load
 
-        place = self._places()[-1]
+        place = places[-1]
         facts = _read_facts(place)
         state = _load(_read(place, _STATE, facts), place)
         best: dict[str, Tensor] = {}
