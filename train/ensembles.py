@@ -110,7 +110,7 @@ def _maps(
     Raises:
         UsageError: their sides differ.
     """
-    # Patches wait: their features are means over parts of the image, and lie on whatever grid the others have.
+    # Patches wait: their features are means over parts of the image, and lie on any grid the others have.
     maps = [
         network if isinstance(network, Patches) else take_apart(name, network).trunk(images_NPHW)
         for name, network in zip(names, networks, strict=True)
