@@ -64,19 +64,6 @@ def standardized(figures_NF: NDArray[np.floating]) -> NDArray[np.float64]:
     return standard_NF
 
 
-def range_covered(ranges_NF: NDArray[np.floating], chosen: Sequence[int] | NDArray[np.intp]) -> float:
-    """How much of each layer's range over all images the chosen ones span, 0..1, on average over layers.
-
-    Args:
-        ranges_NF: as `image_ranges` gives them.
-        chosen: indices of images, at least one.
-    """
-    least_NL, _, largest_NL = np.split(ranges_NF.astype(np.float64), 3, axis=1)
-    whole_L = largest_NL.max(axis=0) - least_NL.min(axis=0)
-    spanned_L = largest_NL[chosen].max(axis=0) - least_NL[chosen].min(axis=0)
-    return float((spanned_L[whole_L > 0] / whole_L[whole_L > 0]).mean())
-
-
 def farthest_points(features_NF: NDArray[np.float64], count: int, *, seed: int) -> NDArray[np.intp]:
     """Choose points one after the other, each the farthest from those chosen before.
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-ARCHITECTURE = "densenet121"
 BATCH, CROPS = 4, 10
 PREPROCESSING = Preprocessing()
 

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from xopt.optimize.coverage import covering_radius, farthest_points, range_covered, standardized
+from xopt.optimize.coverage import covering_radius, farthest_points, standardized
 
 
 def line(*places: float) -> np.ndarray:
@@ -86,23 +86,6 @@ def test_the_radius_reaches_the_point_that_lies_farthest(points, chosen, radius)
 def test_nothing_covers_nothing():
     with pytest.raises(ValueError, match="at least 1 chosen point"):
         covering_radius(line(0, 1), [])
-
-
-@pytest.mark.parametrize(
-    ("chosen", "share"),
-    [([0, 1, 2], 1), ([0], (0.1 + 0.5) / 2), ([1], (0.2 + 0.5) / 2), ([0, 1], (0.3 + 1) / 2)],
-)
-def test_ranges_are_covered_layer_by_layer(chosen, share):
-    # Least, mean and largest of two layers and of a third that is always zero.
-    ranges = np.array(
-        [
-            [0, 0, 0, 0.5, 2, 0, 1, 4, 0],
-            [1, -4, 0, 2, -2, 0, 3, 0, 0],
-            [0, -1, 0, 5, 0, 0, 10, 1, 0],
-        ],
-        dtype=np.float32,
-    )
-    assert range_covered(ranges, chosen) == pytest.approx(share)
 
 
 def test_columns_count_alike_whatever_their_scale():
