@@ -22,7 +22,6 @@ from ..datasets import Dataset, Split, load_images
 from ..runtime.console import progress
 from ..runtime.crops import SHARED_PLANS, exact_plan
 from ..runtime.preprocessing import Preprocessing
-from ..train.anatomy import check_shares
 from ..train.checkpoints import Checkpoint
 from .calibration import TRAIN, patients_apart
 from .torch_plans import last_layer, window_features, window_logits
@@ -86,9 +85,7 @@ def align_head(
 
     Raises:
         DataError, InputError: an image is absent or cannot be decoded.
-        UsageError: the network's windows cannot share a feature map.
     """
-    check_shares(checkpoint.architecture, preprocessing.crops)
     if preprocessing.crops not in SHARED_PLANS or dataset is None or TRAIN not in dataset.splits:
         return None
     chosen = patients_apart(dataset).spread(count)

@@ -39,10 +39,8 @@ class InferenceGraph(nn.Module):
         self.shift_P11: torch.Tensor
         self.register_buffer("scale_P11", (1 / (255 * std_P)).float().reshape(-1, 1, 1))
         self.register_buffer("shift_P11", (-mean_P / std_P).float().reshape(-1, 1, 1))
-        # Asked of every plan: what does not fit is told here, and less clearly by torch's exporter.
-        cells = self._cells(self.side, preprocessing)
         self.pooling: torch.Tensor | None
-        self.register_buffer("pooling", self._window_pooling(preprocessing, cells))
+        self.register_buffer("pooling", self._window_pooling(preprocessing))
 
     def forward(self, image_NHW: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Answer for uint8 images (N, size, size).
@@ -85,11 +83,11 @@ class InferenceGraph(nn.Module):
         logits: torch.Tensor = self._parts[0].head(features.reshape(-1, features.shape[-1]))
         return logits.reshape(*features.shape[:-1], logits.shape[-1])
 
-    def _window_pooling(self, preprocessing: Preprocessing, cells: int) -> torch.Tensor | None:
+    def _window_pooling(self, preprocessing: Preprocessing) -> torch.Tensor | None:
         """Weights (W, cells) for a shared plan, None where every view is one window."""
         if preprocessing.crops not in SHARED_PLANS:
             return None
-        window_cells = self._cells(preprocessing.crop, preprocessing)
+        cells, window_cells = (self._cells(side, preprocessing) for side in (self.side, preprocessing.crop))
         # The mirrored view gives the mirrored windows, so each view needs the unmirrored five.
         unmirrored = tuple(window for window in preprocessing.windows() if not window.mirrored)
         stride = self._parts[0].stride

@@ -6,15 +6,16 @@ pool, the trunk can run on an image of any size, and the head on any part of its
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from ..runtime.crops import SHARED_PLANS
-from ..runtime.errors import UsageError
-from .models import PATCHES, TORCHVISION_STRIDE, check_architecture, members, stride
+from .models import check_architecture, plan
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+_STRIDE = 32
+"""Of every torchvision network here."""
 
 _RESNET_TRUNK = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
@@ -27,9 +28,9 @@ class Anatomy:
 
     trunk: Step
     """float32 (M, channels, H, W) to the feature map (M, F, H / stride, W / stride), in whole cells."""
-    head: "nn.Module"
+    head: Step
     """float32 (M, F) to logits (M, C)."""
-    stride: int = TORCHVISION_STRIDE
+    stride: int = _STRIDE
     """Pixels of the input between neighbouring cells of the feature map."""
 
 
@@ -40,44 +41,26 @@ def take_apart(architecture: str, network: "nn.Module") -> Anatomy:
         UsageError: an unknown architecture.
     """
     check_architecture(architecture)
-    side_by_side = len(members(architecture)) > 1
-    if side_by_side and not hasattr(network, "features"):
-        raise ValueError("networks side by side are taken apart when they are joined (train.ensembles.join).")
-    return Anatomy(
-        trunk=_trunk("joined" if side_by_side else architecture, network),
-        head=network.get_submodule(head_name(architecture)),
-        stride=stride(architecture),
-    )
-
-
-def check_shares(architecture: str, crops: str) -> None:
-    """Check that a network can take a crop plan's windows out of one feature map.
-
-    Raises:
-        UsageError: what it finds depends on where in the view it is, and a window is a view of its own.
-    """
-    if crops in SHARED_PLANS and PATCHES in members(architecture):
-        raise UsageError(
-            f"{PATCHES} looks at the thirds of each window, so windows cannot share a feature map; take "
-            f"--crops {SHARED_PLANS[crops]} instead of {crops}"
+    if architecture.startswith("densenet"):
+        # torchvision's forward applies this ReLU outside of `features`.
+        return Anatomy(
+            trunk=lambda x: _run(network, ("features",), x).relu(), head=_part(network, "classifier")
         )
-
-
-def head_name(architecture: str) -> str:
-    """The name of a network's head among its parts."""
-    alone = len(members(architecture)) == 1
-    return "fc" if alone and architecture.startswith("resnet") else "classifier"
-
-
-def _trunk(family: str, network: "nn.Module") -> Step:
-    if family.startswith("resnet"):
-        return lambda x: _run(network, _RESNET_TRUNK, x)
-    features = cast(Step, network.features)
-    # torchvision's forward applies this ReLU outside of `features`.
-    return (lambda x: features(x).relu()) if family.startswith("densenet") else features
+    if architecture.startswith("resnet"):
+        return Anatomy(trunk=lambda x: _run(network, _RESNET_TRUNK, x), head=_part(network, "fc"))
+    searched = plan(architecture)
+    return Anatomy(
+        trunk=_part(network, "features"),
+        head=_part(network, "classifier"),
+        stride=_STRIDE if searched is None else searched.stride,
+    )
 
 
 def _run(network: "nn.Module", parts: Sequence[str], x: "torch.Tensor") -> "torch.Tensor":
     for name in parts:
-        x = network.get_submodule(name)(x)
+        x = _part(network, name)(x)
     return x
+
+
+def _part(network: "nn.Module", name: str) -> Step:
+    return network.get_submodule(name)

@@ -18,7 +18,7 @@ from ..runtime.manifest import TASKS
 from ..runtime.preprocessing import Preprocessing
 from ..runtime.requires import need
 from .cards import Card, default_task, read_card
-from .models import build, check_architecture, members, plan
+from .models import build, check_architecture, plan
 from .state_dicts import SUFFIXES, check_finite, load_into, read_weights
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ class Checkpoint:
     preprocessing: Preprocessing
     """What the network was trained on. Export sets the crop plan anew."""
     network: "nn.Module"
-    """In eval mode, on the CPU, float32: (N, channels, crop, crop) in, logits (N, classes) out.
-
-    Networks side by side are joined (train.ensembles.Joined)."""
+    """In eval mode, on the CPU, float32: (N, channels, crop, crop) in, logits (N, classes) out."""
     digest: str
     """SHA-256 of the weights file."""
     source: str
@@ -94,7 +92,7 @@ def save_checkpoint(
 
     Args:
         folder: an existing folder; everything else in it is left alone.
-        network: the plain network, not its distributed or compiled wrapper, nor a joined one.
+        network: the plain network, not its distributed or compiled wrapper.
         architecture: a name that train.models.build knows.
         classes: name per output.
         preprocessing: what the network was trained on.
@@ -105,14 +103,9 @@ def save_checkpoint(
         the path of the JSON.
 
     Raises:
-        UsageError: networks side by side were joined, and their heads are gone.
         CheckpointError: the weights are not finite.
         OutputError: the disk refused.
     """
-    from .ensembles import Joined
-
-    if isinstance(network, Joined):
-        raise UsageError(f"{architecture} was joined for export; save the network that was trained")
     return save_weights(
         folder,
         network.state_dict(),
@@ -248,15 +241,15 @@ def _load(card: Card, folder: Path) -> Checkpoint:
             f"{folder / card.weights} has SHA-256 {digest[:12]}..., its JSON says {str(card.sha256)[:12]}... "
             "(changed, or interrupted while saving); take another checkpoint"
         )
-    network, _ = _fill(
-        card.architecture, len(card.classes), card.preprocessing.channels, content, card.weights
-    )
+    network = build(card.architecture, len(card.classes), card.preprocessing.channels)
+    weights = read_weights(content, card.weights)
+    load_into(network, weights, architecture=card.architecture, name=card.weights)
     return Checkpoint(
         architecture=card.architecture,
         task=card.task,
         classes=card.classes,
         preprocessing=card.preprocessing,
-        network=network,
+        network=network.eval(),
         digest=digest,
         source=card.weights,
         notes=card.notes,
@@ -270,20 +263,23 @@ def _load_bare(place: Path, architecture: str | None, classes: Sequence[str] | N
             f"{place.name} does not say what network it holds; add --arch NAME and --classes FILE (one name "
             "a line in the order of the outputs; the word nih14 stands for ChestX-ray14's findings)"
         )
-    if any(plan(name) is not None for name in members(architecture)):
+    check_architecture(architecture)
+    if plan(architecture) is not None:
         # The size CheXNet saw would be a guess, and a wrong one.
         raise UsageError(
             f"{place.name} does not say what images {architecture} was trained on; give the run folder, or "
             f"write {place.stem}.json beside it (docs/export.md)"
         )
     content = _read(place)
-    network, translated = _fill(architecture, len(classes), 3, content, place.name)
+    network = build(architecture, len(classes))
+    weights = read_weights(content, place.name)
+    translated = load_into(network, weights, architecture=architecture, name=place.name)
     return Checkpoint(
         architecture=architecture,
         task=default_task(len(classes)),
         classes=tuple(classes),
         preprocessing=Preprocessing(),
-        network=network,
+        network=network.eval(),
         digest=hashlib.sha256(content).hexdigest(),
         source=place.name,
         notes={
@@ -292,17 +288,6 @@ def _load_bare(place: Path, architecture: str | None, classes: Sequence[str] | N
             "translated_names": translated,
         },
     )
-
-
-def _fill(
-    architecture: str, classes: int, channels: int, content: bytes, name: str
-) -> "tuple[nn.Module, int]":
-    """The network of a weights file, those side by side joined, and how many names were translated."""
-    from .ensembles import join
-
-    network = build(architecture, classes, channels)
-    translated = load_into(network, read_weights(content, name), architecture=architecture, name=name)
-    return join(network).eval(), translated
 
 
 def _read(path: Path) -> bytes:

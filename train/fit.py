@@ -52,13 +52,9 @@ class Fit:
     ) -> None:
         import torch
 
-        from .ensembles import learners
-
         self.recipe, self.network, self.processes = recipe, network, processes
         self.train_material, self.val_material = train, val
         self.loss = loss.to(processes.device)
-        self.learners = learners(network)
-        """The networks that learn, each from the loss of its own answers."""
         self.batches = Batches(recipe=recipe, labels_NC=train.labels_NC, mask_NC=train.mask_NC)
         self.preprocessing = recipe.preprocessing()
         layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
@@ -154,11 +150,10 @@ class Fit:
                 loss = self._loss(self.batches.batch(order_N, number)) / len(group)
                 # Gradients are averaged over the processes; each has its share of the sum.
                 torch.autograd.backward(self.scaler.scale(loss * self.processes.world))
-            self.losses.add(loss.detach() / len(self.learners))
+            self.losses.add(loss.detach())
         if recipe.clip_norm:
             self.scaler.unscale_(self.optimizer)
-            for learner in self.learners:
-                torch.nn.utils.clip_grad_norm_(learner.parameters(), recipe.clip_norm)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
@@ -170,7 +165,7 @@ class Fit:
         return rate
 
     def _loss(self, batch: NDArray[np.intp]) -> "torch.Tensor":
-        """This process's part of a batch's mean loss, added up over the networks that learn from it."""
+        """This process's part of a batch's mean loss."""
         import torch
 
         material = self.train_material
@@ -190,12 +185,10 @@ class Fit:
             taught_BC=None if taught is None else on_device(taught[mine]),
         )
         weight = self.loss.weight(material.labels_NC[batch], material.mask(batch), taught=taught is not None)
-        answers = self._train_logits(mine).chunk(len(self.learners))
-        losses = [self.loss.sum(logits_BC, wanted) for logits_BC in answers]
-        return sum(losses[1:], losses[0]) / weight
+        return self.loss.sum(self._train_logits(mine), wanted) / weight
 
     def _train_logits(self, indices_B: NDArray[np.intp]) -> "torch.Tensor":
-        """Float32 (B, C) of augmented images; of networks side by side, one's after the other's."""
+        """Float32 (B, C) of augmented images."""
         recipe = self.recipe
         grey_V1HW = training_views(
             self.train_material.images_NHW,
@@ -207,8 +200,7 @@ class Fit:
         logits_VC = self._logits(self.model, grey_V1HW)
         if recipe.ten_crop == "none":
             return logits_VC
-        views = len(grey_V1HW) // len(indices_B)
-        logits_BKC = logits_VC.view(-1, views, logits_VC.shape[-1])
+        logits_BKC = logits_VC.view(len(indices_B), -1, logits_VC.shape[-1])
         return pool_crops(logits_BKC, recipe.ten_crop, exclusive=self.loss.exclusive)
 
     def _logits(self, model: "nn.Module", grey_V1HW: "torch.Tensor") -> "torch.Tensor":

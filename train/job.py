@@ -60,23 +60,11 @@ class Job:
 
         Raises:
             CheckpointError: they cannot be had, or are of another network.
-            UsageError: the recipe's crops are too small for `patches`.
         """
         if self.weights is not None:
             start_from(network, self.weights, self.recipe, self.dataset.classes)
         elif self.recipe.pretrained:
             start_pretrained(network, self.recipe)
-        self._solve(network)
-
-    def _solve(self, network: "nn.Module") -> None:
-        """Find the weights of those networks side by side that are solved, from this dataset."""
-        from .ensembles import apart
-        from .patches import Patches
-        from .solving import solve
-
-        for number, one in enumerate(apart(network)):
-            if isinstance(one, Patches):
-                solve(one, train=self.train, val=self.val, loss=self.loss, recipe=self.recipe, number=number)
 
     def finish(self, fit: Fit) -> Trained:
         """The network with the weights of the epoch that is kept, plain and on the CPU."""

@@ -10,7 +10,7 @@ from .fit import Fit
 from .intervals import EVERY_EPOCH, Interval
 from .job import prepare
 from .keeping import Keeper
-from .models import build, check_channels, check_learns
+from .models import build, check_architecture
 from .processes import Processes
 from .recipe import Recipe
 from .results import Epoch, Trained
@@ -54,22 +54,17 @@ def train(
     Raises:
         DataError: a split or an image is absent, or the labels do not fit the loss.
         InputError: an image cannot be decoded.
-        UsageError: the recipe names an architecture that is not known, or networks side by side that do not
-            fit; or a resumed run is another one.
+        UsageError: the recipe names an architecture that is not known, or a resumed run is another one.
         TrainingError: the loss stopped being a number, the disk is full, another process is gone.
         StoppedError: SIGTERM or Ctrl-C asked to stop; the run is saved.
         BusyError: another training is at work in the run folder.
         OutputError: the run folder exists.
         DependencyError: a library is not installed.
     """
-    check_learns(recipe.architecture)
-    check_channels(recipe.architecture, recipe.channels)
+    check_architecture(recipe.architecture)
     need("torch", "torchvision", extra="train")
     import torch
 
-    from .ensembles import check_sides
-
-    check_sides(recipe.architecture, recipe.crop)
     processes = Processes(device)
     with processes.explaining():
         if run is not None:

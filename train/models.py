@@ -1,9 +1,9 @@
 """The networks xopt trains and exports by name: torchvision's without their weights, ours, searched ones.
 
-A searched network's name holds its whole plan: see train.macro and train.xray. Names joined by a plus are
-networks side by side: see train.ensembles.
+A searched network's name holds its whole plan: see train.macro and train.xray.
 """
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -25,106 +25,36 @@ ARCHITECTURES = (
 )
 SEARCHED = (f"{macro.FAMILY}-CODE", f"{xray.FAMILY}-CODE")
 """Families of networks whose names say how they are built."""
-CONTRAST = "-lcn"
-"""After one of ARCHITECTURES: it sees the grey plane's local contrast as a second plane (train.contrast)."""
-PATCHES = "patches"
-"""Solved from the training images before the first step (train.solving), so it stands beside a network that
-learns by steps."""
-
-SIDE_BY_SIDE = "+"
-"""Between the names of networks that answer as one."""
-MAX_MEMBERS = 16
-"""More than anybody trains together; a longer name is a slip."""
-TORCHVISION_STRIDE = 32
-"""Of every torchvision network here."""
-
-
-def members(name: str) -> tuple[str, ...]:
-    """The networks that stand side by side: `resnet18+resnet18` are two, a name without a plus is one."""
-    return tuple(name.split(SIDE_BY_SIDE))
+_REMOVED = re.compile(r"\+|-lcn$|^patches$")
+"""In the names of networks that version 0.1 built and later ones do not."""
 
 
 def check_architecture(name: str) -> None:
-    """Check that an architecture, or each one side by side, is one of ARCHITECTURES or a searched network.
+    """Check that an architecture is one of ARCHITECTURES or the name of a searched network.
 
     Raises:
-        UsageError: it is not, and the message names the nearest one; or those side by side do not fit.
+        UsageError: it is not, and the message names the nearest one; or it was removed after version 0.1.
     """
-    names = members(name)
-    if len(names) > MAX_MEMBERS:
-        raise UsageError(f"{len(names)} networks side by side; at most {MAX_MEMBERS} are built")
-    for one in names:
-        _check_known(one)
-    strides = {one: _stride(one) for one in names if one != PATCHES}
-    if len(set(strides.values())) > 1:
-        found = ", ".join(f"{one} {pixels}" for one, pixels in strides.items())
-        raise UsageError(f"networks side by side need the same stride in pixels, found {found}; take others")
-
-
-def _check_known(name: str) -> None:
-    if name.removesuffix(CONTRAST) in ARCHITECTURES or name == PATCHES or plan(name) is not None:
-        return
-    known = (*ARCHITECTURES, PATCHES)
-    near = get_close_matches(
-        name.lower(), (*known, *(one + CONTRAST for one in ARCHITECTURES)), n=1, cutoff=0.5
-    )
-    guess = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(
-        f"unknown architecture {name!r}; {guess}known are {', '.join(known + SEARCHED)}, and NAME{CONTRAST}"
-    )
-
-
-def check_learns(name: str) -> None:
-    """Check that a training's steps have something to change.
-
-    Raises:
-        UsageError: all networks are solved before the first step; or an unknown architecture.
-    """
-    check_architecture(name)
-    if set(members(name)) == {PATCHES}:
+    if _REMOVED.search(name):
+        parts = (part.removesuffix("-lcn") for part in name.split("+"))
+        instead = next((part for part in parts if part not in ("", "patches")), "resnet18")
         raise UsageError(
-            f"{PATCHES} is solved before the first step of a training and learns nothing from one; put it "
-            f"beside a network that does: resnet18{SIDE_BY_SIDE}{PATCHES}"
+            f"architecture {name!r} was removed after version 0.1: local contrast, patches and networks side "
+            f"by side are no longer built; train again with {instead}"
         )
-
-
-def check_channels(name: str, channels: int) -> None:
-    """Check that networks can read so many planes.
-
-    Raises:
-        UsageError: one of them reads a single grey plane, and there are more.
-    """
-    for one in members(name):
-        if channels != 1 and (one == PATCHES or one.endswith(CONTRAST)):
-            raise UsageError(
-                f"{one} reads one grey plane, got {channels} channels; set channels = 1 in the recipe, and a "
-                "single mean and std"
-            )
-
-
-def stride(name: str) -> int:
-    """Pixels of the input between neighbouring cells of an architecture's feature map.
-
-    Raises:
-        UsageError: an unknown architecture.
-    """
-    check_architecture(name)
-    return next((_stride(one) for one in members(name) if one != PATCHES), TORCHVISION_STRIDE)
-
-
-def _stride(name: str) -> int:
-    searched = plan(name.removesuffix(CONTRAST))
-    return TORCHVISION_STRIDE if searched is None else searched.stride
+    if name in ARCHITECTURES or plan(name) is not None:
+        return
+    near = get_close_matches(name.lower(), ARCHITECTURES, n=1, cutoff=0.5)
+    guess = f"did you mean {near[0]}? " if near else ""
+    raise UsageError(f"unknown architecture {name!r}; {guess}known are {', '.join(ARCHITECTURES + SEARCHED)}")
 
 
 def plan(name: str, classes: int = 1, channels: int = 3) -> Plan | None:
-    """The plan of a searched network or of ours; None for a name that is of no such family, or of several.
+    """The plan of a searched network or of ours; None for a name that belongs to no such family.
 
     Raises:
         UsageError: the family is known, the rest of the name is none of its networks.
     """
-    if SIDE_BY_SIDE in name:
-        return None
     if name == small_cnn.NAME:
         return small_cnn.plan(classes, channels)
     if name.startswith(f"{macro.FAMILY}-"):
@@ -139,13 +69,12 @@ def build(name: str, classes: int, channels: int = 3) -> "nn.Module":
     """Build a network with fresh random weights: float32 (N, channels, H, W) in, logits (N, classes) out.
 
     Args:
-        name: one of ARCHITECTURES, a searched network's, or several joined by a plus, which become a
-            train.ensembles.Ensemble.
+        name: one of ARCHITECTURES, or a searched network's.
         classes: number of outputs, at least 1.
         channels: input channels, 1 or 3. With 1 the first convolution reads a single grey plane.
 
     Raises:
-        UsageError: an unknown name, or numbers the network cannot have.
+        UsageError: an unknown name, or numbers no network can have.
         DependencyError: torch or torchvision is not installed.
     """
     check_architecture(name)
@@ -153,23 +82,7 @@ def build(name: str, classes: int, channels: int = 3) -> "nn.Module":
         raise UsageError(f"a classifier needs at least 1 class, got {classes}")
     if channels not in (1, 3):
         raise UsageError(f"channels must be 1 or 3, got {channels}")
-    check_channels(name, channels)
     need("torch", "torchvision", extra="train")
-    names = members(name)
-    if len(names) == 1:
-        return _build(name, classes, channels)
-    from .ensembles import Ensemble
-
-    return Ensemble(names, [_build(one, classes, channels) for one in names])
-
-
-def _build(name: str, classes: int, channels: int) -> "nn.Module":
-    if name == PATCHES:
-        from .patches import Patches
-
-        return Patches(classes)
-    if name.endswith(CONTRAST):
-        return _with_contrast(_build(name.removesuffix(CONTRAST), classes, channels=2))
     searched = plan(name, classes, channels)
     if searched is not None:
         from .planned import Planned
@@ -180,17 +93,6 @@ def _build(name: str, classes: int, channels: int) -> "nn.Module":
     network: nn.Module = models.get_model(name, weights=None, num_classes=classes)
     if channels != 3:
         _narrow_input(network, channels)
-    return network
-
-
-def _with_contrast(network: "nn.Module") -> "nn.Module":
-    """Put local contrast before the first convolution of a network of two planes."""
-    from torch import nn
-
-    from .contrast import WithLocalContrast
-
-    path, first = next((path, part) for path, part in network.named_modules() if isinstance(part, nn.Conv2d))
-    network.set_submodule(path, nn.Sequential(WithLocalContrast(), first))
     return network
 
 

@@ -52,7 +52,7 @@ class Recipe:
     """The settings of one training, checked."""
 
     architecture: str
-    """A name that train.models.build knows, or several joined by a plus: networks side by side."""
+    """A name that train.models.build knows."""
     epochs: int
     """Passes over the training split."""
     learning_rate: float
@@ -87,7 +87,7 @@ class Recipe:
     weight_decay: float = 1e-4
     """For adamw apart from the gradient, for adam and sgd as a part of it."""
     clip_norm: float = 0.0
-    """Highest norm of the gradient, of each network side by side; longer ones are shortened. 0 sets none."""
+    """Highest norm of the gradient, longer ones are shortened; 0 leaves them as they are."""
 
     schedule: str = "one-cycle"
     """One of SCHEDULES; see train.schedules."""

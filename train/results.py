@@ -55,8 +55,7 @@ class Trained:
     recipe: Recipe
     classes: tuple[str, ...]
     network: "nn.Module"
-    """With the weights of the epoch that is kept, on the CPU, in eval mode; logits out. Networks side by side
-    are apart (train.ensembles.Ensemble)."""
+    """With the weights of the epoch that is kept, on the CPU, in eval mode; logits out."""
     history: tuple[Epoch, ...]
     notes: dict[str, Any]
     """What the checkpoint keeps of the data it has seen."""

@@ -25,6 +25,7 @@ from ..runtime.errors import BusyError, CheckpointError, OutputError, TrainingEr
 from ..runtime.files import check_free, staged_folder, sync, write_file
 from ..runtime.locks import is_locked, locked
 from .events import Events
+from .models import check_architecture
 from .recipe import Recipe
 from .results import Epoch, history_csv
 from .running_loss import Step
@@ -94,11 +95,13 @@ class RunFolder:
         """Check that a training to go on with is the one that was begun.
 
         Raises:
-            UsageError: its recipe, data, first weights or teacher are others; the message names them.
+            UsageError: its recipe, data, first weights or teacher are others, and the message names them; or
+                its architecture was removed.
             CheckpointError: run.json cannot be read.
         """
         try:
             before = json.loads((self.path / RUN).read_bytes())["identity"]
+            check_architecture(before["recipe"]["architecture"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{self.path / RUN} cannot be read ({error}); train anew with --force"

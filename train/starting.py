@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,6 @@ from ..runtime.errors import CheckpointError
 from ..runtime.preprocessing import Preprocessing
 from .cards import read_card
 from .checkpoints import CARD, weights_file
-from .models import PATCHES, members
 from .recipe import Recipe
 from .state_dicts import load_into, read_weights
 
@@ -22,19 +20,11 @@ _RELEASE = "IMAGENET1K_V1"
 
 
 def start_pretrained(network: "nn.Module", recipe: Recipe) -> None:
-    """Fill a network, or each one side by side, with torchvision's ImageNet weights; heads stay fresh.
+    """Fill a network with torchvision's ImageNet weights; its head stays fresh.
 
     Raises:
         CheckpointError: there are none of this architecture, or they cannot be fetched.
     """
-    from .ensembles import apart
-
-    for name, one in zip(members(recipe.architecture), apart(network), strict=True):
-        if name != PATCHES:
-            _start_one(one, replace(recipe, architecture=name))
-
-
-def _start_one(network: "nn.Module", recipe: Recipe) -> None:
     from torchvision import models
 
     remedy = "start from a file with --weights FILE, or from random weights with --no-pretrained"
@@ -109,37 +99,24 @@ def _classes_of(source: Path) -> tuple[str, ...] | None:
 def _fill(
     network: "nn.Module", weights: "dict[str, Tensor]", recipe: Recipe, *, name: str, with_head: bool
 ) -> bool:
-    """Fill a network, its heads only where that is wanted and all fit; whether they were filled, too."""
-    from torch import nn
-
+    """Fill a network, its head only where that is wanted and fits; whether the head was filled, too."""
     own = network.state_dict()
-    # The last linear layer and the first convolution, of each network side by side.
-    heads = [paths[-1] for paths in _paths_of(network, nn.Linear)]
-    firsts = tuple(f"{paths[0]}.weight" for paths in _paths_of(network, nn.Conv2d))
-    one_plane = own[firsts[0]].shape[1] == 1
-    of_heads = {key: mine for key in weights if (mine := _key_of_head(key, heads)) is not None}
-    with_head = with_head and all(own[mine].shape == weights[key].shape for key, mine in of_heads.items())
+    head, first = _head_of(network), f"{_first_of(network)}.weight"
+    one_plane = own[first].shape[1] == 1
     fitted: dict[str, Tensor] = {}
     for key, tensor in weights.items():
-        if key in of_heads and not with_head:
-            fitted[of_heads[key]] = own[of_heads[key]]
-        elif one_plane and key.endswith(firsts) and tensor.shape[1] == 3:
+        # The head of a CheXNet checkpoint stands one level deeper, before its sigmoid.
+        plain = key.replace(f"{head}.0.", f"{head}.")
+        mine = next((k for k in (f"{head}.weight", f"{head}.bias") if plain.endswith(k)), None)
+        if mine is not None and not (with_head and own[mine].shape == tensor.shape):
+            fitted[mine] = own[mine]
+            with_head = False
+        elif one_plane and key.endswith(first) and tensor.shape[1] == 3:
             fitted[key] = fold(tensor, recipe)
         else:
             fitted[key] = tensor
     load_into(network, fitted, architecture=recipe.architecture, name=name)
     return with_head
-
-
-def _key_of_head(key: str, heads: Sequence[str]) -> str | None:
-    """The network's own name of a weight of a head; None for any other weight."""
-    for head in heads:
-        # The head of a CheXNet checkpoint stands one level deeper, before its sigmoid.
-        plain = key.replace(f"{head}.0.", f"{head}.")
-        for mine in (f"{head}.weight", f"{head}.bias"):
-            if plain.endswith(mine):
-                return mine
-    return None
 
 
 def fold(weights: "Tensor", recipe: Recipe) -> "Tensor":
@@ -162,9 +139,17 @@ def fold(weights: "Tensor", recipe: Recipe) -> "Tensor":
     return (weights * ratio.view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
 
 
-def _paths_of(network: "nn.Module", kind: "type[nn.Module]") -> "list[list[str]]":
-    """The names of the layers of a kind, in order, for each of the networks side by side."""
-    from .ensembles import apart
+def _head_of(network: "nn.Module") -> str:
+    """The name of the last linear layer."""
+    from torch import nn
 
-    names = {id(part): path for path, part in network.named_modules()}
-    return [[names[id(part)] for part in one.modules() if isinstance(part, kind)] for one in apart(network)]
+    paths: list[str] = [path for path, part in network.named_modules() if isinstance(part, nn.Linear)]
+    return paths[-1]
+
+
+def _first_of(network: "nn.Module") -> str:
+    """The name of the first convolution."""
+    from torch import nn
+
+    paths: list[str] = [path for path, part in network.named_modules() if isinstance(part, nn.Conv2d)]
+    return paths[0]

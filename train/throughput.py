@@ -4,7 +4,7 @@
 
 The reference is train.reference_loop. A crop is one image that goes forward and backward, of 224 x 224 pixels
 in the reference and of the recipe's sizes in the recipe; at equal network and size a recipe is measured with
-`--set architecture=densenet121 --set size=256 --set crop=224`. The clock runs over whole
+`--set architecture=densenet121 --set size=256 --set crop=224 --set "sizes=[]"`. The clock runs over whole
 steps, with the feeding of data in them. It stands in train/ because benchmarks/ is the floor below.
 """
 

@@ -64,14 +64,13 @@ def untrained_network(architecture: str, size: int, settings: GraphSettings) -> 
     from ...optimize.graph import InferenceGraph
     from ...optimize.ir import encode_ir, from_onnx
     from ...optimize.onnx_graph import to_onnx
-    from ...train.ensembles import join
 
     preprocessing = Preprocessing(
         size=size, crop=size, crops="center", channels=CHANNELS, mean=(_MEAN,), std=(_STD,)
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = join(build(architecture, settings.classes, preprocessing.channels).eval())
+        network = build(architecture, settings.classes, preprocessing.channels).eval()
     graph = InferenceGraph(network, take_apart(architecture, network), preprocessing, _TASK).eval()
     model = from_onnx(to_onnx(graph, size=size), size=size, name=architecture)
     if settings.precision == "INT8":

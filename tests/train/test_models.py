@@ -1,11 +1,13 @@
 """Networks by name."""
 
+import re
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from xopt.runtime.errors import UsageError  # noqa: E402
-from xopt.train.models import ARCHITECTURES, build  # noqa: E402
+from xopt.train.models import ARCHITECTURES, build, check_architecture  # noqa: E402
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -44,6 +46,29 @@ def test_an_unknown_name_is_refused_with_the_nearest(name, near):
 def test_a_name_like_no_other_is_refused_with_all_that_are_known():
     with pytest.raises(UsageError, match="unknown architecture 'xyz'; known are densenet121, "):
         build("xyz", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("resnet18-lcn", "resnet18"),
+        ("small-cnn-lcn", "small-cnn"),
+        ("patches", "resnet18"),
+        ("patches+patches", "resnet18"),
+        ("patches+small-cnn", "small-cnn"),
+        ("resnet18+resnet18", "resnet18"),
+        ("macro-12022100+macro-12022100", "macro-12022100"),
+        ("densenet121-lcn+resnet18-lcn+patches", "densenet121"),
+        ("resnet18+", "resnet18"),
+    ],
+)
+def test_what_version_0_1_built_besides_is_refused_by_name(name, instead):
+    said = (
+        f"architecture '{name}' was removed after version 0.1: local contrast, patches and networks side by "
+        f"side are no longer built; train again with {instead}"
+    )
+    with pytest.raises(UsageError, match=f"^{re.escape(said)}$"):
+        check_architecture(name)
 
 
 @pytest.mark.parametrize(("classes", "channels"), [(0, 3), (-1, 3), (2, 2), (2, 0)])

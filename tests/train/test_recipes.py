@@ -121,12 +121,7 @@ def test_the_pneumonia_recipe_learns_in_four_epochs(small_pictures):
         ),
         (
             "pneumonia-cnn",
-            {
-                "architecture": "small-cnn+small-cnn+small-cnn",
-                "channels": 1,
-                "sampling": "balanced",
-                "border": "edge",
-            },
+            {"architecture": "small-cnn", "channels": 1, "sampling": "balanced", "border": "edge"},
         ),
     ],
 )

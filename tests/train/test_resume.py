@@ -26,7 +26,7 @@ from xopt.runtime.errors import (  # noqa: E402
     TrainingError,
     UsageError,
 )
-from xopt.train import load_checkpoint  # noqa: E402
+from xopt.train import job, load_checkpoint  # noqa: E402
 from xopt.train.intervals import Interval  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
 from xopt.train.results import read_history  # noqa: E402
@@ -91,6 +91,25 @@ def test_a_finished_run_resumes_to_itself(dataset, tmp_path):
     again = train(dataset, TINY, run=tmp_path / "run", resume=True, report=reported.append)
     assert reported == []
     same(again, first)
+
+
+def test_a_resumed_run_asks_for_no_first_weights(dataset, tmp_path, monkeypatch):
+    recipe = replace(TINY, pretrained=True)
+    monkeypatch.setattr(job, "start_pretrained", lambda _network, _recipe: None)
+    with pytest.raises(Halt):
+        train(dataset, recipe, run=tmp_path / "run", report=halting(2))
+    # The state holds every weight.
+    monkeypatch.setattr(job, "start_pretrained", None)
+    same(train(dataset, recipe, run=tmp_path / "run", resume=True), train(dataset, TINY))
+
+
+@pytest.mark.parametrize("recipe", [TINY, replace(TINY, architecture="small-cnn+small-cnn")])
+def test_a_run_of_a_removed_architecture_is_refused(dataset, tmp_path, recipe):
+    train(dataset, replace(TINY, epochs=1), run=tmp_path / "run")
+    facts = (tmp_path / "run/run.json").read_text()
+    (tmp_path / "run/run.json").write_text(facts.replace(TINY.architecture, "small-cnn+small-cnn"))
+    with pytest.raises(UsageError, match=r"^architecture 'small-cnn\+small-cnn' was removed after version 0"):
+        train(dataset, recipe, run=tmp_path / "run", resume=True)
 
 
 def test_early_stopping_ends_a_training_and_its_resumed_twin_alike(dataset, tmp_path):

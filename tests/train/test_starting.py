@@ -10,10 +10,9 @@ from xopt.runtime.errors import CheckpointError  # noqa: E402
 from xopt.train import save_checkpoint  # noqa: E402
 from xopt.train.models import build  # noqa: E402
 from xopt.train.recipe import Recipe  # noqa: E402
-from xopt.train.starting import digest_of, fold, start_from, start_pretrained  # noqa: E402
+from xopt.train.starting import digest_of, start_from, start_pretrained  # noqa: E402
 
 RECIPE = Recipe(architecture="resnet18", epochs=1, learning_rate=0.1, size=72, crop=64)
-PAIR = replace(RECIPE, architecture="small-cnn+small-cnn")
 GREY = replace(RECIPE, channels=1, mean=(0.5,), std=(0.25,))
 
 
@@ -106,67 +105,6 @@ def test_a_folded_network_sees_in_grey_what_it_saw_in_colour(source):
     trained.eval()
     with torch.inference_mode():
         torch.testing.assert_close(network(grey / recipe.std[0]), trained(colour), rtol=1e-4, atol=1e-4)
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """Two networks side by side, of three planes and classes a and b."""
-    torch.manual_seed(3)
-    network = build(PAIR.architecture, 2)
-    folder = tmp_path_factory.mktemp("pair")
-    save_checkpoint(
-        folder,
-        network,
-        architecture=PAIR.architecture,
-        classes=["a", "b"],
-        preprocessing=RECIPE.preprocessing(),
-    )
-    return folder, network
-
-
-@pytest.mark.parametrize("classes", ["xy", "abc"])
-def test_every_head_side_by_side_stays_fresh_for_other_classes(pair, classes, capsys):
-    folder, trained = pair
-    network = build(PAIR.architecture, len(classes))
-    heads = [member.classifier.weight.clone() for member in network.members]
-    start_from(network, folder, PAIR, classes)
-    assert "the head of" in capsys.readouterr().err
-    for member, head, theirs in zip(network.members, heads, trained.members, strict=True):
-        assert torch.equal(member.classifier.weight, head)
-        assert torch.equal(member.features[0][0][0].weight, theirs.features[0][0][0].weight)
-
-
-def test_every_network_side_by_side_is_folded_to_one_plane(pair):
-    folder, trained = pair
-    network = build(PAIR.architecture, 2, 1)
-    start_from(network, folder, replace(GREY, architecture=PAIR.architecture), "ab")
-    for member, theirs in zip(network.members, trained.members, strict=True):
-        assert torch.equal(member.classifier.weight, theirs.classifier.weight)
-        torch.testing.assert_close(
-            member.features[0][0][0].weight, fold(theirs.features[0][0][0].weight, GREY)
-        )
-
-
-def test_each_network_side_by_side_starts_from_its_own_imagenet_weights(monkeypatch):
-    from types import SimpleNamespace
-
-    from torchvision import models
-
-    torch.manual_seed(4)
-    theirs = {name: build(name, 1000) for name in ("resnet18", "mobilenet_v3_small")}
-
-    def release(name):
-        weights = SimpleNamespace(url=f"{name}.pth", get_state_dict=lambda **_: theirs[name].state_dict())
-        return {"IMAGENET1K_V1": weights}
-
-    monkeypatch.setattr(models, "get_model_weights", release)
-    recipe = replace(RECIPE, architecture="resnet18+mobilenet_v3_small")
-    network = build(recipe.architecture, 2)
-    start_pretrained(network, recipe)
-    first, second = network.members
-    assert torch.equal(first.conv1.weight, theirs["resnet18"].conv1.weight)
-    assert torch.equal(second.features[0][0].weight, theirs["mobilenet_v3_small"].features[0][0].weight)
-    assert first.fc.out_features == second.classifier[-1].out_features == 2
 
 
 def test_weights_of_another_network_are_refused(source):
