@@ -15,8 +15,10 @@ from .datasets import commands as datasets
 from .nas import commands as nas
 from .optimize import commands as optimize
 from .runtime import commands as runtime
+from .runtime.console import note
 from .runtime.errors import XoptError
 from .runtime.files import check_free
+from .runtime.requires import conflict
 from .train import commands as train
 
 app = typer.Typer(
@@ -31,6 +33,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
+        _note_conflict()
         print(f"xopt {__version__}")
         raise typer.Exit
 
@@ -44,7 +47,12 @@ def _root(
         bool, typer.Option("--debug", help="Show a traceback on errors (anywhere on the line).")
     ] = False,
 ) -> None:
-    pass
+    _note_conflict()
+
+
+def _note_conflict() -> None:
+    if found := conflict():
+        note(f"xopt: {found}")
 
 
 # benchmarks stands below train, so where the PyTorch reference comes from is said here, by name.

@@ -9,6 +9,7 @@ from typing import Any
 
 from .backend import usable_cores
 from .openvino_backend import PRECISION_HINT, import_openvino
+from .requires import conflict
 
 # Names as Linux prints them in /proc/cpuinfo, and what they are called.
 _FEATURES = {
@@ -46,6 +47,8 @@ class Machine:
     libraries: dict[str, str]
     int8: str
     """What the instruction sets mean for INT8, in a sentence."""
+    conflict: str | None
+    """Another distribution that installs a package `xopt` here, and how to mend it."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -70,6 +73,7 @@ def examine() -> Machine:
         capabilities=tuple(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
         libraries=library_versions(),
         int8=int8_advice(features),
+        conflict=conflict(metadata.packages_distributions().get("xopt", ())),
     )
 
 
@@ -123,6 +127,7 @@ def describe(machine: Machine) -> str:
         *(f"Device        {name}: {full}" for name, full in machine.devices.items()),
         f"System        {machine.system}, Python {machine.python}",
         f"Libraries     {', '.join(f'{name} {version}' for name, version in machine.libraries.items())}",
+        *([f"Conflict      {machine.conflict}"] if machine.conflict else []),
     ]
     return "\n".join(lines)
 

@@ -18,9 +18,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from .errors import DependencyError, UsageError
 from .markers import applies, normalised, parse_requirement
+from .requires import DISTRIBUTION
 
 SPEC_VERSION = "1.6"
-_ROOT = "xopt"
 # Classifiers that name one licence of the SPDX list and no other; "BSD License" could be several.
 _SPDX = {"MIT License": "MIT", "ISC License (ISCL)": "ISC", "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0"}
 
@@ -40,7 +40,7 @@ def bill_of_materials(*, extras: Sequence[str] = (), find: Find = metadata.distr
     """
     required = _closure(extras, find)
     refs = {name: _purl(found) for name, (found, _) in required.items()}
-    root, _ = required[_ROOT]
+    root, _ = required[DISTRIBUTION]
     content = {
         "bomFormat": "CycloneDX",
         "specVersion": SPEC_VERSION,
@@ -56,7 +56,7 @@ def bill_of_materials(*, extras: Sequence[str] = (), find: Find = metadata.distr
                 {"name": "xopt:extras", "value": ",".join(sorted(extras))},
             ],
         },
-        "components": [_component(required[name][0]) for name in sorted(required) if name != _ROOT],
+        "components": [_component(required[name][0]) for name in sorted(required) if name != DISTRIBUTION],
         "dependencies": [
             {"ref": refs[name], "dependsOn": sorted(refs[other] for other in needs)}
             for name, (_, needs) in sorted(required.items())
@@ -69,21 +69,21 @@ def bill_of_materials(*, extras: Sequence[str] = (), find: Find = metadata.distr
 def _closure(extras: Sequence[str], find: Find) -> dict[str, tuple[metadata.Distribution, set[str]]]:
     """By name: every distribution that xopt needs, and the names of those that it needs itself."""
     required: dict[str, tuple[metadata.Distribution, set[str]]] = {}
-    waiting = [(_ROOT, extra, "") for extra in ("", *extras)]
-    seen = {(_ROOT, extra) for extra in ("", *extras)}
+    waiting = [(DISTRIBUTION, extra, "") for extra in ("", *extras)]
+    seen = {(DISTRIBUTION, extra) for extra in ("", *extras)}
     while waiting:
         name, extra, wanted_by = waiting.pop()
         if name not in required:
             required[name] = (_installed(name, wanted_by, find), set())
         found, needs = required[name]
-        if name == _ROOT and extra:
+        if name == DISTRIBUTION and extra:
             _check_extra(found, extra)
         for other, other_extra in _needs(found, extra):
             needs.add(other)
             if (other, other_extra) not in seen:
                 seen.add((other, other_extra))
                 waiting.append((other, other_extra, name))
-        # An extra such as xopt[all] names its own project.
+        # An extra such as xopt-edge[all] names its own project.
         needs.discard(name)
     return required
 
@@ -121,7 +121,7 @@ def _installed(name: str, wanted_by: str, find: Find) -> metadata.Distribution:
 def _check_extra(root: metadata.Distribution, extra: str) -> None:
     offered = sorted(_values(root, "Provides-Extra"))
     if normalised(extra) not in map(normalised, offered):
-        raise UsageError(f"{_ROOT} has no extra {extra!r}; it has {', '.join(offered)}")
+        raise UsageError(f"{DISTRIBUTION} has no extra {extra!r}; it has {', '.join(offered)}")
 
 
 def _component(found: metadata.Distribution, *, kind: str = "library") -> dict[str, Any]:

@@ -75,7 +75,7 @@ def test_the_heavy_commands_name_their_install_line(device, bundle, tmp_path):
     ):
         done = run(device, "xopt", *words, cwd=tmp_path)
         assert done.returncode == 1
-        assert 'pip install "xopt[optimize]"' in done.stderr
+        assert 'pip install "xopt-edge[optimize]"' in done.stderr
         assert done.stderr.count("\n") == 1
 
 
@@ -100,7 +100,7 @@ def test_the_bill_of_materials_lists_all_that_is_installed(device, tmp_path):
 def test_signatures_name_their_install_line(device, bundle, tmp_path):
     done = run(device, "xopt", "verify", bundle, "--key", "k.pub.pem", cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert 'pip install "xopt[sign]"' in done.stderr
+    assert 'pip install "xopt-edge[sign]"' in done.stderr
 
 
 @pytest.mark.slow
@@ -108,7 +108,7 @@ def test_a_dicom_names_its_install_line(device, bundle, tmp_path):
     (tmp_path / "x.dcm").write_bytes(b"\0" * 128 + b"DICM")
     done = run(device, "xopt", "predict", bundle, "x.dcm", cwd=tmp_path)
     assert done.returncode == 1
-    assert 'pip install "xopt[dicom]"' in done.stderr
+    assert 'pip install "xopt-edge[dicom]"' in done.stderr
 
 
 @pytest.mark.slow

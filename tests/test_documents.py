@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from xopt.runtime.requires import DISTRIBUTION
+
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.M | re.S)
 SMALL = 120
@@ -59,7 +61,7 @@ def check_install(words: list[str]) -> None:
     """A `pip install` line must name extras that there are."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for word in words[2:]:
-        named = re.fullmatch(r"(?:xopt|\.)(?:\[([a-z,]+)\])?", word)
+        named = re.fullmatch(rf"(?:{DISTRIBUTION}|\.)(?:\[([a-z,]+)\])?", word)
         assert named, word
         assert set((named.group(1) or "dev").split(",")) <= set(extras)
 
@@ -101,6 +103,12 @@ def test_every_command_in_the_docs_is_one_that_there_is(xopt):
             offered = xopt(*name, "--help").out
             options = {word.split("=")[0] for word in words if word.startswith("--")}
             assert {o for o in options if o not in offered} == set(), f"{document.name}: {text}"
+
+
+def test_every_install_line_in_the_documents_names_the_distribution():
+    for document in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]:
+        named = re.findall(r'pip install "?(xopt[\w-]*)', document.read_text())
+        assert set(named) <= {DISTRIBUTION}, document.name
 
 
 def test_every_link_in_the_documents_leads_somewhere():

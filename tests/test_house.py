@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from xopt.runtime.requires import DISTRIBUTION
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FLOORS = {"runtime", "datasets", "benchmarks", "train", "optimize", "nas"}
@@ -19,6 +21,10 @@ def tracked() -> list[str]:
     if listed.returncode:
         pytest.skip("not a git checkout")
     return listed.stdout.splitlines()
+
+
+def test_the_distribution_has_one_name():
+    assert PROJECT["project"]["name"] == DISTRIBUTION
 
 
 def test_every_package_folder_is_named():

@@ -8,11 +8,12 @@ from pathlib import Path
 from .. import __version__
 from ..datasets import page
 from ..runtime.files import write_file
+from ..runtime.requires import install_line
 from .comparing import Run, RunComparison
 from .curves import auc_curves, can_draw, loss_curves, run_curves
 
 PAGE = "run.html"
-NO_CURVES = 'no curves: matplotlib is not installed here (pip install "xopt[report]")'
+NO_CURVES = f"no curves: matplotlib is not installed here ({install_line('report')})"
 
 
 def write_page(folder: Path, run: Run) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...runtime.crops import SHARED_PLANS
+from ...runtime.requires import install_line
 from .settings import TuneSettings
 
 Precision = Literal["FP32", "BF16", "INT8"]
@@ -114,5 +115,5 @@ def _left_out(candidate: Candidate, chances: Chances) -> str | None:
     if graph.precision == "INT8" and not chances.aligned:
         return "no train split to calibrate on"
     if candidate.engine == "onnxruntime" and not chances.onnxruntime:
-        return 'ONNX Runtime is not installed; install it with: pip install "xopt[onnxruntime]"'
+        return f"ONNX Runtime is not installed; install it with: {install_line('onnxruntime')}"
     return None

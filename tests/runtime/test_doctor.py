@@ -11,6 +11,8 @@ def test_doctor_says_the_same_as_text_and_json(xopt):
     assert facts["cpu"] in text
     assert facts["libraries"]["openvino"] in text
     assert "CPU" in facts["devices"]
+    assert facts["conflict"] is None
+    assert "Conflict" not in text
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from xopt.runtime import DependencyError, UsageError
 from xopt.runtime.sbom import bill_of_materials
 
 PACKAGES = {
-    "xopt": """Version: 0.1.0
+    "xopt-edge": """Version: 0.1.0
 License-Expression: Apache-2.0
 Author-email: One <one@example.org>, "Two, Ltd." <two@example.org>
 Provides-Extra: sign
@@ -18,7 +18,7 @@ Provides-Extra: all
 Requires-Dist: numpy>=1.26
 Requires-Dist: Shell_Ingham[fast] (>=1.0)
 Requires-Dist: cryptography>=45; extra == "sign"
-Requires-Dist: xopt[sign]; extra == "all"
+Requires-Dist: xopt-edge[sign]; extra == "all"
 Requires-Dist: absent; sys_platform == "win32"
 """,
     "numpy": """Version: 2.4.6+local
@@ -44,7 +44,7 @@ Requires-Dist: numpy
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     for name, facts in PACKAGES.items():
-        folder = tmp_path / f"{name}-1.dist-info"
+        folder = tmp_path / f"{name.replace('-', '_')}-1.dist-info"
         folder.mkdir()
         (folder / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\n{facts}")
         (folder / "direct_url.json").write_text('{"url": "file:///somewhere/private"}')
@@ -70,10 +70,10 @@ def check_schema(bill: dict) -> None:
 def test_the_bill_names_what_xopt_requires_and_nothing_else(place):
     bill = bill_of_materials(find=find_in(place))
     assert [c["name"] for c in bill["components"]] == ["accelerator", "numpy", "shell-ingham"]
-    assert bill["metadata"]["component"]["purl"] == "pkg:pypi/xopt@0.1.0"
+    assert bill["metadata"]["component"]["purl"] == "pkg:pypi/xopt-edge@0.1.0"
     graph = {d["ref"]: d["dependsOn"] for d in bill["dependencies"]}
     assert graph == {
-        "pkg:pypi/xopt@0.1.0": ["pkg:pypi/numpy@2.4.6%2Blocal", "pkg:pypi/shell-ingham@1.0"],
+        "pkg:pypi/xopt-edge@0.1.0": ["pkg:pypi/numpy@2.4.6%2Blocal", "pkg:pypi/shell-ingham@1.0"],
         "pkg:pypi/shell-ingham@1.0": ["pkg:pypi/accelerator@3"],
         "pkg:pypi/accelerator@3": ["pkg:pypi/numpy@2.4.6%2Blocal"],
         "pkg:pypi/numpy@2.4.6%2Blocal": [],
@@ -118,7 +118,10 @@ def test_the_same_install_gives_the_same_bytes_and_another_one_does_not(place, t
 
 @pytest.mark.parametrize(
     ("gone", "says"),
-    [("accelerator", "shell-ingham requires accelerator"), ("xopt", "xopt is not installed as a package")],
+    [
+        ("accelerator", "shell-ingham requires accelerator"),
+        ("xopt_edge", "xopt-edge is not installed as a package"),
+    ],
 )
 def test_a_package_that_is_missing_is_named(place, gone, says):
     (place / f"{gone}-1.dist-info" / "METADATA").unlink()

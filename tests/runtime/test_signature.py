@@ -297,5 +297,5 @@ def test_without_the_extra_the_install_line_is_given(signed, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert 'pip install "xopt[sign]"' in done.stderr
+    assert 'pip install "xopt-edge[sign]"' in done.stderr
     assert done.stderr.count("\n") == 1

@@ -125,7 +125,7 @@ def test_without_matplotlib_the_run_still_works_and_says_so(data, tmp_path, monk
     recipe.write_text(replace(TINY, epochs=1).to_toml())
     done = xopt("train", "--recipe", recipe, "--data", data, "--out", tmp_path / "plain")
     assert done.code == 0, done.err
-    assert 'no curves: matplotlib is not installed here (pip install "xopt[report]")' in done.err
+    assert 'no curves: matplotlib is not installed here (pip install "xopt-edge[report]")' in done.err
     names = {path.name for path in (tmp_path / "plain").iterdir()}
     assert "run.html" in names
     assert not {"loss.svg", "auc.svg"} & names

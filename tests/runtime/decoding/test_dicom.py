@@ -309,7 +309,7 @@ def test_dicom_files_are_found_in_folders(tmp_path, suffix):
 def test_without_the_extra_a_dicom_names_its_install_line(monkeypatch):
     content = dicom(EIGHT)
     monkeypatch.setitem(sys.modules, "pydicom", None)
-    with pytest.raises(DependencyError, match=r'pip install "xopt\[dicom\]"'):
+    with pytest.raises(DependencyError, match=r'pip install "xopt-edge\[dicom\]"'):
         decode(content)
 
 
