@@ -56,7 +56,7 @@ def _note_conflict() -> None:
 
 
 # benchmarks stands below train, so where the PyTorch reference comes from is said here, by name.
-benchmarks.reference_loader = "xopt.train.checkpoints:load_reference"
+benchmarks.reference_loader = "xopt.models.checkpoint:load_reference"
 optimize.reference_loader = benchmarks.reference_loader
 
 for commands in (optimize, runtime, benchmarks):

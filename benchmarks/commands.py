@@ -67,9 +67,9 @@ def score(
     Only the labels of --data are needed, its images may be absent.
     """
     from ..datasets import open_source
-    from ..runtime.bundle import Bundle
+    from ..datasets.roles import Scored, check_roles
+    from ..runtime.bundle.folder import Bundle
     from .predictions import align, read_predictions
-    from .roles import Scored, check_roles
     from .scoring import ScoreSettings, describe
     from .scoring import score as score_predictions
 

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets import Dataset, Split
-from ..runtime.bundle import Bundle
+from ..datasets.roles import Scored, check_roles
+from ..metrics.bootstrap import AucIntervals, PairedDrop, auc_intervals, paired_auc_drop
+from ..metrics.scores import mean_auc, roc_auc
+from ..runtime.bundle.folder import Bundle
 from ..runtime.errors import UsageError
-from .bootstrap import AucIntervals, PairedDrop, auc_intervals, paired_auc_drop
 from .latency import Percentiles, Speedup, percentiles, speedup
 from .machine import machine_facts
 from .measurement import FILE_ROUNDS, Measured, evenly, measure, measure_peak
-from .metrics import mean_auc, roc_auc
-from .roles import Scored, check_roles
 from .variants import Reference, list_variants
 
 

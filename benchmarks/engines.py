@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.image import prepare
-from ..runtime.preprocessing import Preprocessing
+from ..runtime.images.image import prepare
+from ..runtime.images.preprocessing import Preprocessing
 
 
 class Engine(ABC):

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets import Split
-from ..runtime.backend import Backend
+from ..metrics.scores import Labels
+from ..runtime.backends.base import Backend
 from ..runtime.console import progress
 from ..runtime.heatmap import assemble
-from ..runtime.preprocessing import Preprocessing
-from .metrics import Labels
+from ..runtime.images.preprocessing import Preprocessing
 
 POINTING_TOLERANCE = 1 / 16
 """Peaks at most this share of the image's side apart, down and across, count as one place."""

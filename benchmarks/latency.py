@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .bootstrap import Interval
+from ..metrics.bootstrap import Interval
 
 _BLOCK_BYTES = 16_000_000
 

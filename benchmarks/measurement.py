@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from ..datasets import Split
 from ..runtime.console import progress
 from ..runtime.errors import BundleError, UsageError
-from ..runtime.image import prepare
-from ..runtime.preprocessing import Preprocessing
+from ..runtime.images.image import prepare
+from ..runtime.images.preprocessing import Preprocessing
 from .engines import Variant
 from .machine import PeakProbe
 from .variants import check_classes

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.bundle import ONNX, Bundle
+from ..runtime.bundle.folder import ONNX, Bundle
 from ..runtime.classifier import Classifier
 from .engines import Engine
 from .openvino_engine import bundle_macs

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.bundle import MODEL, WEIGHTS, Bundle
+from ..runtime.backends.openvino import drop_maps, import_openvino
+from ..runtime.bundle.folder import MODEL, WEIGHTS, Bundle
 from ..runtime.classifier import Classifier
-from ..runtime.openvino_backend import drop_maps, import_openvino
 from .engines import Engine
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..metrics.scores import Curve, precision_recall_curve, roc_curve
 from ..runtime.requires import need
 from .comparison import Comparison, Row
 from .latency import in_words
-from .metrics import Curve, precision_recall_curve, roc_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

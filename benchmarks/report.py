@@ -5,12 +5,12 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..datasets import page
+from ..metrics.bootstrap import ClassDrop
+from ..metrics.scores import average_precision, roc_auc
+from ..report import page
 from . import plots, summary
-from .bootstrap import ClassDrop
 from .comparison import Comparison, Row
 from .latency import in_words
-from .metrics import average_precision, roc_auc
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

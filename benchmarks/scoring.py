@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets import Split
+from ..metrics.bootstrap import AucIntervals, Interval, PairedDrop, auc_intervals, paired_auc_drop
+from ..metrics.delong import DelongTest, paired_test
+from ..metrics.operating_points import OperatingChange, compare_operating
+from ..metrics.scores import ClassMetrics, all_metrics, mean_metrics
 from ..runtime.console import table
-from .bootstrap import AucIntervals, Interval, PairedDrop, auc_intervals, paired_auc_drop
-from .delong import DelongTest, paired_test
-from .metrics import ClassMetrics, all_metrics, mean_metrics
-from .operating import OperatingChange, compare_operating
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.crops import take
 from ..runtime.errors import DependencyError
-from ..runtime.preprocessing import Preprocessing
+from ..runtime.images.crops import take
+from ..runtime.images.preprocessing import Preprocessing
 from ..runtime.requires import need
 from .engines import Engine
 

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..runtime.bundle import ONNX, Bundle
-from ..runtime.crops import CROP_PLANS, SHARED_PLANS, exact_plan
+from ..runtime.bundle.folder import ONNX, Bundle
 from ..runtime.errors import BundleError, UsageError
+from ..runtime.images.crops import CROP_PLANS, SHARED_PLANS, exact_plan
 from ..runtime.requires import need
 from .engines import Variant
 from .onnxruntime_engine import OnnxRuntimeVariant

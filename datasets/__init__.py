@@ -45,13 +45,13 @@ __all__ = [
 
 _HOMES = {
     "checking": ("CheckSettings", "Checked", "check"),
-    "preparing": ("Prepared", "prepare"),
     "executors": ("Workers", "open_executor", "run_all"),
     "lists": ("FINDINGS",),
     "loading": ("load_images",),
-    "splitting": ("SplitSettings", "divide"),
+    "preparing": ("Prepared", "prepare"),
     "records": ("Dataset", "Split"),
     "sources": ("FORMATS", "Format", "open_source"),
+    "splitting": ("SplitSettings", "divide"),
     "statistics": ("Statistics", "find_overlaps", "gather_statistics"),
 }
 

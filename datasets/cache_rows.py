@@ -75,10 +75,10 @@ def decode_batch(batch: tuple[Sequence[Wanted], NDArray[np.uint8], int]) -> list
 
 
 def _decode(wanted: Wanted, known: bytes, size: int) -> Made:
-    from ..runtime import image
-    from ..runtime.decoding.decoded import MAX_FILE_BYTES
     from ..runtime.files import read_regular
-    from ..runtime.preprocessing import Preprocessing
+    from ..runtime.images import image
+    from ..runtime.images.decoded import MAX_FILE_BYTES
+    from ..runtime.images.preprocessing import Preprocessing
 
     source = wanted.source
     try:

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
+from ..report import page
+from ..report.charts import bars, curves, key
 from ..runtime.errors import DataError, InputError
-from . import page
 from .checking import KINDS, Checked, Oddity
 from .duplicates import Pair
 from .image_facts import LOOK
-from .page_charts import bars, curves, key
 
 SAMPLES = 6
 """Images of each class on the sample sheet."""
@@ -171,8 +171,8 @@ def _picture(checked: Checked, row: int) -> str:
     """A small JPEG inside the page, of the image as it stands in its file's proportions."""
     from PIL import Image
 
-    from ..runtime import image
-    from ..runtime.preprocessing import Preprocessing
+    from ..runtime.images import image
+    from ..runtime.images.preprocessing import Preprocessing
 
     try:
         source = _source(checked, row)

@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from ..runtime.backend import usable_cores
+from ..runtime.backends.base import usable_cores
 from ..runtime.errors import ClusterError, UsageError
 
 P = ParamSpec("P")

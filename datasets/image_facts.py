@@ -69,10 +69,10 @@ def _run(same: NDArray[np.bool_]) -> int:
 
 
 def _look(row: int, source: Path | NDArray[np.uint8]) -> ImageFacts:
-    from ..runtime import image
-    from ..runtime.decoding.decoded import MAX_FILE_BYTES
     from ..runtime.files import read_regular
-    from ..runtime.preprocessing import Preprocessing
+    from ..runtime.images import image
+    from ..runtime.images.decoded import MAX_FILE_BYTES
+    from ..runtime.images.preprocessing import Preprocessing
 
     try:
         content = read_regular(source.resolve(), limit=MAX_FILE_BYTES) if isinstance(source, Path) else source

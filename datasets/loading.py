@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.backend import usable_cores
+from ..runtime.backends.base import usable_cores
 from ..runtime.console import progress
-from ..runtime.preprocessing import Preprocessing
+from ..runtime.images.preprocessing import Preprocessing
 from .records import Split
 
 
@@ -31,7 +31,7 @@ def load_images(
         DataError: an image is absent, or the file that stores them cannot be read.
         InputError: an image cannot be decoded; the message names it.
     """
-    from ..runtime import image
+    from ..runtime.images import image
 
     size = preprocessing.size
     if split.stored is not None and (ready_NHW := split.stored.at_size(size)) is not None:

@@ -114,7 +114,7 @@ def draw_images(count: int, *, seed: int, size: int) -> NDArray[np.uint8]:
     Raises:
         ValueError: a setting is out of its range.
     """
-    from ..runtime.image import resize
+    from ..runtime.images.image import resize
 
     drawn_NHW = draw(count, seed=seed, size=max(size, _SMALLEST)).images_NHW
     return drawn_NHW if size >= _SMALLEST else np.stack([resize(image, size) for image in drawn_NHW])

@@ -159,7 +159,7 @@ class Dataset:
 
     @property
     def task(self) -> str:
-        """What the labels ask for, one of runtime.manifest.TASKS."""
+        """What the labels ask for, one of runtime.bundle.manifest.TASKS."""
         if self.exclusive:
             return "multi-class"
         return "binary" if len(self.classes) == 1 else "multi-label"

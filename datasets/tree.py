@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.errors import DataError
-from ..runtime.image import SUFFIXES
+from ..runtime.images.image import SUFFIXES
 from .lists import usual_order
 from .options import DEFAULTS, ReadOptions
 from .records import Dataset, Split, patient_of

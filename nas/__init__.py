@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
-    from .asking import make_proposer
     from .description import describe, make_space
     from .macro import MacroSpace
     from .problem import Problem, Proposer, Trial
     from .simulation import SimulationSettings, simulate
     from .space import Cost, Limits, Space
     from .tables import Table, load_table
+    from .validated_proposer import make_proposer
     from .xray import XraySpace
 
 __all__ = [
@@ -36,13 +36,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "asking": ("make_proposer",),
     "description": ("describe", "make_space"),
     "macro": ("MacroSpace",),
     "problem": ("Problem", "Proposer", "Trial"),
     "simulation": ("SimulationSettings", "simulate"),
     "space": ("Cost", "Limits", "Space"),
     "tables": ("Table", "load_table"),
+    "validated_proposer": ("make_proposer",),
     "xray": ("XraySpace",),
 }
 

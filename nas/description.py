@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from ..models import macro
+from ..models.registry import plan
 from ..runtime.console import table
 from ..runtime.errors import UsageError
-from ..train import macro
-from ..train.models import plan
 from .macro import MacroSpace
 from .space import Cost, Space
 from .xray import XraySpace
@@ -23,7 +23,7 @@ class Description:
     """As it was given."""
     canonical: str
     architecture: str
-    """What `train.models.build` calls it."""
+    """What `models.registry.build` calls it."""
     classes: int
     channels: int
     size: int

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ..models.macro import OPERATIONS, Skeleton
 from ..runtime.errors import UsageError
-from ..train.macro import OPERATIONS, Skeleton
 from .space import Cost
 from .thermometer import thermometer
 
@@ -67,7 +67,7 @@ class MacroSpace:
         return thermometer([self.canonical(code) for code in codes], self.choices)
 
     def architecture(self, code: str) -> str:
-        """The name by which `train.models.build` builds the network: that of its canonical code."""
+        """The name by which `models.registry.build` builds the network: that of its canonical code."""
         return self.skeleton.name(self.canonical(code))
 
     def input_size(self, code: str) -> int:

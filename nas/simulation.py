@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from ..runtime.errors import UsageError
-from .asking import DEFAULT, check_proposer, make_proposer
 from .problem import Problem, Trial
 from .space import Limits
 from .tables import Table, load_table
+from .validated_proposer import DEFAULT, check_proposer, make_proposer
 
 DURATIONS = ("flops", "lognormal")
 _JITTER, _SPREAD = 0.1, 0.5
@@ -36,7 +36,7 @@ class SimulationSettings:
     """One kind of search, repeated."""
 
     proposer: str = DEFAULT
-    """One of nas.asking.PROPOSERS."""
+    """One of nas.validated_proposer.PROPOSERS."""
     budget: int = 20
     """Networks trained in one search."""
     seeds: int = 100

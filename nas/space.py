@@ -73,7 +73,7 @@ class Space(Protocol):
         ...
 
     def architecture(self, code: str) -> str:
-        """The name by which `train.models.build` builds the network."""
+        """The name by which `models.registry.build` builds the network."""
         ...
 
     def input_size(self, code: str) -> int:

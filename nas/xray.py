@@ -1,4 +1,4 @@
-"""The X-ray space: 3^17 (129 million) networks for images of up to 224 pixels; see train.xray.
+"""The X-ray space: 3^17 (129 million) networks for images of up to 224 pixels; see models.xray.
 
 Shape suffixes: N networks, F features.
 """
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..models import xray
 from ..runtime.errors import UsageError
-from ..train import xray
 from .space import Cost
 from .thermometer import thermometer
 
@@ -59,7 +59,7 @@ class XraySpace:
         return thermometer([self.canonical(code) for code in codes], self.choices)
 
     def architecture(self, code: str) -> str:
-        """The name by which `train.models.build` builds the network."""
+        """The name by which `models.registry.build` builds the network."""
         return f"{xray.FAMILY}-{self.canonical(code)}"
 
     def input_size(self, code: str) -> int:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
-    from .calibration import CalibrationSet, draw_calibration, stratified_sample
-    from .coverage import covering_radius, farthest_points, image_features
-    from .export import Exported, ExportSettings, export_checkpoint
-    from .gate import GateResult, GateSettings, Verdict, judge, run_gate
-    from .int8 import Quantized, RejectedError, quantize_bundle
-    from .parity import ExportParity
-    from .quantize import QuantizeSettings, quantize_model
-    from .quantized_parts import return_layers
-    from .rescue import AwareSettings, Rescue
-    from .sensitivity import LayerEffect, rank_layers
-    from .smoothing import smooth_network
+    from .export.export import Exported, ExportSettings, export_checkpoint
+    from .export.parity import ExportParity
+    from .gate.gate import GateResult, GateSettings, Verdict, judge, run_gate
+    from .quantize.calibration import CalibrationSet, draw_calibration, stratified_sample
+    from .quantize.coverage import covering_radius, farthest_points, image_features
+    from .quantize.int8 import Quantized, RejectedError, quantize_bundle
+    from .quantize.layer_sensitivity import LayerEffect, rank_layers
+    from .quantize.mixed_precision import AwareSettings, Rescue
+    from .quantize.nncf_ptq import QuantizeSettings, quantize_model
+    from .quantize.revert_layers import return_layers
+    from .quantize.smoothing import smooth_network
 
 __all__ = [
     "AwareSettings",
@@ -52,17 +52,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "calibration": ("CalibrationSet", "draw_calibration", "stratified_sample"),
-    "coverage": ("covering_radius", "farthest_points", "image_features"),
-    "export": ("ExportSettings", "Exported", "export_checkpoint"),
-    "gate": ("GateResult", "GateSettings", "Verdict", "judge", "run_gate"),
-    "int8": ("Quantized", "RejectedError", "quantize_bundle"),
-    "parity": ("ExportParity",),
-    "quantize": ("QuantizeSettings", "quantize_model"),
-    "quantized_parts": ("return_layers",),
-    "rescue": ("AwareSettings", "Rescue"),
-    "sensitivity": ("LayerEffect", "rank_layers"),
-    "smoothing": ("smooth_network",),
+    "export.export": ("ExportSettings", "Exported", "export_checkpoint"),
+    "export.parity": ("ExportParity",),
+    "gate.gate": ("GateResult", "GateSettings", "Verdict", "judge", "run_gate"),
+    "quantize.calibration": ("CalibrationSet", "draw_calibration", "stratified_sample"),
+    "quantize.coverage": ("covering_radius", "farthest_points", "image_features"),
+    "quantize.int8": ("Quantized", "RejectedError", "quantize_bundle"),
+    "quantize.layer_sensitivity": ("LayerEffect", "rank_layers"),
+    "quantize.mixed_precision": ("AwareSettings", "Rescue"),
+    "quantize.nncf_ptq": ("QuantizeSettings", "quantize_model"),
+    "quantize.revert_layers": ("return_layers",),
+    "quantize.smoothing": ("smooth_network",),
 }
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

@@ -73,9 +73,9 @@ def export(
 ) -> None:
     """Export a checkpoint to an FP32 bundle (ONNX and OpenVINO), and prove that it answers like PyTorch."""
     from ..datasets import open_source
+    from ..models.checkpoint import load_checkpoint, read_classes
     from ..runtime.files import check_free
-    from ..train.checkpoints import load_checkpoint, read_classes
-    from .export import INTENDED_USE, ExportSettings, export_checkpoint
+    from .export.export import INTENDED_USE, ExportSettings, export_checkpoint
     from .summary import describe_export, export_facts
 
     # Before the checkpoint is read, which would name the extra for training.
@@ -178,11 +178,11 @@ def quantize(
     Exit code 3 if it does not pass: the candidate is kept as OUT.rejected, with the reason.
     """
     from ..datasets import open_source
-    from ..runtime.bundle import Bundle
-    from .gate import GateSettings
-    from .int8 import RejectedError, quantize_bundle
-    from .quantize import QuantizeSettings
-    from .rescue import AwareSettings
+    from ..runtime.bundle.folder import Bundle
+    from .gate.gate import GateSettings
+    from .quantize.int8 import RejectedError, quantize_bundle
+    from .quantize.mixed_precision import AwareSettings
+    from .quantize.nncf_ptq import QuantizeSettings
     from .summary import describe_quantized, quantized_facts
 
     need_quantize()
@@ -237,10 +237,10 @@ def thresholds(
     youden makes sensitivity + specificity largest; the others reach the target with as much of the other as
     there is. No AUC changes.
     """
-    from ..benchmarks.roles import without_pixels
     from ..datasets import open_source
-    from ..runtime.bundle import Bundle
-    from .thresholds import ThresholdSettings, describe, set_thresholds
+    from ..datasets.roles import without_pixels
+    from ..runtime.bundle.folder import Bundle
+    from .gate.thresholds import ThresholdSettings, describe, set_thresholds
 
     settings = ThresholdSettings(rule=rule, target=target, temperature=temperature, split=split)  # type: ignore[arg-type]
     made = set_thresholds(Bundle.open(bundle), open_source(data, format), out, settings=settings, force=force)

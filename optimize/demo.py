@@ -18,7 +18,7 @@ from ..runtime.requires import need
 
 if TYPE_CHECKING:
     from ..benchmarks.comparison import Comparison
-    from ..runtime.bundle import Bundle
+    from ..runtime.bundle.folder import Bundle
 
 RECIPE = "phantoms"
 MARKER = "demo.json"
@@ -157,16 +157,16 @@ def _train(out: Path, dataset: Dataset) -> None:
 
 
 def _export(out: Path, dataset: Dataset) -> "Bundle":
-    from ..train.checkpoints import load_checkpoint
-    from .export import export_checkpoint
+    from ..models.checkpoint import load_checkpoint
+    from .export.export import export_checkpoint
 
     return export_checkpoint(load_checkpoint(out / "run"), out / "fp32.xopt", dataset=dataset).bundle
 
 
 def _quantize(out: Path, parent: "Bundle", dataset: Dataset, settings: DemoSettings) -> None:
-    from .gate import GateSettings
-    from .int8 import quantize_bundle
-    from .quantize import QuantizeSettings
+    from .gate.gate import GateSettings
+    from .quantize.int8 import quantize_bundle
+    from .quantize.nncf_ptq import QuantizeSettings
 
     gate = GateSettings(max_auc_drop=settings.max_auc_drop)
     quantize_bundle(parent, dataset, out / "int8.xopt", settings=QuantizeSettings(), gate=gate)

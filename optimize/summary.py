@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from ..benchmarks.latency import in_words
-from ..benchmarks.roles import without_pixels
-from ..runtime.bundle import Bundle
-from .calibration import CalibrationSet
-from .export import Exported
-from .findings import describe_findings
-from .gate import GateResult
-from .int8 import Quantized
-from .onnx_form import OnnxForm
-from .rescue import Rescue
+from ..datasets.roles import without_pixels
+from ..runtime.bundle.folder import Bundle
+from .export.export import Exported
+from .gate.gate import GateResult
+from .gate.per_class import describe_findings
+from .quantize.calibration import CalibrationSet
+from .quantize.int8 import Quantized
+from .quantize.mixed_precision import Rescue
+from .quantize.onnx_form import OnnxForm
 
 _WORST = 6
 """Layers that are named in a line."""

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from .lazy import resolver
 
 if TYPE_CHECKING:
-    from .bundle import Bundle
+    from .bundle.folder import Bundle
+    from .bundle.manifest import Manifest
+    from .bundle.signature import KeyPair, Signed, Verifier, new_key, sign_bundle
     from .classifier import Classifier
-    from .decoding.decoded import Decoded
     from .errors import (
         BundleError,
         BusyError,
@@ -33,11 +34,10 @@ if TYPE_CHECKING:
         UsageError,
         XoptError,
     )
-    from .image import decode_with_notes
-    from .manifest import Manifest
-    from .preprocessing import Preprocessing
+    from .images.decoded import Decoded
+    from .images.image import decode_with_notes
+    from .images.preprocessing import Preprocessing
     from .results import Failure, Result, Trace
-    from .signature import KeyPair, Signed, Verifier, new_key, sign_bundle
 
 __all__ = [
     "Bundle",
@@ -72,9 +72,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "bundle": ("Bundle",),
+    "bundle.folder": ("Bundle",),
+    "bundle.manifest": ("Manifest",),
+    "bundle.signature": ("KeyPair", "Signed", "Verifier", "new_key", "sign_bundle"),
     "classifier": ("Classifier",),
-    "decoding.decoded": ("Decoded",),
     "errors": (
         "BundleError",
         "BusyError",
@@ -92,11 +93,10 @@ _HOMES = {
         "UsageError",
         "XoptError",
     ),
-    "image": ("decode_with_notes",),
-    "manifest": ("Manifest",),
-    "preprocessing": ("Preprocessing",),
+    "images.decoded": ("Decoded",),
+    "images.image": ("decode_with_notes",),
+    "images.preprocessing": ("Preprocessing",),
     "results": ("Failure", "Result", "Trace"),
-    "signature": ("KeyPair", "Signed", "Verifier", "new_key", "sign_bundle"),
 }
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

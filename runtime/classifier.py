@@ -12,14 +12,14 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .backend import closed, usable_cores
+from .backends.base import closed, usable_cores
+from .bundle.loading import Loaded, LoadSettings, load_bundle
+from .bundle.manifest import Manifest
+from .bundle.signature import KeySource, Verifier
 from .errors import BundleError, InputError
 from .heatmap import assemble, to_image
-from .image import prepare
-from .loading import Loaded, LoadSettings, load_bundle
-from .manifest import Manifest
+from .images.image import prepare
 from .results import Failure, Result, Trace
-from .signature import KeySource, Verifier
 
 ImageSource = Path | str | bytes | NDArray[np.uint8]
 

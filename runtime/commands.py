@@ -103,7 +103,7 @@ def verify(
     json_target: JsonOption = None,
 ) -> None:
     """Check a bundle: every digest, the schema, and its golden images on this machine."""
-    from .verification import verify as check
+    from .bundle.verification import verify as check
 
     verified = check(bundle, public_key=key, engine=engine, device=device)
     manifest, parity = verified.bundle.manifest, verified.parity
@@ -137,8 +137,8 @@ def sign(
     json_target: JsonOption = None,
 ) -> None:
     """Sign a bundle, so that devices take it only from you; or make the key for that."""
-    from .signature import new_key as make_key
-    from .signature import sign_bundle
+    from .bundle.signature import new_key as make_key
+    from .bundle.signature import sign_bundle
 
     if new_key is not None and key is None and bundle is None:
         pair = make_key(new_key)

@@ -7,8 +7,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .backend import usable_cores
-from .openvino_backend import PRECISION_HINT, import_openvino
+from .backends.base import usable_cores
+from .backends.openvino import PRECISION_HINT, import_openvino
 from .requires import conflict
 
 # Names as Linux prints them in /proc/cpuinfo, and what they are called.

@@ -11,7 +11,7 @@ Shape suffixes: V views, H x W pixels or cells.
 import numpy as np
 from numpy.typing import NDArray
 
-from .preprocessing import Preprocessing
+from .images.preprocessing import Preprocessing
 
 
 def assemble(maps_VHW: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.float32]:

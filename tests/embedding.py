@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from xopt.runtime import Classifier
-from xopt.runtime.openvino_backend import import_openvino
+from xopt.runtime.backends.openvino import import_openvino
 
 SOURCE = Path(__file__).resolve().parents[1] / "runtime" / "embed"
 NAMES = ("classify_cpp", "classify_c")

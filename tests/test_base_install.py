@@ -30,9 +30,9 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from xopt.runtime.bundle import write_bundle
-    from xopt.runtime.golden import encode_golden
-    from xopt.runtime.openvino_backend import OpenVINOBackend
+    from xopt.runtime.backends.openvino import OpenVINOBackend
+    from xopt.runtime.bundle.folder import write_bundle
+    from xopt.runtime.bundle.golden import encode_golden
 
     folder = tmp_path_factory.mktemp("bundle")
     xml, weights = small_ir(folder)

@@ -110,7 +110,7 @@ def test_importing_the_runtime_loads_no_torch():
 def test_openvino_is_imported_without_its_telemetry():
     code = (
         "import sys\n"
-        "from xopt.runtime.openvino_backend import import_openvino\n"
+        "from xopt.runtime.backends.openvino import import_openvino\n"
         "import_openvino()\n"
         "assert 'openvino_telemetry' not in sys.modules"
     )

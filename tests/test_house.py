@@ -13,7 +13,7 @@ from xopt.runtime.requires import DISTRIBUTION
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-FLOORS = {"runtime", "datasets", "benchmarks", "train", "optimize", "nas"}
+FLOORS = {"runtime", "metrics", "report", "datasets", "models", "benchmarks", "train", "optimize", "nas"}
 
 
 def tracked() -> list[str]:
@@ -37,11 +37,11 @@ def test_the_root_holds_only_the_face():
     python = {name for name in tracked() if "/" not in name and name.endswith(".py")}
     assert python == {"__init__.py", "__main__.py", "cli.py"}
     folders = {name.split("/")[0] for name in tracked() if "/" in name}
-    assert folders <= FLOORS | {"tests", "docs", ".ci"}
+    assert folders <= FLOORS | {"tests", "tools", "docs", ".ci"}
 
 
-def test_every_floor_has_its_commands():
-    for floor in FLOORS:
+def test_every_floor_with_commands_keeps_them_in_one_file():
+    for floor in FLOORS - {"metrics", "models", "report"}:
         assert (ROOT / floor / "commands.py").is_file()
 
 

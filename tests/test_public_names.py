@@ -6,7 +6,8 @@ from importlib import import_module
 
 import pytest
 
-FOLDERS = ("runtime", "datasets", "benchmarks", "train", "optimize", "nas")
+COMMANDS = ("runtime", "datasets", "benchmarks", "train", "optimize", "nas")
+FOLDERS = (*COMMANDS, "metrics", "models")
 PACKAGES = [import_module(f"xopt.{folder}") for folder in FOLDERS]
 
 
@@ -24,7 +25,7 @@ def test_an_unknown_name_is_an_attribute_error(package):
         _ = package.nothing
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", COMMANDS)
 def test_importing_a_folder_and_its_commands_brings_nothing_heavy(folder):
     heavy = "('torch', 'openvino', 'nncf', 'onnx', 'numpy')"
     code = f"import sys, xopt.{folder}.commands; print([name for name in {heavy} if name in sys.modules])"

@@ -88,9 +88,9 @@ def train(
     from ..datasets import open_source
     from .comparing import read_run
     from .display import Display
+    from .distributed import launched
     from .loop import train as run
     from .page import write_page
-    from .processes import launched
 
     leads = launched()[0] == 0
     dataset = open_source(data, data_format, uncertain=uncertain, findings=findings)

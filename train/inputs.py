@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.crops import Window, take, windows
-from ..runtime.preprocessing import Preprocessing
+from ..runtime.images.crops import Window, take, windows
+from ..runtime.images.preprocessing import Preprocessing
 from .recipe import Recipe
 
 if TYPE_CHECKING:

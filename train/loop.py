@@ -5,18 +5,18 @@ from contextlib import closing
 from pathlib import Path
 
 from ..datasets import Dataset
+from ..models.registry import build, check_architecture
 from ..runtime.requires import need
-from .fit import Fit
+from .distributed import Processes
 from .intervals import EVERY_EPOCH, Interval
-from .job import prepare
-from .keeping import Keeper
-from .models import build, check_architecture
-from .processes import Processes
 from .recipe import Recipe
 from .results import Epoch, Trained
+from .run_checkpointer import Keeper
 from .run_folder import check_target
-from .states import States
+from .run_setup import prepare
 from .stopping import listening
+from .trainer import Fit
+from .training_state import States
 
 Report = Callable[[Epoch], None]
 
@@ -46,7 +46,7 @@ def train(
         checkpoint_every: how often `run` gets a state to go on from; one is written at the end in any case.
         weights: a checkpoint or weights file to start from instead of random or ImageNet's weights.
         teacher: a bundle or checkpoint whose answers the network learns beside the labels.
-        device: one of train.processes.DEVICES.
+        device: one of train.distributed.DEVICES.
 
     Returns:
         what came of it, in every process.

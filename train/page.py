@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from .. import __version__
-from ..datasets import page
+from ..report import page
 from ..runtime.files import write_file
 from ..runtime.requires import install_line
 from .comparing import Run, RunComparison

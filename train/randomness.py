@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-    from .processes import Processes
+    from .distributed import Processes
 
 
 def random_state(device: "torch.device") -> "dict[str, torch.Tensor]":

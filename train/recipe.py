@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.errors import UsageError
-from ..runtime.preprocessing import Preprocessing
+from ..runtime.images.preprocessing import Preprocessing
 from .recipe_values import check_values, nearest, parse_word
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -52,7 +52,7 @@ class Recipe:
     """The settings of one training, checked."""
 
     architecture: str
-    """A name that train.models.build knows."""
+    """A name that models.registry.build knows."""
     epochs: int
     """Passes over the training split."""
     learning_rate: float

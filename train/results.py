@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..models.checkpoint import CARD, save_checkpoint
 from ..runtime.console import table
 from ..runtime.files import staged_folder
-from .checkpoints import CARD, save_checkpoint
 from .recipe import Recipe
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ recipe.toml        every setting as used
 history.csv        an epoch a row
 steps.csv          an optimizer step a row
 events.out.*       the same for TensorBoard
-states/            where it stands (see train.states)
+states/            where it stands (see train.training_state)
 lock               held by the process that writes, while it does
 checkpoint.json    the best network so far, with its weights beside it
 run.html, *.svg    the page of the run, at its end
@@ -21,15 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..models.registry import check_architecture
 from ..runtime.errors import BusyError, CheckpointError, OutputError, TrainingError, UsageError
 from ..runtime.files import check_free, staged_folder, sync, write_file
 from ..runtime.locks import is_locked, locked
 from .events import Events
-from .models import check_architecture
 from .recipe import Recipe
 from .results import Epoch, history_csv
 from .running_loss import Step
-from .states import States
+from .training_state import States
 
 RUN = "run.json"
 HISTORY = "history.csv"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import TrainingError
-from .processes import Processes
+from .distributed import Processes
 from .recipe import Recipe
 
 if TYPE_CHECKING:

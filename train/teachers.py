@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets import Split, load_images
+from ..models.checkpoint import Checkpoint, load_checkpoint
 from ..runtime.console import progress
 from ..runtime.errors import UsageError
-from .checkpoints import Checkpoint, load_checkpoint
 
 if TYPE_CHECKING:
     from ..runtime.classifier import Classifier

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..benchmarks.metrics import mean_auc
+from ..metrics.scores import mean_auc
 from ..runtime.errors import TrainingError
+from .distributed import Processes
 from .losses import Answers, Loss
-from .material import Material
-from .processes import Processes
+from .split_arrays import Material
 
 
 @dataclass(frozen=True, kw_only=True)

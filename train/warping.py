@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..runtime.crops import Window
+from ..runtime.images.crops import Window
 
 if TYPE_CHECKING:
     import torch

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from .comparing import Standing, compare_finalists
     from .finished import Finalist, Finished
     from .finishing import finish
+    from .from_folder import finish_search
     from .settings import FinalsSettings
-    from .whole import finish_search
 
 __all__ = [
     "Finalist",
@@ -30,8 +30,8 @@ _HOMES = {
     "comparing": ("Standing", "compare_finalists"),
     "finished": ("Finalist", "Finished"),
     "finishing": ("finish",),
+    "from_folder": ("finish_search",),
     "settings": ("FinalsSettings",),
-    "whole": ("finish_search",),
 }
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...benchmarks.bootstrap import Interval, replicate_aucs, row_means, two_sided_p_value
-from ...benchmarks.metrics import Labels, Scores, mean_auc
+from ...metrics.bootstrap import Interval, replicate_aucs, row_means, two_sided_p_value
+from ...metrics.scores import Labels, Scores, mean_auc
 from ...runtime.errors import DataError
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from ... import __version__
 from ...benchmarks.latency import in_words
-from ...benchmarks.roles import without_pixels
 from ...datasets import Dataset
-from ...runtime.bundle import Bundle
+from ...datasets.roles import without_pixels
+from ...runtime.bundle.folder import Bundle
 from ...runtime.console import table as text_table
 from ...train.recipe import Recipe
 from ..hardware.real import RealLatency
@@ -17,7 +17,7 @@ from ..hardware.table import LatencyTable
 from ..search.candidates import Candidate
 from .comparing import Standing
 from .settings import FinalsSettings
-from .winning import Tested
+from .winner_bundle import Tested
 
 
 @dataclass(frozen=True, kw_only=True)

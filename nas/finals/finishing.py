@@ -4,7 +4,7 @@ All of it lies in the search's folder, so that whatever was finished before a ki
 
     finals/runs/CODE/seed-1/    run folders of the finalists
     finals/latency.json         what was measured
-    finals/bundles/             see nas.finals.winning
+    finals/bundles/             see nas.finals.winner_bundle
 """
 
 import time
@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ...benchmarks.machine import machine_facts
 from ...datasets import Dataset
-from ...optimize.int8 import RejectedError
-from ...runtime.bundle import MANIFEST, Bundle
+from ...optimize.quantize.int8 import RejectedError
+from ...runtime.bundle.folder import MANIFEST, Bundle
 from ...runtime.errors import DataError, GateError
 from ...runtime.files import check_free, make_folder, staged_folder
 from ...train.recipe import Recipe, override
@@ -33,7 +33,7 @@ from .finished import Finalist, Finished
 from .measured import MeasuredBefore
 from .retraining import Retrained, retrain
 from .settings import FinalsSettings
-from .winning import make_bundle, measure_bundle, score_once
+from .winner_bundle import make_bundle, measure_bundle, score_once
 
 FOLDER = "finals"
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets import Dataset, Split, load_images
-from ...runtime.crops import take
+from ...models.checkpoint import CARD, Checkpoint, load_checkpoint
 from ...runtime.errors import XoptError
 from ...runtime.files import write_file
-from ...train.checkpoints import CARD, Checkpoint, load_checkpoint
+from ...runtime.images.crops import take
 from ...train.inputs import normalise
 from ...train.loop import train
 from ...train.recipe import Recipe

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.arch_spec import Block, Convolution
+from ...models.registry import plan
 from ...runtime.errors import UsageError
-from ...train.models import plan
-from ...train.plans import Block, Convolution
 
 WORK = ("blocks", "pointwise_mmacs", "depthwise_mmacs", "dense_mmacs", "weights_k", "activations_k")
 """What `PlacedBlock.work` counts: blocks; millions of multiply-accumulates in 1x1, depthwise and all other
@@ -56,7 +56,7 @@ def placed_blocks(architecture: str, *, size: int, channels: int) -> tuple[Place
     """The blocks of a searched network in their order, the stem first; what costs nothing is not among them.
 
     Args:
-        architecture: as `train.models.build` takes it.
+        architecture: as `models.registry.build` takes it.
         size: side of the network's input, in pixels.
         channels: planes of the exported network's input.
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...datasets.phantoms import draw_images
+from ...models.backbone import take_apart
+from ...models.registry import build
 from ...optimize.libraries import need_export, need_quantize
-from ...runtime.openvino_backend import OpenVINOBackend
-from ...runtime.preprocessing import Preprocessing
-from ...train.anatomy import take_apart
-from ...train.models import build
+from ...runtime.backends.openvino import OpenVINOBackend
+from ...runtime.images.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +49,7 @@ def untrained_network(architecture: str, size: int, settings: GraphSettings) -> 
     network whose planes are normalised alike.
 
     Args:
-        architecture: as `train.models.build` takes it.
+        architecture: as `models.registry.build` takes it.
         size: side of the image and of the network's input, in pixels.
         settings: precision, classes and threads.
 
@@ -61,9 +61,9 @@ def untrained_network(architecture: str, size: int, settings: GraphSettings) -> 
     need_export()
     import torch
 
-    from ...optimize.graph import InferenceGraph
-    from ...optimize.ir import encode_ir, from_onnx
-    from ...optimize.onnx_graph import to_onnx
+    from ...optimize.export.graph import InferenceGraph
+    from ...optimize.export.onnx import to_onnx
+    from ...optimize.export.openvino_ir import encode_ir, from_onnx
 
     preprocessing = Preprocessing(
         size=size, crop=size, crops="center", channels=CHANNELS, mean=(_MEAN,), std=(_STD,)
@@ -75,7 +75,7 @@ def untrained_network(architecture: str, size: int, settings: GraphSettings) -> 
     model = from_onnx(to_onnx(graph, size=size), size=size, name=architecture)
     if settings.precision == "INT8":
         need_quantize()
-        from ...optimize.quantize import QuantizeSettings, quantize_model
+        from ...optimize.quantize.nncf_ptq import QuantizeSettings, quantize_model
 
         model = quantize_model(model, _calibration(size), preprocessing, QuantizeSettings())
     xml, weights = encode_ir(model)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...runtime.backends.openvino import OpenVINOBackend
 from ...runtime.console import progress
 from ...runtime.errors import UsageError
-from ...runtime.openvino_backend import OpenVINOBackend
 from ..macro import MacroSpace
 from ..space import Space
 from ..xray import XraySpace

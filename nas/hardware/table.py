@@ -157,8 +157,8 @@ class LatencyTable:
 
 def this_machine() -> dict[str, Any]:
     """What a table belongs to: the CPU, its cores and instruction sets, and OpenVINO's version."""
+    from ...runtime.backends.openvino import import_openvino
     from ...runtime.doctor import examine
-    from ...runtime.openvino_backend import import_openvino
 
     found = examine()
     return {

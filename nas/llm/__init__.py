@@ -8,7 +8,11 @@ if TYPE_CHECKING:
     from .proposer import LlmProposer, make_llm_proposer
     from .settings import LlmSettings
 
-__all__ = ["LlmProposer", "LlmSettings", "make_llm_proposer"]
+__all__ = [
+    "LlmProposer",
+    "LlmSettings",
+    "make_llm_proposer",
+]
 
 _HOMES = {
     "proposer": ("LlmProposer", "make_llm_proposer"),

@@ -1,6 +1,6 @@
 """A space in words: what each digit of a code stands for, layer by layer."""
 
-from ...train import xray
+from ...models import xray
 from ..macro import MacroSpace
 from ..space import Space
 from ..xray import XraySpace

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ...runtime.errors import UsageError
 from ..problem import Problem
-from .finding import Found, find
+from .reply_extraction import Found, find
 
 _MOST_CHARACTERS = 100_000
 """Read of a reply: the first half and the last half of it. A network takes a dozen."""

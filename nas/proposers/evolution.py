@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...runtime.errors import UsageError
-from ..pool import Pool
+from ..candidate_set import Pool
 from ..problem import Problem, Trial
 from .history import Known
 

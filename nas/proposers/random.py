@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..pool import Pool
+from ..candidate_set import Pool
 from ..problem import Problem, Trial
 from .history import Known
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import UsageError
-from ..pool import Pool
+from ..candidate_set import Pool
 from ..problem import Problem, Trial
 from .bayes import Posterior, Scales, condition, fit
 from .history import Known

@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from .diagram import draw
     from .page import render
 
-__all__ = ["draw", "render"]
+__all__ = [
+    "draw",
+    "render",
+]
 
-_HOMES = {"diagram": ("draw",), "page": ("render",)}
+_HOMES = {
+    "diagram": ("draw",),
+    "page": ("render",),
+}
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from math import log2
 
-from ...train.models import plan
-from ...train.plans import Block
+from ...models.arch_spec import Block
+from ...models.registry import plan
 
 _STEP, _BOX = 82, 54
 _TOP, _TALLEST, _SHORTEST = 26, 108, 30
@@ -29,7 +29,7 @@ def draw(architecture: str, *, size: int, classes: int, columns: int = 12) -> st
     """A searched network as an SVG element that can stand in a page.
 
     Args:
-        architecture: as `train.models.build` takes it.
+        architecture: as `models.registry.build` takes it.
         size: side of the network's input in pixels.
         classes: outputs.
         columns: boxes in a row before the next row begins.

@@ -8,9 +8,9 @@ import numpy as np
 
 from ... import __version__
 from ...benchmarks.latency import in_words
-from ...benchmarks.metrics import average_precision, roc_auc
 from ...benchmarks.plots import to_svg
-from ...datasets import page
+from ...metrics.scores import average_precision, roc_auc
+from ...report import page
 from ..finals.finished import Finalist, Finished
 from ..hardware.summary import sentences
 from ..search.candidates import Candidate, State

@@ -29,7 +29,7 @@ class Job:
     code: str
     """In canonical form."""
     architecture: str
-    """The name by which `train.models.build` builds the network."""
+    """The name by which `models.registry.build` builds the network."""
     input_size: int
     """Side in pixels of what it is trained on."""
 

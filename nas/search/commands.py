@@ -124,10 +124,10 @@ def search(
     """
     from ...runtime.errors import UsageError
     from ...runtime.files import check_free
-    from ..finals.after import finals_of, finish_found
+    from ..finals.after_search import finals_of, finish_found
     from .display import watched
+    from .factory import check_names, make_proposer, make_space
     from .interrupts import Interrupts
-    from .making import check_names, make_proposer, make_space
     from .options import Asked, settings_of
     from .run import search as run
 
@@ -203,7 +203,7 @@ def show_search(
     json_target: JsonOption = None,
 ) -> None:
     """The candidates of a search, what is running, and the best one; also while it searches."""
-    from .found import read_search
+    from .result import read_search
 
     found = read_search(folder, storage=storage)
     show(found.to_text(), found.to_json(), json_target)

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...runtime.backend import usable_cores
+from ...runtime.backends.base import usable_cores
 
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 """What a machine with GPUs has: NVIDIA's, Windows's for Linux guests, AMD's."""

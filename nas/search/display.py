@@ -10,7 +10,7 @@ from ...runtime.console import note
 from .candidates import Candidate, State
 from .engine import Watcher
 from .folder import best_of
-from .found import OBJECTIVE
+from .result import OBJECTIVE
 
 if TYPE_CHECKING:
     from rich.table import Table

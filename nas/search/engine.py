@@ -10,10 +10,10 @@ from ..problem import Problem, Proposer, Trial
 from .candidates import Candidate, Job, Outcome, State
 from .halving import full_value
 from .interrupts import Interrupted, Interrupts
-from .ledger import Ledger
-from .pool import Ended, Pool
-from .results import Results
+from .outcome_files import Results
 from .stopping import Budget
+from .trial_store import Ledger
+from .worker_pool import Ended, Pool
 
 _LOOK_S = 1.0
 _BEAT_S = 30.0

@@ -11,7 +11,7 @@ from ...benchmarks.workers import Worker
 from ...runtime.errors import XoptError
 from .candidates import Job
 from .devices import Device
-from .pool import Ended, Evaluator, Objective
+from .worker_pool import Ended, Evaluator, Objective
 
 _LOOK_S = 0.5
 

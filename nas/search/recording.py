@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from .candidates import Job, Outcome
-from .pool import Evaluator, Objective
-from .results import Results
+from .outcome_files import Results
+from .worker_pool import Evaluator, Objective
 
 
 @dataclass(frozen=True)

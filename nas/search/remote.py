@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from ...datasets.executors import Workers
 from ...runtime.errors import ClusterError
 from .candidates import Job, Outcome
-from .pool import Ended, Evaluator, Objective
+from .worker_pool import Ended, Evaluator, Objective
 
 _LAUNCHER = ("RANK", "WORLD_SIZE", "PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE")
 _kept: tuple[Objective, Evaluator] | None = None

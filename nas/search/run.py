@@ -20,18 +20,18 @@ from .data import digest_data
 from .devices import share_devices
 from .engine import Engine, Watcher
 from .folder import SearchFolder
-from .found import OBJECTIVE, Found, read_search, storage_url
 from .halving import Halving
 from .interrupts import Interrupts
-from .ledger import Ledger
 from .local import LocalPool
-from .pool import Objective, Pool
+from .outcome_files import Results
 from .recording import Recorded
 from .remote import ClusterPool
-from .results import Results
+from .result import OBJECTIVE, Found, read_search, storage_url
 from .settings import MARKER, SearchSettings, check_same, read_settings
 from .storage import without_password
 from .training import Training
+from .trial_store import Ledger
+from .worker_pool import Objective, Pool
 
 Silent = Watcher()
 

@@ -9,7 +9,7 @@ from ...runtime.errors import DataError, UsageError
 from ...runtime.files import write_file
 from ...train.recipe import Recipe, load_recipe
 from ..space import Limits, Space
-from .results import digest_of
+from .outcome_files import digest_of
 from .stopping import Budget
 
 MARKER = "search.json"

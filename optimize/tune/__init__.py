@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from ...runtime.lazy import resolver
 
 if TYPE_CHECKING:
-    from .choosing import Objective, Standing, choose, pareto
     from .plan import Candidate, Graph, list_candidates
+    from .selection import Objective, Standing, choose, pareto
     from .settings import TuneSettings
     from .tuning import NotMetError, Tuned, tune
 
@@ -30,8 +30,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "choosing": ("Objective", "Standing", "choose", "pareto"),
     "plan": ("Candidate", "Graph", "list_candidates"),
+    "selection": ("Objective", "Standing", "choose", "pareto"),
     "settings": ("TuneSettings",),
     "tuning": ("NotMetError", "Tuned", "tune"),
 }

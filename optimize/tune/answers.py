@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets import Split
-from ...runtime.backend import Backend, open_backend, usable_cores
-from ...runtime.bundle import Bundle
+from ...runtime.backends.base import Backend, open_backend, usable_cores
+from ...runtime.bundle.folder import Bundle
 from ...runtime.console import progress
 from ...runtime.files import write_file
-from ...runtime.image import prepare
+from ...runtime.images.image import prepare
 
 FOLDER = "answers"
 SAVED_EVERY_S = 20.0

@@ -64,7 +64,7 @@ def tune(
         float | None,
         typer.Option("--max-latency-ms", help="The best AUC that answers nine of ten images within it."),
     ] = None,
-    # Written out: runtime.crops, which knows them, would bring numpy into every start of the command line.
+    # Written out: runtime.images.crops, which knows them, would bring numpy into every start.
     crops: Annotated[
         str, typer.Option("--crops", help="Crop plans to try.")
     ] = "center,five,ten,five-shared,ten-shared",
@@ -138,7 +138,7 @@ def tune(
     if report is not None:
         need("matplotlib", extra="report")
     from ...datasets import open_source as open_data
-    from ...train.checkpoints import read_classes
+    from ...models.checkpoint import read_classes
     from .settings import TuneSettings
     from .source import open_source
     from .summary import describe

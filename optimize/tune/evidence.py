@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...benchmarks.bootstrap import AucIntervals, Interval
-from ...benchmarks.metrics import Curve, Labels, class_metrics, precision_recall_curve, roc_curve
-from ...benchmarks.operating import calibration_error, choose, compare_decisions
 from ...datasets import Split
-from ..findings import Finding
-from ..gate import DEFAULT_THRESHOLD
+from ...metrics.bootstrap import AucIntervals, Interval
+from ...metrics.operating_points import calibration_error, choose, compare_decisions
+from ...metrics.scores import Curve, Labels, class_metrics, precision_recall_curve, roc_curve
+from ..gate.gate import DEFAULT_THRESHOLD
+from ..gate.per_class import Finding
 
 POINTS = 200
 """Most points of a curve: more than a page shows."""

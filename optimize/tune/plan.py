@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ...runtime.crops import SHARED_PLANS
+from ...runtime.images.crops import SHARED_PLANS
 from ...runtime.requires import install_line
 from .settings import TuneSettings
 

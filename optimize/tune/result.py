@@ -8,11 +8,11 @@ import numpy as np
 
 from ...benchmarks.latency import percentiles, speedup
 from ...benchmarks.measurement import evenly, measure_peak
-from ..calibration import TRAIN
-from .board import Row, facts_of
+from ..quantize.calibration import TRAIN
+from .candidates import Row, facts_of
 from .evidence import curve_facts, finding_facts, operating_thresholds, reliability_facts
-from .heat import heatmap_facts
-from .racing import LEAST
+from .heatmaps import heatmap_facts
+from .latency_race import LEAST
 from .roles import role_facts
 from .stages import Stages
 

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ...benchmarks.roles import Scored, check_fitted
 from ...datasets import Dataset, Split
-from ...runtime.bundle import Bundle
+from ...datasets.roles import Scored, check_fitted
+from ...runtime.bundle.folder import Bundle
 from ...runtime.errors import DataError, UsageError
-from ..calibration import TRAIN
-from ..gate import check_gate_split
-from ..int8 import label_columns
+from ..gate.gate import check_gate_split
+from ..quantize.calibration import TRAIN
+from ..quantize.int8 import label_columns
 from .settings import TuneSettings
 from .source import Source
 

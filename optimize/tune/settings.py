@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...runtime.crops import CROP_PLANS
 from ...runtime.errors import UsageError
-from .choosing import Objective
+from ...runtime.images.crops import CROP_PLANS
+from .selection import Objective
 
 DEFAULT_DROP = 0.01
 """Allowed where neither a drop nor a latency is asked for."""

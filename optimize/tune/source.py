@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...runtime.bundle import MANIFEST, Bundle
-from ...runtime.crops import CROP_PLANS, exact_plan
+from ...runtime.bundle.folder import MANIFEST, Bundle
+from ...runtime.bundle.manifest import Manifest
 from ...runtime.errors import BundleError
-from ...runtime.manifest import Manifest
-from ...runtime.preprocessing import Preprocessing
+from ...runtime.images.crops import CROP_PLANS, exact_plan
+from ...runtime.images.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
-    from ...train.checkpoints import Checkpoint
+    from ...models.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Source:
 
     @property
     def task(self) -> str:
-        """One of runtime.manifest.TASKS."""
+        """One of runtime.bundle.manifest.TASKS."""
         return self._known.task
 
     @property
@@ -74,7 +74,7 @@ def open_source(
     """Open what is to be tuned.
 
     Args:
-        path: a bundle's folder, or whatever `train.checkpoints.load_checkpoint` takes.
+        path: a bundle's folder, or whatever `models.checkpoint.load_checkpoint` takes.
         architecture, classes: for a bare weights file.
 
     Raises:
@@ -89,7 +89,7 @@ def open_source(
                 f"{path} is {bundle.manifest.precision} already; tune the FP32 bundle or its checkpoint"
             )
         return Source(path=path, checkpoint=None, bundle=bundle, classes=bundle.manifest.classes)
-    from ...train.checkpoints import load_checkpoint
+    from ...models.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(path, architecture=architecture, classes=classes)
     return Source(

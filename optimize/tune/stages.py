@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from ...benchmarks.bootstrap import auc_intervals
 from ...datasets import Split
-from ...runtime.bundle import ONNX, Bundle
+from ...metrics.bootstrap import auc_intervals
+from ...runtime.bundle.folder import ONNX, Bundle
 from ...runtime.errors import XoptError
-from ..gate import GateSettings, run_gate
+from ..gate.gate import GateSettings, run_gate
 from .answers import answers
-from .board import Board, Row, Score
-from .choosing import hopeless, pareto
-from .entries import entry_of
-from .graphs import Workshop
+from .bundles import Workshop
+from .candidates import Board, Row, Score
+from .latency_race import ROUNDS, Race, Times, first_races
 from .plan import Candidate, Graph
-from .racing import ROUNDS, Race, Times, first_races
+from .race_variants import entry_of
 from .roles import Roles
+from .selection import hopeless, pareto
 from .state import WorkFolder
 
 FILE_ROUNDS, FILES, FILES_A_STREAM = 3, 4, 4

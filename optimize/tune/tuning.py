@@ -13,22 +13,22 @@ from typing import Any
 
 from ... import __version__
 from ...benchmarks.machine import machine_facts
-from ...benchmarks.roles import PIXELS, joined
 from ...datasets import Dataset
-from ...runtime.bundle import Bundle, write_bundle
+from ...datasets.roles import PIXELS, joined
+from ...runtime.bundle.folder import Bundle, write_bundle
 from ...runtime.doctor import examine
 from ...runtime.errors import GateError, UsageError
 from ...runtime.files import check_free
-from ..calibration import TRAIN
-from ..export import bundle_name
+from ..export.export import bundle_name
 from ..libraries import need_export, need_quantize
-from .board import Board, make_board
-from .choosing import Choice, candidate_of, choose, pareto
-from .graphs import Workshop
+from ..quantize.calibration import TRAIN
+from .bundles import Workshop
+from .candidates import Board, make_board
+from .mixed_precision import rescue
 from .plan import Candidate, Chances, Graph, list_candidates
-from .rescue import rescue
 from .result import Found, to_json
 from .roles import Roles, assign
+from .selection import Choice, candidate_of, choose, pareto
 from .settings import TuneSettings
 from .source import Source
 from .stages import Stages

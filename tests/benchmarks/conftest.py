@@ -74,11 +74,11 @@ def small(tmp_path_factory) -> Small:
 
 def write_tiny_bundle(path, weights, classes, *, onnx, **changes):
     """Write the network as a bundle; INT8 by name alone where it has no ONNX form."""
-    from xopt.optimize.ir import encode_ir, from_onnx
-    from xopt.runtime.bundle import write_bundle
-    from xopt.runtime.golden import encode_golden
-    from xopt.runtime.manifest import Manifest, Port
-    from xopt.runtime.openvino_backend import OpenVINOBackend
+    from xopt.optimize.export.openvino_ir import encode_ir, from_onnx
+    from xopt.runtime.backends.openvino import OpenVINOBackend
+    from xopt.runtime.bundle.folder import write_bundle
+    from xopt.runtime.bundle.golden import encode_golden
+    from xopt.runtime.bundle.manifest import Manifest, Port
 
     encoded = tiny_onnx(weights)
     xml, constants = encode_ir(from_onnx(encoded, size=SIZE, name=path.stem))

@@ -8,7 +8,7 @@ from xopt.benchmarks.onnxruntime_engine import OnnxRuntimeVariant
 from xopt.benchmarks.openvino_engine import OpenVINOVariant
 from xopt.benchmarks.torch_engine import TorchVariant
 from xopt.datasets import Split
-from xopt.runtime.preprocessing import Preprocessing
+from xopt.runtime.images.preprocessing import Preprocessing
 
 FINDINGS = ("Atelectasis", "Cardiomegaly", "Effusion <b>", "Infiltration", "Mass & Nodule", "Hernia")
 

@@ -9,12 +9,12 @@ from shutil import which
 import numpy as np
 import pytest
 
-from xopt.benchmarks.bootstrap import paired_auc_drop
 from xopt.benchmarks.comparison import BenchSettings, compare
 from xopt.benchmarks.measurement import balanced_orders, evenly
 from xopt.benchmarks.summary import describe
 from xopt.benchmarks.variants import Reference, list_variants, row_names
 from xopt.datasets import open_source
+from xopt.metrics.bootstrap import paired_auc_drop
 from xopt.runtime import Bundle, BundleError, Classifier, UsageError
 
 from .conftest import LOADER
@@ -122,7 +122,7 @@ def test_the_same_network_answers_alike_in_every_engine(comparison):
 
 def test_answers_and_drops_come_from_the_measured_calls(comparison, small):
     split, row = comparison.split, comparison.rows[3]
-    from xopt.runtime.image import load
+    from xopt.runtime.images.image import load
 
     with Classifier.load(small.other) as classifier:
         preprocessing = classifier.manifest.preprocessing
@@ -194,7 +194,7 @@ def test_bundles_of_the_same_name_are_told_apart(tmp_path):
 def test_bundles_must_answer_what_the_data_asks(small, tmp_path, changes, said):
     whole = Bundle.open(small.other)
     classes = changes["classes"](whole.manifest.classes)
-    from xopt.runtime.bundle import write_bundle
+    from xopt.runtime.bundle.folder import write_bundle
 
     files = {name: whole.read(name) for name in whole.manifest.files}
     write_bundle(
@@ -277,15 +277,15 @@ def test_a_reference_of_another_size_is_refused(small, loader, tmp_path):
 def test_the_exported_checkpoint_answers_like_pytorch_on_real_images(shared, tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
+    from xopt.models.checkpoint import load_checkpoint
     from xopt.optimize import export_checkpoint
-    from xopt.train.checkpoints import load_checkpoint
 
     checkpoint = shared / "data/checkpoints/densenet121-nih-mini.json"
     export_checkpoint(load_checkpoint(checkpoint), tmp_path / "fp32.xopt")
     comparison = compare(
         [tmp_path / "fp32.xopt"],
         open_source(shared / "data/nih-mini"),
-        reference=Reference(path=str(checkpoint), loader="xopt.train.checkpoints:load_reference"),
+        reference=Reference(path=str(checkpoint), loader="xopt.models.checkpoint:load_reference"),
         settings=BenchSettings(images=4, file_rounds=1, resamples=50),
     )
     assert all(row.parity < 1e-4 for row in comparison.rows)

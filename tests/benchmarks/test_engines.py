@@ -7,7 +7,7 @@ from xopt.benchmarks.onnxruntime_engine import OnnxRuntimeVariant
 from xopt.benchmarks.openvino_engine import OpenVINOVariant
 from xopt.benchmarks.torch_engine import TorchEngine, TorchVariant
 from xopt.runtime import BundleError, Classifier, Preprocessing
-from xopt.runtime.crops import CROP_PLANS
+from xopt.runtime.images.crops import CROP_PLANS
 
 from .conftest import LOADER, PREPROCESSING, SIZE
 

@@ -7,7 +7,7 @@ import pytest
 
 from xopt.benchmarks.heatmaps import compare_heatmaps, compare_maps, images_with_findings
 from xopt.datasets import Split
-from xopt.runtime.preprocessing import Preprocessing
+from xopt.runtime.images.preprocessing import Preprocessing
 
 SIDE = 64
 WHOLE = Preprocessing(size=SIDE, crop=SIDE)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from xopt.benchmarks.metrics import METRICS
-from xopt.benchmarks.operating import calibration_error, sensitivity_at
 from xopt.benchmarks.scoring import ScoreSettings, describe, score
+from xopt.metrics.operating_points import calibration_error, sensitivity_at
+from xopt.metrics.scores import METRICS
 
 from .made import made_split
 

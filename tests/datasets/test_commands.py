@@ -101,7 +101,7 @@ def test_left_out_labels_are_left_out_of_scores(xopt, tmp_path):
 def test_dicom_files_are_images_of_a_tree(xopt, tmp_path):
     pydicom = pytest.importorskip("pydicom")
     assert pydicom
-    from ..runtime.decoding.dicom_files import dicom
+    from ..runtime.images.dicom_files import dicom
 
     random = np.random.default_rng(0)
     for name in ("NORMAL", "PNEUMONIA"):

@@ -3,9 +3,9 @@ import pytest
 from PIL import Image
 
 from xopt.datasets import lists, load_images
-from xopt.runtime import image
 from xopt.runtime.errors import DataError, InputError
-from xopt.runtime.preprocessing import Preprocessing
+from xopt.runtime.images import image
+from xopt.runtime.images.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(size=32, crop=28)
 

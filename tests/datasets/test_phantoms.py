@@ -12,7 +12,7 @@ from xopt.datasets import load_images, open_source, phantoms
 from xopt.datasets.phantom_findings import FINDINGS
 from xopt.datasets.records import patient_of
 from xopt.runtime.errors import OutputError
-from xopt.runtime.preprocessing import Preprocessing
+from xopt.runtime.images.preprocessing import Preprocessing
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from xopt.models.macro import Skeleton, parse
 from xopt.nas import MacroSpace
 from xopt.runtime.errors import UsageError
-from xopt.train.macro import Skeleton, parse
 
 SPACE = MacroSpace()
 TEN = MacroSpace(classes=10)

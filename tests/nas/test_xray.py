@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from xopt.nas import XraySpace
-from xopt.nas.asking import make_proposer
 from xopt.nas.problem import Problem, Trial
 from xopt.nas.space import Limits
+from xopt.nas.validated_proposer import make_proposer
 from xopt.runtime.errors import UsageError
 
 SPACE = XraySpace(classes=14, channels=1)

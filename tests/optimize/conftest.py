@@ -23,10 +23,10 @@ def small(tmp_path_factory) -> Small:
     torch = pytest.importorskip("torch")
     pytest.importorskip("nncf")
     from xopt.datasets import open_source, phantoms
+    from xopt.models.checkpoint import load_checkpoint, save_checkpoint
+    from xopt.models.registry import build
     from xopt.optimize import export_checkpoint
     from xopt.runtime import Preprocessing
-    from xopt.train.checkpoints import load_checkpoint, save_checkpoint
-    from xopt.train.models import build
 
     folder = tmp_path_factory.mktemp("small")
     run, data, bundle = folder / "run", folder / "phantoms", folder / "fp32.xopt"

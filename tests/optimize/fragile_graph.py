@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xopt.runtime.openvino_backend import import_openvino
+from xopt.runtime.backends.openvino import import_openvino
 
 
 def make_fragile_graph(model, pairs, *, channels: int = 4, factor: float = 50.0):

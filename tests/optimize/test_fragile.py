@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from xopt.train.models import build
+from xopt.models.registry import build
 
 from .fragile import basic_pairs, dense_pairs, make_fragile
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xopt.runtime.bundle import write_bundle
-from xopt.runtime.golden import encode_golden
-from xopt.runtime.manifest import Manifest, Port
-from xopt.runtime.openvino_backend import OpenVINOBackend, import_openvino
-from xopt.runtime.preprocessing import Preprocessing
+from xopt.runtime.backends.openvino import OpenVINOBackend, import_openvino
+from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.golden import encode_golden
+from xopt.runtime.bundle.manifest import Manifest, Port
+from xopt.runtime.images.preprocessing import Preprocessing
 
-from .small_onnx import onnx_graph, small_weights
+from .backends.small_onnx import onnx_graph, small_weights
 
 SIZE = 32
 CLASSES = ("Bright", "Left", "Top")

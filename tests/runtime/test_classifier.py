@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from xopt.runtime import BundleError, Classifier, Failure, InputError
-from xopt.runtime.bundle import write_bundle
-from xopt.runtime.golden import encode_golden
-from xopt.runtime.manifest import Port
+from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.golden import encode_golden
+from xopt.runtime.bundle.manifest import Port
 
 from .conftest import CLASSES, SIZE, small_manifest
 

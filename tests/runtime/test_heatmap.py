@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xopt.runtime.heatmap import assemble, to_image
-from xopt.runtime.preprocessing import Preprocessing
+from xopt.runtime.images.preprocessing import Preprocessing
 
 TEN = Preprocessing(size=72, crop=64, crops="ten")
 SHARED = Preprocessing(size=72, crop=64, crops="ten-shared")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xopt.runtime import BundleError, Classifier, InputError
-from xopt.runtime.bundle import write_bundle
+from xopt.runtime.bundle.folder import write_bundle
 
 from .conftest import SIZE, small_manifest
 
@@ -30,7 +30,7 @@ def other(tmp_path, files):
 
 def _largest(files) -> int:
     """Where the weights of the linear layer begin."""
-    from xopt.runtime.ir.check import check_graph
+    from xopt.runtime.graph_check.check import check_graph
 
     graph = check_graph(files["model.xml"], files["model.bin"])
     constants = [layer for layer in graph.layers if layer.type == "Const"]
@@ -115,7 +115,7 @@ def test_a_failed_reload_keeps_the_old_model(bundle, other, images, damage):
 
 
 def test_a_reload_verifies_as_the_load_did(tmp_path, bundle, files, images):
-    from xopt.runtime.golden import encode_golden
+    from xopt.runtime.bundle.golden import encode_golden
 
     wrong = encode_golden(np.stack(images[:2]), np.full((2, 3), 0.123, np.float32))
     write_bundle(tmp_path / "wrong.xopt", small_manifest(), {**files, "golden.npz": wrong})

@@ -29,10 +29,10 @@ import torch._dynamo
 from tiny import TINY, write_data
 
 from xopt.datasets import open_source
-from xopt.train import fit
+from xopt.train import trainer as fit
 from xopt.train.intervals import Interval
 from xopt.train.loop import train
-from xopt.train.states import States
+from xopt.train.training_state import States
 
 # What every training imports sooner or later, so that no fork has to.
 PRELOADED = (accelerate, torch._dynamo)

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from xopt.runtime.crops import take, windows  # noqa: E402
+from xopt.runtime.images.crops import take, windows  # noqa: E402
 from xopt.train.inputs import (  # noqa: E402
     cut_middles,
     cut_windows,

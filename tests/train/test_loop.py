@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from xopt.datasets import Dataset, load_images, open_source, phantoms
+from xopt.models import load_checkpoint
 from xopt.runtime.errors import DataError, OutputError, UsageError, XoptError
-from xopt.train import load_checkpoint, load_recipe
-from xopt.train.fit import Fit
+from xopt.train import load_recipe
 from xopt.train.inputs import normalise
 from xopt.train.loop import train
 from xopt.train.losses import Answers, Loss
 from xopt.train.recipe import Recipe
 from xopt.train.results import kept_epoch
+from xopt.train.trainer import Fit
 
 # The smallest training that goes through everything.
 TINY = Recipe(

@@ -1,7 +1,7 @@
 import pytest
 
+from xopt.models.registry import check_architecture
 from xopt.runtime.errors import UsageError
-from xopt.train.models import check_architecture
 from xopt.train.recipe import Recipe, load_recipe, override, recipe_names
 
 LEAST = 'architecture = "resnet18"\nepochs = 3\nlearning_rate = 1e-3\n'

@@ -18,6 +18,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xopt.datasets import Dataset, open_source  # noqa: E402
+from xopt.models import load_checkpoint  # noqa: E402
 from xopt.runtime.errors import (  # noqa: E402
     BusyError,
     CheckpointError,
@@ -26,12 +27,12 @@ from xopt.runtime.errors import (  # noqa: E402
     TrainingError,
     UsageError,
 )
-from xopt.train import job, load_checkpoint  # noqa: E402
+from xopt.train import run_setup as job  # noqa: E402
 from xopt.train.intervals import Interval  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
 from xopt.train.results import read_history  # noqa: E402
 from xopt.train.run_folder import RunFolder  # noqa: E402
-from xopt.train.states import States  # noqa: E402
+from xopt.train.training_state import States  # noqa: E402
 
 from .tiny import TINY, Halt, halting, write_data  # noqa: E402
 

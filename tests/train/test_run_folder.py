@@ -11,15 +11,16 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xopt.datasets import open_source  # noqa: E402
+from xopt.models import load_checkpoint  # noqa: E402
+from xopt.models.checkpoint import CARD, save_checkpoint  # noqa: E402
+from xopt.models.registry import build  # noqa: E402
 from xopt.runtime.errors import CheckpointError  # noqa: E402
-from xopt.train import load_checkpoint, load_recipe  # noqa: E402
+from xopt.train import load_recipe  # noqa: E402
 from xopt.train import page as pages  # noqa: E402
-from xopt.train.checkpoints import CARD, save_checkpoint  # noqa: E402
 from xopt.train.comparing import Run, RunComparison, compare_runs, read_run  # noqa: E402
 from xopt.train.events import Events  # noqa: E402
 from xopt.train.intervals import Interval  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
-from xopt.train.models import build  # noqa: E402
 from xopt.train.page import comparison_page, run_page, write_page  # noqa: E402
 from xopt.train.results import Epoch, history_csv, read_history  # noqa: E402
 
@@ -197,7 +198,7 @@ def test_a_checkpoint_is_replaced_whole_at_every_moment(tmp_path, monkeypatch):
         "preprocessing": TINY.preprocessing(),
     }
     save_checkpoint(tmp_path, networks[0], **settings)
-    from xopt.train import checkpoints
+    from xopt.models import checkpoint as checkpoints
 
     def fails_at_the_card(path, content, *, force):
         if path.name == CARD:

@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xopt.datasets import load_images, open_source  # noqa: E402
+from xopt.models import load_checkpoint  # noqa: E402
 from xopt.runtime.errors import UsageError  # noqa: E402
-from xopt.train import load_checkpoint  # noqa: E402
 from xopt.train.inputs import normalise  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
 from xopt.train.recipe import Recipe  # noqa: E402

@@ -6,10 +6,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from xopt.runtime.errors import TrainingError  # noqa: E402
+from xopt.train.distributed import Processes  # noqa: E402
 from xopt.train.losses import Loss  # noqa: E402
-from xopt.train.material import Material  # noqa: E402
-from xopt.train.processes import Processes  # noqa: E402
 from xopt.train.recipe import Recipe  # noqa: E402
+from xopt.train.split_arrays import Material  # noqa: E402
 from xopt.train.validation import answer_all, judge  # noqa: E402
 
 LABELS = np.array([[1, 0], [0, 1], [1, 1], [0, 0]], dtype=np.uint8)

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from torchvision.transforms.v2 import InterpolationMode  # noqa: E402
 from torchvision.transforms.v2 import functional as vision  # noqa: E402
 
-from xopt.runtime.crops import Window, take, windows  # noqa: E402
+from xopt.runtime.images.crops import Window, take, windows  # noqa: E402
 from xopt.train.warping import Move, warp  # noqa: E402
 
 WHOLE = Window(top=0, left=0)

@@ -12,8 +12,14 @@ from ....runtime.lazy import resolver
 if TYPE_CHECKING:
     from .contents import to_html, to_markdown, write_html
 
-__all__ = ["to_html", "to_markdown", "write_html"]
+__all__ = [
+    "to_html",
+    "to_markdown",
+    "write_html",
+]
 
-_HOMES = {"contents": ("to_html", "to_markdown", "write_html")}
+_HOMES = {
+    "contents": ("to_html", "to_markdown", "write_html"),
+}
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from html import escape
 
-from ....datasets import page
+from ....report import page
 from .blocks import (
     Block,
     Cards,

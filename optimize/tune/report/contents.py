@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from ....runtime.files import write_file
-from . import as_html, as_markdown, findings, origin, variants
+from . import as_html, as_markdown, variants
+from . import per_class as findings
+from . import provenance as origin
 from .blocks import Block, Figure, Figures, Heading, Paragraph
 from .facts import Fact
-from .lead import lead
 from .plots import decoding, latencies, trade
+from .summary import lead
 
 
 def to_html(facts: Mapping[str, Any]) -> str:

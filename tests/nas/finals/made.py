@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from xopt.datasets import Dataset, open_source
+from xopt.models.macro import Skeleton
 from xopt.nas.macro import MacroSpace
 from xopt.nas.search.candidates import Candidate, State
-from xopt.train.macro import Skeleton
 from xopt.train.recipe import Recipe, load_recipe
 
 SIDE = 16

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xopt.benchmarks.metrics import mean_auc
+from xopt.metrics.scores import mean_auc
 from xopt.nas.finals.comparing import compare_finalists
 from xopt.runtime.errors import DataError
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from xopt.models.registry import plan
 from xopt.nas.hardware.blocks import WORK, placed_blocks
 from xopt.runtime.errors import UsageError
-from xopt.train.models import plan
 
 
 @pytest.mark.parametrize(

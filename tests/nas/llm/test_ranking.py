@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from xopt.nas import Trial
+from xopt.nas.candidate_set import Pool
 from xopt.nas.llm.memory import Pick
 from xopt.nas.llm.ranking import bonus, choose
-from xopt.nas.pool import Pool
 from xopt.nas.proposers.surrogate import Surrogate, SurrogateSettings
 
 from .small_space import problem, trials

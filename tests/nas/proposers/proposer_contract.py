@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from xopt.models.macro import Skeleton
 from xopt.nas import MacroSpace
-from xopt.nas.asking import make_proposer
 from xopt.nas.problem import Problem, Trial
-from xopt.train.macro import Skeleton
+from xopt.nas.validated_proposer import make_proposer
 
 SPACE = MacroSpace(skeleton=Skeleton(depths=(2, 2), widths=(16, 24)), classes=2)
 

@@ -10,11 +10,11 @@ from xopt.datasets import Dataset, Split
 from xopt.nas.finals.comparing import compare_finalists
 from xopt.nas.finals.finished import Finalist, Finished
 from xopt.nas.finals.settings import FinalsSettings
-from xopt.nas.finals.winning import Tested
+from xopt.nas.finals.winner_bundle import Tested
 from xopt.nas.hardware.real import RealLatency
-from xopt.runtime.bundle import Bundle
-from xopt.runtime.manifest import FileFacts, Manifest, Port
-from xopt.runtime.preprocessing import Preprocessing
+from xopt.runtime.bundle.folder import Bundle
+from xopt.runtime.bundle.manifest import FileFacts, Manifest, Port
+from xopt.runtime.images.preprocessing import Preprocessing
 
 from ..finals.made import SIDE, SPACE, made_recipe, made_rows
 from ..hardware.made import made_table

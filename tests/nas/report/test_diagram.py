@@ -4,9 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from xopt.models.registry import plan
 from xopt.nas.report import draw
 from xopt.runtime.errors import UsageError
-from xopt.train.models import plan
 
 
 @pytest.mark.parametrize(

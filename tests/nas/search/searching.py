@@ -18,12 +18,12 @@ from xopt.nas.search.candidates import Outcome
 from xopt.nas.search.devices import Device
 from xopt.nas.search.engine import Engine
 from xopt.nas.search.interrupts import Interrupts
-from xopt.nas.search.ledger import Ledger
 from xopt.nas.search.local import LocalPool
-from xopt.nas.search.pool import Ended
+from xopt.nas.search.outcome_files import Results
 from xopt.nas.search.recording import Recorded
-from xopt.nas.search.results import Results
 from xopt.nas.search.stopping import Budget
+from xopt.nas.search.trial_store import Ledger
+from xopt.nas.search.worker_pool import Ended
 from xopt.nas.space import Cost
 from xopt.runtime.errors import DataError
 

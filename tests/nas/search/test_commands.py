@@ -5,7 +5,7 @@ import pytest
 
 from xopt.nas.hardware.table import save_table
 from xopt.nas.search.candidates import State
-from xopt.nas.search.found import read_search
+from xopt.nas.search.result import read_search
 
 from ..finals.made import made_data
 from ..hardware.made import made_table

@@ -2,9 +2,9 @@ import pytest
 
 from xopt.datasets.executors import open_executor
 from xopt.nas.search.candidates import State
+from xopt.nas.search.outcome_files import Results
 from xopt.nas.search.recording import Recorded
 from xopt.nas.search.remote import ClusterPool
-from xopt.nas.search.results import Results
 from xopt.nas.search.stopping import Budget
 
 

@@ -162,7 +162,7 @@ def test_a_study_of_other_data_is_not_joined(searching, tmp_path):
     path = journal_of(tmp_path, searching)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert any(line.get("user_attr") == {"context": "formula"} for line in lines)
-    from xopt.nas.search.ledger import Ledger
+    from xopt.nas.search.trial_store import Ledger
 
     with pytest.raises(UsageError, match="has another space, recipe or data; choose another --study"):
         Ledger.open(

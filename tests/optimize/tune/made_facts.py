@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from xopt.benchmarks.bootstrap import auc_intervals, paired_auc_drop
-from xopt.benchmarks.delong import paired_test
-from xopt.benchmarks.metrics import class_metrics, precision_recall_curve, roc_curve
-from xopt.benchmarks.operating import calibration_error, choose, compare_decisions
+from xopt.metrics.bootstrap import auc_intervals, paired_auc_drop
+from xopt.metrics.delong import paired_test
+from xopt.metrics.operating_points import calibration_error, choose, compare_decisions
+from xopt.metrics.scores import class_metrics, precision_recall_curve, roc_curve
 
 from .made_variants import (
     CHOSEN,

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from xopt.benchmarks.bootstrap import auc_intervals, paired_auc_drop
 from xopt.benchmarks.latency import percentiles, speedup
-from xopt.benchmarks.metrics import mean_auc
+from xopt.metrics.bootstrap import auc_intervals, paired_auc_drop
+from xopt.metrics.scores import mean_auc
 
 FINDINGS = (
     "Atelectasis",

@@ -18,13 +18,13 @@ pytest.importorskip("nncf")
 
 from xopt.datasets import Dataset, open_source
 from xopt.datasets.phantoms import draw_images
-from xopt.optimize import sensitivity
+from xopt.optimize.quantize import layer_sensitivity as sensitivity
 from xopt.optimize.tune import Graph, TuneSettings, tune
-from xopt.optimize.tune.graphs import Workshop
+from xopt.optimize.tune.bundles import Workshop
 from xopt.optimize.tune.roles import assign
 from xopt.optimize.tune.source import open_source as open_network
 from xopt.runtime import Bundle, BundleError, Classifier, DataError, OutputError, UsageError
-from xopt.runtime.backend import open_backend
+from xopt.runtime.backends.base import open_backend
 
 # An untrained network's AUC says nothing, and there are few patients: a drop of 1 is no gate at all.
 QUICK = TuneSettings(

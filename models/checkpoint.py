@@ -1,0 +1,297 @@
+"""Checkpoints: a trained network with all that export needs to know of it.
+
+Ours are two files: NAME.json, which says what the network is, beside NAME.safetensors with its weights. A
+run folder holds checkpoint.json and checkpoint.safetensors. A bare weights file, safetensors or torch, says
+nothing of itself: its architecture and classes are given with it.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..datasets import FINDINGS
+from ..runtime.bundle.manifest import TASKS
+from ..runtime.errors import CheckpointError, UsageError
+from ..runtime.files import write_file
+from ..runtime.images.preprocessing import Preprocessing
+from ..runtime.requires import need
+from .checkpoint_metadata import Card, default_task, read_card
+from .registry import build, check_architecture, plan
+from .weights import SUFFIXES, check_finite, load_into, read_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+CARD = "checkpoint.json"
+WEIGHTS = "checkpoint.safetensors"
+SPARE = "checkpoint.other.safetensors"
+"""The weights' name when the one before still has the first name: the two take turns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A network ready for export."""
+
+    architecture: str
+    """A name that models.registry.build knows."""
+    task: str
+    """multi-label or binary (a sigmoid follows the logits), or multi-class (a softmax does)."""
+    classes: tuple[str, ...]
+    """Name per output."""
+    preprocessing: Preprocessing
+    """What the network was trained on. Export sets the crop plan anew."""
+    network: "nn.Module"
+    """In eval mode, on the CPU, float32: (N, channels, crop, crop) in, logits (N, classes) out."""
+    digest: str
+    """SHA-256 of the weights file."""
+    source: str
+    """Name of the weights file, without its folders."""
+    notes: dict[str, Any]
+    """Whatever else the checkpoint says of itself, and what had to be assumed."""
+
+
+def load_checkpoint(
+    path: str | Path, *, architecture: str | None = None, classes: Sequence[str] | None = None
+) -> Checkpoint:
+    """Load a checkpoint of ours, or a bare weights file with its architecture and classes given.
+
+    Args:
+        path: a run folder, a .json, or a weights file. A .safetensors file with a .json of the same name
+            beside it is read through that, unless `architecture` is given.
+        architecture: for bare weights files, a name that models.registry.build knows.
+        classes: for bare weights files, the name of each output in order (see `read_classes`).
+
+    Raises:
+        CheckpointError: missing, damaged, or not the network it claims to be.
+        UsageError: what a bare file needs is not given, or is given where the checkpoint itself says it.
+        DependencyError: torch or safetensors is not installed.
+    """
+    need("torch", "torchvision", "safetensors", extra="train")
+    place = Path(path)
+    card_path = _find_card(place, bare=architecture is not None)
+    if card_path is None:
+        return _load_bare(place, architecture, classes)
+    if architecture is not None or classes is not None:
+        raise UsageError(f"{card_path} names its architecture and classes; leave --arch and --classes out")
+    return _load(read_card(card_path), card_path.parent)
+
+
+def save_checkpoint(
+    folder: str | Path,
+    network: "nn.Module",
+    *,
+    architecture: str,
+    classes: Sequence[str],
+    preprocessing: Preprocessing,
+    notes: dict[str, Any] | None = None,
+    task: str = "multi-label",
+) -> Path:
+    """Write a checkpoint into a run folder, over the one that is there; it is the old one or the new one.
+
+    Args:
+        folder: an existing folder; everything else in it is left alone.
+        network: the plain network, not its distributed or compiled wrapper.
+        architecture: a name that models.registry.build knows.
+        classes: name per output.
+        preprocessing: what the network was trained on.
+        notes: anything else worth keeping, as JSON values.
+        task: multi-label, binary or multi-class.
+
+    Returns:
+        the path of the JSON.
+
+    Raises:
+        CheckpointError: the weights are not finite.
+        OutputError: the disk refused.
+    """
+    return save_weights(
+        folder,
+        network.state_dict(),
+        architecture=architecture,
+        classes=classes,
+        preprocessing=preprocessing,
+        notes=notes,
+        task=task,
+    )
+
+
+def save_weights(
+    folder: str | Path,
+    state: "Mapping[str, Tensor]",
+    *,
+    architecture: str,
+    classes: Sequence[str],
+    preprocessing: Preprocessing,
+    notes: dict[str, Any] | None = None,
+    task: str = "multi-label",
+) -> Path:
+    """`save_checkpoint` of a network's `state_dict()`.
+
+    Raises:
+        CheckpointError, OutputError: as there.
+    """
+    need("torch", "safetensors", extra="train")
+    from safetensors.torch import save
+
+    check_architecture(architecture)
+    if task not in TASKS:
+        raise UsageError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
+    weights = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
+    check_finite(weights, name="the network")
+    content = save(weights)
+    place, before = Path(folder), _named_weights(Path(folder) / CARD)
+    card = Card(
+        architecture=architecture,
+        weights=SPARE if before == WEIGHTS else WEIGHTS,
+        sha256=hashlib.sha256(content).hexdigest(),
+        task=task,
+        classes=tuple(classes),
+        preprocessing=preprocessing,
+        notes=notes or {},
+    )
+    encoded = card.encode()
+    # The JSON names its weights file, so replacing it changes both at once; the old weights stay till then.
+    write_file(place / card.weights, content, force=True)
+    write_file(place / CARD, encoded, force=True)
+    if before in (WEIGHTS, SPARE):
+        (place / before).unlink(missing_ok=True)
+    return place / CARD
+
+
+def _named_weights(card: Path) -> str | None:
+    """The weights file that a checkpoint in place names; None where there is none that can be read."""
+    try:
+        return read_card(card).weights
+    except CheckpointError:
+        return None
+
+
+def load_reference(
+    path: str, architecture: str | None = None, classes: Sequence[str] | None = None
+) -> "tuple[nn.Module, tuple[str, ...], Preprocessing]":
+    """Network, classes and preprocessing of a checkpoint: what a benchmark's reference engine needs.
+
+    A module-level function of plain values, so that it can be sent to another process.
+
+    Raises:
+        CheckpointError, UsageError, DependencyError: as for `load_checkpoint`.
+    """
+    checkpoint = load_checkpoint(path, architecture=architecture, classes=classes)
+    return checkpoint.network, checkpoint.classes, checkpoint.preprocessing
+
+
+def read_classes(source: str | Path) -> tuple[str, ...]:
+    """Class names from a file with one name a line, or the 14 findings of ChestX-ray14 for the word nih14.
+
+    Raises:
+        UsageError: no such file, or it does not hold names, each once.
+    """
+    if str(source) == "nih14":
+        return FINDINGS
+    try:
+        lines = Path(source).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise UsageError(
+            f"cannot read class names from {source}: {reason}; give a file with one name a line, or nih14"
+        ) from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names or len(set(names)) != len(names):
+        raise UsageError(
+            f"{source} must hold class names, one a line, each once; it has {len(names)}, "
+            f"{len(set(names))} of them different"
+        )
+    return names
+
+
+def _find_card(place: Path, *, bare: bool) -> Path | None:
+    """The JSON of a checkpoint; None for a bare weights file."""
+    known = "give a run folder, a .json or a weights file"
+    if place.is_dir():
+        if (place / CARD).is_file():
+            return place / CARD
+        raise CheckpointError(f"{place} is no run folder, it holds no {CARD}; {known}")
+    if not place.exists():
+        raise CheckpointError(f"no checkpoint at {place}; {known}")
+    if place.suffix == ".json":
+        return place
+    if not place.name.endswith(SUFFIXES):
+        raise CheckpointError(f"{place} is no checkpoint by its suffix; known: .json, {', '.join(SUFFIXES)}")
+    beside = place.with_suffix(".json")
+    return beside if place.suffix == ".safetensors" and not bare and beside.is_file() else None
+
+
+def weights_file(source: Path) -> Path:
+    """The file that holds the weights of a run folder, a .json, or a weights file itself.
+
+    Raises:
+        CheckpointError: nothing is there, or it is no checkpoint.
+    """
+    card = _find_card(source, bare=True)
+    return source if card is None else card.parent / read_card(card).weights
+
+
+def _load(card: Card, folder: Path) -> Checkpoint:
+    content = _read(folder / card.weights)
+    digest = hashlib.sha256(content).hexdigest()
+    if card.sha256 not in (None, digest):
+        raise CheckpointError(
+            f"{folder / card.weights} has SHA-256 {digest[:12]}..., its JSON says {str(card.sha256)[:12]}... "
+            "(changed, or interrupted while saving); take another checkpoint"
+        )
+    network = build(card.architecture, len(card.classes), card.preprocessing.channels)
+    weights = read_weights(content, card.weights)
+    load_into(network, weights, architecture=card.architecture, name=card.weights)
+    return Checkpoint(
+        architecture=card.architecture,
+        task=card.task,
+        classes=card.classes,
+        preprocessing=card.preprocessing,
+        network=network.eval(),
+        digest=digest,
+        source=card.weights,
+        notes=card.notes,
+    )
+
+
+def _load_bare(place: Path, architecture: str | None, classes: Sequence[str] | None) -> Checkpoint:
+    if architecture is None or not classes:
+        # 14 outputs are no answer either: CheXpert's networks have as many, with other meanings.
+        raise UsageError(
+            f"{place.name} does not say what network it holds; add --arch NAME and --classes FILE (one name "
+            "a line in the order of the outputs; the word nih14 stands for ChestX-ray14's findings)"
+        )
+    check_architecture(architecture)
+    if plan(architecture) is not None:
+        # The size CheXNet saw would be a guess, and a wrong one.
+        raise UsageError(
+            f"{place.name} does not say what images {architecture} was trained on; give the run folder, or "
+            f"write {place.stem}.json beside it (docs/export.md)"
+        )
+    content = _read(place)
+    network = build(architecture, len(classes))
+    weights = read_weights(content, place.name)
+    translated = load_into(network, weights, architecture=architecture, name=place.name)
+    return Checkpoint(
+        architecture=architecture,
+        task=default_task(len(classes)),
+        classes=tuple(classes),
+        preprocessing=Preprocessing(),
+        network=network.eval(),
+        digest=hashlib.sha256(content).hexdigest(),
+        source=place.name,
+        notes={
+            "assumed": f"{default_task(len(classes))}; 256 x 256 images, 224 x 224 crops, ImageNet's mean "
+            "and standard deviation (as CheXNet was trained)",
+            "translated_names": translated,
+        },
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}; check the path") from error

@@ -1,0 +1,61 @@
+"""OpenVINO models to and from the bytes of their two files."""
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...runtime.backends.openvino import import_openvino
+from ...runtime.errors import BundleError
+
+if TYPE_CHECKING:
+    import openvino
+
+# OpenVINO names what it makes itself by a counter of the process (Multiply_8420); ours begin in lower case.
+_COUNTED = re.compile(r"[A-Z][A-Za-z0-9]*_\d+")
+
+
+def from_onnx(content: bytes, *, size: int, name: str) -> "openvino.Model":
+    """Convert an exported ONNX graph to a model with the static input (1, size, size)."""
+    openvino = import_openvino()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        file.write_bytes(content)
+        model = openvino.convert_model(file)
+    model.reshape([1, size, size])
+    model.set_friendly_name(name)
+    return model
+
+
+def read_ir(xml: bytes, weights: bytes) -> "openvino.Model":
+    """Read a model from the bytes of its two files.
+
+    Raises:
+        BundleError: OpenVINO cannot read it.
+    """
+    openvino = import_openvino()
+    # The tensor only borrows its memory; a clone takes the constants over before that goes.
+    borrowed = np.frombuffer(weights, dtype=np.uint8)
+    try:
+        return openvino.Core().read_model(xml, openvino.Tensor(borrowed)).clone()
+    except RuntimeError as error:
+        raise BundleError(f"OpenVINO cannot read the model ({error}); export it again") from error
+
+
+def encode_ir(model: "openvino.Model") -> tuple[bytes, bytes]:
+    """The bytes of model.xml and model.bin; the same network gives the same bytes."""
+    openvino = import_openvino()
+    _number(model)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.xml"
+        # Half precision would move every weight by up to one part in two thousand.
+        openvino.save_model(model, file, compress_to_fp16=False)
+        return file.read_bytes(), file.with_suffix(".bin").read_bytes()
+
+
+def _number(model: "openvino.Model") -> None:
+    for index, operation in enumerate(model.get_ordered_ops()):
+        if _COUNTED.fullmatch(operation.get_friendly_name()):
+            operation.set_friendly_name(f"{operation.get_type_name()}_{index}")

@@ -1,0 +1,1 @@
+"""The accuracy test that a bundle must pass, and its operating points."""

@@ -1,0 +1,1 @@
+"""FP32 bundle to INT8 bundle."""

@@ -1,0 +1,206 @@
+"""NNCF post-training quantization of the network inside an exported graph.
+
+Shape suffixes: N images, H x W pixels.
+"""
+
+import contextlib
+import io
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...runtime.errors import UsageError
+from ...runtime.images.crops import take
+from ...runtime.images.preprocessing import Preprocessing
+from ...runtime.telemetry import without_telemetry
+from .calibration import check_sampling
+from .smoothing import smooth_network
+from .subgraph import cut_network, floating_point, join_network, layers
+
+if TYPE_CHECKING:
+    import openvino
+
+PRESETS = ("mixed", "performance")
+ACTIVATION_RANGES = ("minmax", "mean", "histogram")
+OVERFLOW_FIXES = ("all", "first", "none")
+BIAS_CORRECTIONS = ("none", "fast", "accurate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeSettings:
+    """How a network becomes INT8."""
+
+    calibration_size: int = 300
+    """Calibration images."""
+    sampling: str = "stratified"
+    """How they are drawn: stratified over findings, random, or farthest points among activations."""
+    crops_per_image: int = 1
+    """Crops each calibration image contributes; the windows of the crop plan are taken in turn."""
+    preset: str = "performance"
+    """performance: ranges lie symmetrically around zero; mixed: activations that no ReLU cut off get a
+    zero point, which is finer where they lean to one side."""
+    activation_range: str = "minmax"
+    """From the values seen to the range of 8 bits: minmax spans the extremes of all images, mean the mean of
+    each image's extremes (NNCF's default, which clips every second image), histogram the range with the
+    least squared error."""
+    bias_correction: str = "fast"
+    """What rounded weights shift is taken back in the biases: fast, layer by layer from the means that enter
+    each; accurate, from the quantized layers before as well, on a fifth of the images; none."""
+    smooth: float | None = None
+    """SmoothQuant's alpha, 0..1, folded into the layers before (docs/calibration.md); None leaves the
+    channels as they are."""
+    overflow_fix: str = "all"
+    """Layers whose weights keep to 7 bits. Without VNNI, sums of two 8-bit products overflow 16 bits and
+    are clipped; a bundle does not know the CPU it will meet (docs/decisions/0021)."""
+    keep_floating_point: tuple[str, ...] = ()
+    """Layers that stay in floating point, by their names in the network (`features.conv0`)."""
+    seed: int = 0
+    """Of the draw of calibration images."""
+
+    def __post_init__(self) -> None:
+        if self.calibration_size < 1 or self.crops_per_image < 1:
+            raise UsageError(
+                "calibration needs at least 1 image and 1 crop of each, got "
+                f"{self.calibration_size} and {self.crops_per_image}"
+            )
+        choices = {
+            "preset": PRESETS,
+            "activation_range": ACTIVATION_RANGES,
+            "overflow_fix": OVERFLOW_FIXES,
+            "bias_correction": BIAS_CORRECTIONS,
+        }
+        check_sampling(self.sampling)
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        if self.smooth is not None and not 0 <= self.smooth <= 1:
+            raise UsageError(f"smooth must be in 0..1, got {self.smooth}")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {**asdict(self), "keep_floating_point": list(self.keep_floating_point)}
+
+
+def quantize_model(
+    model: "openvino.Model",
+    images_NHW: NDArray[np.uint8],
+    preprocessing: Preprocessing,
+    settings: QuantizeSettings,
+) -> "openvino.Model":
+    """Quantize the network of an exported graph.
+
+    Args:
+        model: an FP32 graph as xopt exports it; it is left as it is.
+        images_NHW: calibration images, uint8 (N, size, size), N at least 1.
+        preprocessing: the bundle's, for its windows.
+        settings: how. Its calibration_size does not matter here: all images are used.
+
+    Raises:
+        BundleError: the graph is not one of ours.
+        UsageError: a layer to be kept is not in the network, or none of its layers can be smoothed.
+    """
+    network = cut_network(model)
+    kept = kept_operations(network, settings.keep_floating_point)
+    crops = calibration_crops(images_NHW, preprocessing, settings.crops_per_image)
+    if settings.smooth is not None:
+        network = smooth_network(network, crops, settings.smooth)
+    with without_telemetry(), _quiet():
+        import nncf
+
+        quantized = nncf.quantize(
+            network,
+            nncf.Dataset(crops, lambda crop_HW: crop_HW[np.newaxis, np.newaxis]),
+            subset_size=len(crops),
+            preset=nncf.QuantizationPreset(settings.preset),
+            fast_bias_correction=settings.bias_correction != "accurate",
+            ignored_scope=nncf.IgnoredScope(names=[*kept, *floating_point(network)]),
+            advanced_parameters=_advanced(settings),
+        )
+    return join_network(model, quantized)
+
+
+def original_graph(
+    model: "openvino.Model",
+    images_NHW: NDArray[np.uint8],
+    preprocessing: Preprocessing,
+    settings: QuantizeSettings,
+) -> "openvino.Model":
+    """The FP32 graph that was quantized: smoothing changes its weights, though not its answers."""
+    if settings.smooth is None:
+        return model
+    crops = calibration_crops(images_NHW, preprocessing, settings.crops_per_image)
+    return join_network(model, smooth_network(cut_network(model), crops, settings.smooth))
+
+
+def calibration_crops(
+    images_NHW: NDArray[np.uint8], preprocessing: Preprocessing, crops_per_image: int
+) -> list[NDArray[np.uint8]]:
+    """Views to calibrate on: each image gives a few, and the views of the crop plan take turns.
+
+    Ten views of one image say little more about the ranges of activations than one, and cost ten times
+    as much; turns make every view count.
+    """
+    views, side = preprocessing.views(), preprocessing.view_size
+    each = min(crops_per_image, len(views))
+    return [
+        np.ascontiguousarray(take(image_HW, views[(index * each + k) % len(views)], side))
+        for index, image_HW in enumerate(images_NHW)
+        for k in range(each)
+    ]
+
+
+def kept_operations(network: "openvino.Model", names: Sequence[str]) -> list[str]:
+    """The operations of layers that are to stay in floating point.
+
+    Raises:
+        UsageError: a name that is no layer of the network; the message holds the nearest.
+    """
+    known = layers(network)
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.3)
+            guess = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(
+                f"no layer {name!r} to keep in floating point; {guess}the network has {len(known)}, from "
+                f"{next(iter(known), 'none')} on"
+            )
+    return [known[name] for name in names]
+
+
+def _advanced(settings: QuantizeSettings) -> Any:
+    import nncf
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet as Ranges
+
+    fixes = {
+        "all": nncf.OverflowFix.ENABLE,
+        "first": nncf.OverflowFix.FIRST_LAYER,
+        "none": nncf.OverflowFix.DISABLE,
+    }
+    ranges = {"minmax": Ranges.MINMAX, "mean": Ranges.MEAN_MINMAX, "histogram": Ranges.HISTOGRAM}
+    return nncf.AdvancedQuantizationParameters(
+        overflow_fix=fixes[settings.overflow_fix],
+        disable_bias_correction=settings.bias_correction == "none",
+        activations_range_estimator_params=ranges[settings.activation_range],
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """NNCF logs to stdout, where our JSON goes, and draws progress bars even without a terminal."""
+    before = logging.root.manager.disable
+    try:
+        # Its import brings torch's extension builder along, which warns where there is no GPU.
+        logging.disable(logging.WARNING)
+        import nncf  # noqa: F401
+
+        target = sys.stderr if sys.stderr.isatty() else io.StringIO()
+        with contextlib.redirect_stdout(target):
+            yield
+    finally:
+        logging.disable(before)

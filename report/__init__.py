@@ -1,0 +1,1 @@
+"""The frame, style and small charts of every page. Free of torch."""

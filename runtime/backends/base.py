@@ -1,0 +1,172 @@
+"""Backends: what runs a bundle's graph, one verb behind which OpenVINO and ONNX Runtime are alike.
+
+This file imports neither of them: each is loaded when a bundle is opened with it.
+"""
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bundle.folder import MODEL, ONNX, WEIGHTS, Bundle
+from ..errors import BundleError, InputError, UsageError
+
+ENGINES = ("openvino", "onnxruntime")
+DEVICES = ("CPU", "GPU", "NPU", "AUTO")
+
+
+class Backend(Protocol):
+    """What runs a bundle's graph. Thread-safe."""
+
+    input_shape: tuple[int, ...]
+    """(1, size, size)."""
+    output_shape: tuple[int, ...]
+    """(1, C)."""
+
+    def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities float32 (C,) of one resized image uint8 (size, size), a copy that stays as it is.
+
+        Raises:
+            InputError: the image has another shape or type, or the backend is closed.
+            BundleError: the graph answers with something that is no probability.
+        """
+        ...
+
+    def activation_maps(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Activation maps float32 (V, C, H, W) of one resized image: logits at every cell of every view.
+
+        Raises:
+            InputError: as for `infer`.
+            BundleError: the graph has no such output, or was opened without it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the graph; `infer` raises InputError from then on."""
+        ...
+
+
+def open_backend(
+    bundle: Bundle,
+    *,
+    engine: str = "openvino",
+    device: str = "CPU",
+    threads: int | None = None,
+    mode: str = "latency",
+    maps: bool = False,
+    cache: Path | None = None,
+) -> Backend:
+    """Load a bundle's verified bytes into an engine.
+
+    Args:
+        bundle: opened, so every byte was hashed.
+        engine: one of ENGINES. openvino runs model.xml, onnxruntime runs model.onnx.
+        device: one of DEVICES; ONNX Runtime has the CPU only.
+        threads: threads for one inference; all cores by default. Matters on a CPU only.
+        mode: latency runs one image on all threads, throughput as many images at once, on one thread each.
+        maps: also compute activation maps, which `infer` alone does not need.
+        cache: folder where OpenVINO's compiled graph is kept for the next start; nowhere by default.
+
+    Raises:
+        UsageError: an engine or a device that there is not, a cache for ONNX Runtime, or threads below 1.
+        BundleError: the bundle holds nothing that this engine runs, its graph does not fit the manifest, or
+            it cannot be loaded.
+        DeviceError: this machine has no such device.
+        DependencyError: the engine is not installed.
+    """
+    if engine not in ENGINES:
+        raise UsageError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+    if engine == "openvino":
+        from .model_cache import ModelCache
+        from .openvino import OpenVINOBackend
+
+        kept = None if cache is None else ModelCache(folder=cache, bundle_digest=bundle.digest)
+        try:
+            return OpenVINOBackend(
+                bundle.read(MODEL),
+                bundle.read(WEIGHTS),
+                device=device,
+                threads=threads,
+                throughput=mode == "throughput",
+                maps=maps,
+                manifest=bundle.manifest,
+                cache=kept,
+            )
+        except BundleError as error:
+            raise BundleError(f"{bundle.path}: {error}") from error
+    if cache is not None:
+        raise UsageError("ONNX Runtime compiles nothing that could be kept; leave the cache out")
+    if device != "CPU":
+        raise UsageError(
+            f"ONNX Runtime runs on the CPU only here, got device {device!r}; use the engine openvino"
+        )
+    if not bundle.has(ONNX):
+        raise BundleError(
+            f"{bundle.path} holds no {ONNX}, which the engine onnxruntime runs; use the engine openvino, or "
+            "export or quantize the bundle again with this xopt"
+        )
+    from .onnxruntime import OnnxRuntimeBackend
+
+    return OnnxRuntimeBackend(bundle.read(ONNX), threads=1 if mode == "throughput" else threads)
+
+
+def check_threads(threads: int | None) -> None:
+    """Check a number of threads.
+
+    Raises:
+        UsageError: it is below 1.
+    """
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be at least 1, got {threads}")
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_image(image_HW: object, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Check that an image is what a graph takes, and hand it out contiguous.
+
+    Args:
+        image_HW: whatever the caller has.
+        shape: (size, size).
+
+    Raises:
+        InputError: it is no uint8 array of this shape.
+    """
+    if not isinstance(image_HW, np.ndarray) or image_HW.dtype != np.uint8 or image_HW.shape != shape:
+        found = f"{image_HW.dtype} {image_HW.shape}" if isinstance(image_HW, np.ndarray) else type(image_HW)
+        raise InputError(f"the graph takes uint8 {shape}, got {found}; resize the image first")
+    return np.ascontiguousarray(image_HW)
+
+
+def check_probabilities(answer: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Check that a graph's answer is finite and in 0..1.
+
+    Raises:
+        BundleError: it is not.
+    """
+    if not (np.isfinite(answer).all() and answer.min() >= 0 and answer.max() <= 1):
+        raise BundleError(f"the graph answered {answer}, which are no probabilities; export it again")
+    return answer
+
+
+def no_maps() -> BundleError:
+    """The error of a graph that gives no activation maps."""
+    return BundleError(
+        "the graph gives no activation maps, which heatmaps are made of; export it again with this xopt"
+    )
+
+
+def closed() -> InputError:
+    """The error of a backend that was closed."""
+    return InputError("this classifier is closed; load the bundle again")
+
+
+def reason(error: Exception) -> str:
+    """The last line of an engine's error, where they say what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

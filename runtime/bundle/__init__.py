@@ -1,0 +1,1 @@
+"""Bundles: manifest, digests, signature, golden images, loading."""

@@ -1,0 +1,154 @@
+"""From a bundle's folder to a graph that answers: the one way in, for a first load and for a reload."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from threading import Lock
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import __version__
+from ..backends.base import Backend, closed, open_backend
+from ..errors import BundleError
+from ..results import Trace
+from .folder import Bundle
+from .golden import check_parity
+from .signature import Verifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadSettings:
+    """How bundles are loaded."""
+
+    engine: str = "openvino"
+    """openvino, or onnxruntime for a bundle with a model.onnx."""
+    device: str = "CPU"
+    """CPU, GPU, NPU or AUTO."""
+    threads: int | None = None
+    """Threads for one inference; all cores by default."""
+    verify: Literal["full", "digest"] = "digest"
+    """Digests alone, or also the golden images."""
+    cache: Path | None = None
+    """Folder for compiled graphs; none by default."""
+    mode: Literal["latency", "throughput"] = "latency"
+    """One image as soon as possible on all threads, or as many images as possible, one thread each."""
+    verifier: Verifier | None = None
+    """Insists on signatures by its key; None looks at none."""
+
+    def __post_init__(self) -> None:
+        if self.verify not in ("full", "digest"):
+            raise ValueError(f"verify must be 'full' or 'digest', got {self.verify!r}.")
+        if self.mode not in ("latency", "throughput"):
+            raise ValueError(f"mode must be 'latency' or 'throughput', got {self.mode!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A bundle and the graph made of it: what one answer comes from, wholly."""
+
+    bundle: Bundle
+    backend: Backend
+    maps: "LazyMaps"
+    trace: Trace
+
+    def close(self) -> None:
+        """Let go of both graphs."""
+        self.backend.close()
+        self.maps.close()
+
+
+class LazyMaps:
+    """The graph with its activation maps, compiled when the first heatmap is asked for."""
+
+    def __init__(self, open_maps: Callable[[], Backend]) -> None:
+        self._open: Callable[[], Backend] | None = open_maps
+        self._backend: Backend | None = None
+        self._opening = Lock()
+
+    def __call__(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Activation maps float32 (V, C, H, W) of a resized image.
+
+        Raises:
+            InputError: the classifier is closed.
+            BundleError: the graph gives no activation maps.
+        """
+        with self._opening:
+            if self._open is None:
+                raise closed()
+            if self._backend is None:
+                self._backend = self._open()
+        return self._backend.activation_maps(image_HW)
+
+    def close(self) -> None:
+        """Let go of the graph."""
+        with self._opening:
+            self._open = None
+            if self._backend is not None:
+                self._backend.close()
+
+
+def load_bundle(path: Path | str, settings: LoadSettings) -> Loaded:
+    """Hash, check and compile a bundle.
+
+    Raises:
+        BundleError: the bundle is missing, changed, not signed by the key, or does not answer as it should
+            on this machine.
+        UsageError: an engine or device that there is not.
+        DeviceError: this machine has no such device.
+        DependencyError: the engine is not installed.
+    """
+    bundle = Bundle.open(path, verifier=settings.verifier)
+
+    def open_graph(*, maps: bool) -> Backend:
+        return open_backend(
+            bundle,
+            engine=settings.engine,
+            device=settings.device,
+            threads=settings.threads,
+            mode=settings.mode,
+            cache=settings.cache,
+            maps=maps,
+        )
+
+    backend = open_graph(maps=False)
+    check_shapes(bundle, backend)
+    if settings.verify == "full":
+        check_parity(bundle, backend)
+    return Loaded(
+        bundle=bundle,
+        backend=backend,
+        maps=LazyMaps(lambda: open_graph(maps=True)),
+        trace=trace(bundle, settings),
+    )
+
+
+def trace(bundle: Bundle, settings: LoadSettings) -> Trace:
+    """What every answer of this bundle carries."""
+    manifest = bundle.manifest
+    libraries = (settings.engine, "numpy", "pillow")
+    return Trace(
+        bundle=manifest.name,
+        bundle_digest=bundle.digest,
+        precision=manifest.precision,
+        crops=manifest.preprocessing.crops,
+        engine=settings.engine,
+        device=settings.device,
+        versions={"xopt": __version__, **{name: metadata.version(name) for name in libraries}},
+    )
+
+
+def check_shapes(bundle: Bundle, backend: Backend) -> None:
+    """Check that the graph takes and gives what preprocessing and classes ask for.
+
+    Raises:
+        BundleError: it does not.
+    """
+    size, classes = bundle.manifest.preprocessing.size, len(bundle.manifest.classes)
+    if (backend.input_shape, backend.output_shape) != ((1, size, size), (1, classes)):
+        raise BundleError(
+            f"{bundle.path}: the graph maps {backend.input_shape} to {backend.output_shape}, "
+            f"its manifest says {(1, size, size)} to {(1, classes)}; export it again"
+        )

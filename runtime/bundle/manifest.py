@@ -1,0 +1,169 @@
+"""manifest.json: what a bundle says of itself, with the digest of every other file and of its own content."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ..errors import BundleError
+from ..images.preprocessing import Preprocessing
+
+SCHEMA = 1
+TASKS = ("multi-label", "multi-class", "binary")
+PRECISIONS = ("FP32", "BF16", "INT8")
+MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFacts:
+    """Digest and length of one file of a bundle."""
+
+    sha256: str
+    """Lower-case hexadecimal SHA-256."""
+    size: int
+    """Length in bytes."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.size, int) or self.size < 0:
+            raise ValueError(f"a file's size must be a whole number of bytes, got {self.size!r}.")
+        if not isinstance(self.sha256, str) or len(self.sha256) != 64:
+            raise ValueError(f"a file's sha256 must be 64 hexadecimal digits, got {self.sha256!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """One input or output of the model graph."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    """numpy's name of the element type."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The content of manifest.json."""
+
+    name: str
+    task: str
+    """One of TASKS."""
+    classes: tuple[str, ...]
+    thresholds: dict[str, float]
+    """Per class, the probability in 0..1 from which on it counts as a finding."""
+    preprocessing: Preprocessing
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    precision: str
+    """One of PRECISIONS."""
+    golden: dict[str, Any]
+    """`images`: how many golden.npz holds; `tolerance`: largest difference of a probability that agrees."""
+    provenance: dict[str, Any]
+    intended_use: str
+    files: dict[str, FileFacts] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ValueError(f"task must be one of {', '.join(TASKS)}, got {self.task!r}.")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}.")
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes must be named once each, got {self.classes}.")
+        if set(self.thresholds) != set(self.classes):
+            raise ValueError("thresholds must name exactly the classes.")
+        if not all(0 <= t <= 1 for t in self.thresholds.values()):
+            raise ValueError(f"thresholds must be in 0..1, got {self.thresholds}.")
+        tolerance = self.golden.get("tolerance")
+        if not isinstance(tolerance, float) or not 0 < tolerance < 1:
+            raise ValueError(f"golden tolerance must be in (0, 1), got {tolerance!r}.")
+
+    def encode(self) -> bytes:
+        """The bytes of manifest.json: canonical, and ending in the digest of all the rest.
+
+        A change of any one byte shows: either this is no longer the canonical form, or the content no
+        longer has the digest it names. That catches accidents; against intent a signature is needed.
+        """
+        content = self._content()
+        return _canonical({**content, "content_sha256": hashlib.sha256(_canonical(content)).hexdigest()})
+
+    @classmethod
+    def decode(cls, encoded: bytes) -> "Manifest":
+        """Read manifest.json.
+
+        Raises:
+            BundleError: not JSON, from a newer schema, changed since it was written, or incomplete.
+        """
+        try:
+            content = json.loads(encoded)
+        except (ValueError, RecursionError) as error:
+            raise BundleError(
+                f"manifest.json is not readable JSON ({error}); export the bundle again"
+            ) from error
+        if not isinstance(content, dict):
+            raise BundleError("manifest.json must hold an object; export the bundle again")
+        if content.get("schema") != SCHEMA:
+            raise BundleError(
+                f"manifest.json has schema {content.get('schema')!r}, this xopt reads {SCHEMA}; "
+                "update xopt or export the bundle again"
+            )
+        try:
+            manifest = cls._from_content(content)
+            unchanged = manifest.encode() == encoded
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+            raise BundleError(
+                f"manifest.json does not fit its schema ({error}); export the bundle again"
+            ) from error
+        if not unchanged:
+            raise BundleError("manifest.json was changed since it was written; export the bundle again")
+        return manifest
+
+    def _content(self) -> dict[str, Any]:
+        ports = {
+            side: [{"name": p.name, "shape": list(p.shape), "dtype": p.dtype} for p in getattr(self, side)]
+            for side in ("inputs", "outputs")
+        }
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "task": self.task,
+            "classes": list(self.classes),
+            "thresholds": self.thresholds,
+            "preprocessing": self.preprocessing.to_json(),
+            **ports,
+            "precision": self.precision,
+            "golden": self.golden,
+            "provenance": self.provenance,
+            "intended_use": self.intended_use,
+            "files": {name: {"sha256": f.sha256, "size": f.size} for name, f in sorted(self.files.items())},
+        }
+
+    @classmethod
+    def _from_content(cls, content: dict[str, Any]) -> "Manifest":
+        known = {f.name for f in fields(cls)} | {"schema", "content_sha256"}
+        if unknown := sorted(set(content) - known):
+            raise ValueError(f"unknown keys {unknown}")
+        ports = {
+            side: tuple(
+                Port(name=p["name"], shape=tuple(p["shape"]), dtype=p["dtype"]) for p in content[side]
+            )
+            for side in ("inputs", "outputs")
+        }
+        return cls(
+            name=content["name"],
+            task=content["task"],
+            classes=tuple(content["classes"]),
+            thresholds=content["thresholds"],
+            preprocessing=Preprocessing.from_json(content["preprocessing"]),
+            inputs=ports["inputs"],
+            outputs=ports["outputs"],
+            precision=content["precision"],
+            golden=content["golden"],
+            provenance=content["provenance"],
+            intended_use=content["intended_use"],
+            files={
+                name: FileFacts(sha256=f["sha256"], size=f["size"]) for name, f in content["files"].items()
+            },
+        )
+
+
+def _canonical(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
