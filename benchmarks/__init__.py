@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
-    from .comparison import BenchSettings, Comparison, Row, compare
+    from .comparison import Comparison, Row, compare
     from .engines import Engine, Variant
     from .heatmaps import HeatmapAgreement, compare_heatmaps
     from .predictions import Predictions, align, read_predictions
     from .report import render
-    from .scoring import Scores, ScoreSettings, score
+    from .scoring import Scores, score
+    from .settings import BenchSettings, ScoreSettings
     from .variants import Reference
 
 __all__ = [
@@ -39,12 +40,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "comparison": ("BenchSettings", "Comparison", "Row", "compare"),
+    "comparison": ("Comparison", "Row", "compare"),
     "engines": ("Engine", "Variant"),
     "heatmaps": ("HeatmapAgreement", "compare_heatmaps"),
     "predictions": ("Predictions", "align", "read_predictions"),
     "report": ("render",),
-    "scoring": ("ScoreSettings", "Scores", "score"),
+    "scoring": ("Scores", "score"),
+    "settings": ("BenchSettings", "ScoreSettings"),
     "variants": ("Reference",),
 }
 

@@ -1,43 +1,83 @@
 """score and bench: what predictions are worth, and what each variant gains and loses."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..datasets.command_options import FindingsOption, UncertainOption
-from ..runtime.console import JsonOption, note, show
+from ..datasets.command_options import DataOption, DataOptions
+from ..runtime.console import JsonOption, ReportOption, note, show
+from ..runtime.errors import UsageError
 from ..runtime.files import check_free, write_file
+from ..runtime.options import with_options
 from ..runtime.requires import need
+from .settings import AllowGateImages, BenchSettings, ScoreSettings, Split
+
+if TYPE_CHECKING:
+    from .variants import Reference
 
 app = typer.Typer()
 
 reference_loader = ""
 """What loads --reference, "module:function"; set by the command line, since training is above this floor."""
 
-DataOption = Annotated[
-    Path, typer.Option("--data", help="Labelled images: a folder or file.", metavar="SOURCE")
-]
-FormatOption = Annotated[
-    str | None, typer.Option("--format", help="Format of --data; recognised by what is there by default.")
-]
-SplitOption = Annotated[str, typer.Option("--split", help="Part of the data.")]
-AllowOption = Annotated[
-    bool, typer.Option("--allow-gate-images", help="Also score images that gated a bundle; it is said.")
-]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the resampling.")]
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceOptions:
+    """The checkpoint that bundles are compared with, and how it runs."""
+
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run this checkpoint in PyTorch as the reference; the first bundle is by default.",
+            metavar="CHECKPOINT",
+        ),
+    ] = None
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Run --reference under torch.compile, too, in FP32 and BF16.")
+    ] = False
+    reference_crops: Annotated[
+        str | None, typer.Option(help="Its crop plan; the first bundle's by default.")
+    ] = None
+    arch: Annotated[
+        str | None, typer.Option(help="Architecture, where --reference is a bare weights file.")
+    ] = None
+
+    def checkpoint(self) -> "Reference | None":
+        """The reference; None where the first bundle is.
+
+        Raises:
+            UsageError: there are options for a checkpoint, and no checkpoint.
+        """
+        from .variants import Reference
+
+        if self.reference is not None:
+            return Reference(
+                path=str(self.reference),
+                loader=reference_loader,
+                architecture=self.arch,
+                crops=self.reference_crops,
+                peers=self.peers,
+            )
+        if self.peers or self.arch or self.reference_crops:
+            raise UsageError(
+                "--peers, --arch and --reference-crops say how to run a checkpoint; "
+                "add --reference CHECKPOINT"
+            )
+        return None
 
 
 @app.command()
+@with_options
 def score(
+    *,
     predictions: Annotated[
         Path, typer.Argument(help="CSV: image, then one probability per class.", metavar="PREDICTIONS.csv")
     ],
     data: DataOption,
-    split: SplitOption = "test",
-    format: FormatOption = None,
-    uncertain: UncertainOption = "ignore",
-    findings: FindingsOption = "competition",
+    split: Split = "test",
+    reading: DataOptions,
     compare: Annotated[
         Path | None,
         typer.Option(
@@ -54,26 +94,21 @@ def score(
             metavar="BUNDLE",
         ),
     ] = None,
-    allow_gate_images: AllowOption = False,
-    threshold: Annotated[
-        float, typer.Option("--threshold", min=0, max=1, help="Positive at and above this probability.")
-    ] = 0.5,
-    resamples: Annotated[int, typer.Option("--resamples", min=2, help="Bootstrap replicates.")] = 1000,
-    seed: SeedOption = 0,
+    allow_gate_images: AllowGateImages = False,
+    settings: ScoreSettings,
     json_target: JsonOption = None,
 ) -> None:
     """Score anybody's predictions: every metric, with intervals over patients.
 
     Only the labels of --data are needed, its images may be absent.
     """
-    from ..datasets import open_source
     from ..datasets.roles import Scored, check_roles
     from ..runtime.bundle.folder import Bundle
     from .predictions import align, read_predictions
-    from .scoring import ScoreSettings, describe
+    from .scoring import describe
     from .scoring import score as score_predictions
 
-    dataset = open_source(data, format, uncertain=uncertain, findings=findings)
+    dataset = reading.open(data)
     part = dataset.split(split)
     notes: tuple[str, ...] = ()
     if bundle is not None:
@@ -89,7 +124,7 @@ def score(
         part,
         dataset.classes,
         ours.probabilities_NC,
-        settings=ScoreSettings(threshold=threshold, resamples=resamples, seed=seed),
+        settings=settings,
         reference_NC=None if reference is None else reference.probabilities_NC,
         reference="reference" if compare is None else compare.name,
         notes=notes,
@@ -98,43 +133,15 @@ def score(
 
 
 @app.command()
+@with_options
 def bench(
+    *,
     bundles: Annotated[list[Path], typer.Argument(help="Bundles to compare.", metavar="BUNDLE...")],
     data: DataOption,
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            "--reference",
-            help="Run this checkpoint in PyTorch as the reference; the first bundle is by default.",
-            metavar="CHECKPOINT",
-        ),
-    ] = None,
-    peers: Annotated[
-        bool, typer.Option("--peers", help="Run --reference under torch.compile, too, in FP32 and BF16.")
-    ] = False,
-    reference_crops: Annotated[
-        str | None, typer.Option("--reference-crops", help="Its crop plan; the first bundle's by default.")
-    ] = None,
-    arch: Annotated[
-        str | None, typer.Option("--arch", help="Architecture, where --reference is a bare weights file.")
-    ] = None,
-    split: SplitOption = "test",
-    format: FormatOption = None,
-    uncertain: UncertainOption = "ignore",
-    findings: FindingsOption = "competition",
-    images: Annotated[
-        int | None, typer.Option("--images", min=1, help="So many images, evenly spread; all by default.")
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, help="Threads of every engine; its own choice by default."),
-    ] = None,
-    allow_gate_images: AllowOption = False,
-    resamples: Annotated[int, typer.Option("--resamples", min=2, help="Bootstrap replicates.")] = 2000,
-    seed: SeedOption = 0,
-    report: Annotated[
-        Path | None, typer.Option("--report", help="Write a self-contained report.", metavar="FILE.html")
-    ] = None,
+    reference: ReferenceOptions,
+    settings: BenchSettings,
+    reading: DataOptions,
+    report: ReportOption = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Write the latency-AUC plot alone.", metavar="FILE.svg")
     ] = None,
@@ -150,39 +157,11 @@ def bench(
         check_free(path, force=force)
     if outputs:
         need("matplotlib", extra="report")
-    from ..datasets import open_source
-    from ..runtime.errors import UsageError
-    from .comparison import BenchSettings
     from .comparison import compare as compare_bundles
     from .summary import describe
-    from .variants import Reference
 
-    if reference is None and (peers or arch or reference_crops):
-        raise UsageError(
-            "--peers, --arch and --reference-crops say how to run a checkpoint; add --reference CHECKPOINT"
-        )
-    checkpoint = None
-    if reference is not None:
-        checkpoint = Reference(
-            path=str(reference),
-            loader=reference_loader,
-            architecture=arch,
-            crops=reference_crops,
-            peers=peers,
-        )
-    comparison = compare_bundles(
-        bundles,
-        open_source(data, format, uncertain=uncertain, findings=findings),
-        reference=checkpoint,
-        settings=BenchSettings(
-            split=split,
-            images=images,
-            threads=threads,
-            resamples=resamples,
-            seed=seed,
-            allow_gate_images=allow_gate_images,
-        ),
-    )
+    checkpoint = reference.checkpoint()
+    comparison = compare_bundles(bundles, reading.open(data), reference=checkpoint, settings=settings)
     if report is not None:
         from .report import render
 

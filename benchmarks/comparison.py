@@ -19,38 +19,9 @@ from ..runtime.bundle.folder import Bundle
 from ..runtime.errors import UsageError
 from .latency import Percentiles, Speedup, percentiles, speedup
 from .machine import machine_facts
-from .measurement import FILE_ROUNDS, Measured, evenly, measure, measure_peak
+from .measurement import Measured, evenly, measure, measure_peak
+from .settings import BenchSettings
 from .variants import Reference, list_variants
-
-
-@dataclass(frozen=True, kw_only=True)
-class BenchSettings:
-    """What is measured, and how."""
-
-    split: str = "test"
-    """The split whose images are answered."""
-    images: int | None = None
-    """How many of them, evenly spread; None takes all."""
-    threads: int | None = None
-    """Threads of every engine; None leaves the number to each."""
-    file_rounds: int = FILE_ROUNDS
-    """How often each variant works through image files, for files a second."""
-    resamples: int = 2000
-    """Bootstrap replicates behind each interval."""
-    seed: int = 0
-    """Of the bootstrap's draws."""
-    allow_gate_images: bool = False
-    """Also score images that gated a bundle or chose its thresholds, and say so."""
-
-    def __post_init__(self) -> None:
-        if self.images is not None and self.images < 1:
-            raise ValueError(f"images must be at least 1, got {self.images}.")
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"threads must be at least 1, got {self.threads}.")
-        if self.file_rounds < 1:
-            raise ValueError(f"file_rounds must be at least 1, got {self.file_rounds}.")
-        if self.resamples < 2:
-            raise ValueError(f"resamples must be at least 2, got {self.resamples}.")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

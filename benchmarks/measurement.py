@@ -25,13 +25,12 @@ from ..runtime.images.image import prepare
 from ..runtime.images.preprocessing import Preprocessing
 from .engines import Variant
 from .machine import PeakProbe
+from .settings import BenchSettings
 from .variants import check_classes
 from .workers import Worker
 
 WARM_UP = 3
 """Images that each variant sees before its clock counts."""
-FILE_ROUNDS = 6
-"""Rounds in which every variant works through a block of image files, from disk to answer."""
 FILES_A_ROUND = 10
 """Image files in a block, evenly spread over the split."""
 
@@ -65,7 +64,7 @@ def measure(
     preprocessing: Preprocessing,
     classes: tuple[str, ...],
     threads: int | None = None,
-    file_rounds: int = FILE_ROUNDS,
+    file_rounds: int = BenchSettings.file_rounds,
 ) -> list[Measured]:
     """Run every variant over every image of a split.
 

@@ -15,24 +15,7 @@ from ..metrics.delong import DelongTest, paired_test
 from ..metrics.operating_points import OperatingChange, compare_operating
 from ..metrics.scores import ClassMetrics, all_metrics, mean_metrics
 from ..runtime.console import table
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreSettings:
-    """How predictions are scored."""
-
-    threshold: float = 0.5
-    """A probability at or above it is a positive prediction."""
-    resamples: int = 1000
-    """Bootstrap replicates behind each interval."""
-    seed: int = 0
-    """Of the bootstrap's draws."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold must be in 0..1, got {self.threshold}.")
-        if self.resamples < 2:
-            raise ValueError(f"resamples must be at least 2, got {self.resamples}.")
+from .settings import ScoreSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,16 +1,23 @@
 """Options of the commands that open a data source, or work in parallel."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .options import ReadOptions
+
+if TYPE_CHECKING:
+    from .records import Dataset
 
 SourceArgument = Annotated[
     Path, typer.Argument(help="A folder or file with labelled images.", metavar="SOURCE")
 ]
+DataOption = Annotated[Path, typer.Option("--data", help="Labelled images.", metavar="SOURCE")]
 FormatOption = Annotated[
     str | None,
-    typer.Option("--format", help="The format's name; recognised by what is there if not given."),
+    typer.Option("--format", help="The data's format; recognised by what is there if not given."),
 ]
 ClusterOption = Annotated[
     str | None,
@@ -20,9 +27,20 @@ WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Calls at a time; as many as CPUs or workers by default."),
 ]
-UncertainOption = Annotated[
-    str, typer.Option("--uncertain", help="What a label of -1 counts as: ignore, zeros or ones.")
-]
-FindingsOption = Annotated[
-    str, typer.Option("--findings", help="Of CheXpert's findings: competition (five) or all (14).")
-]
+UNCERTAIN = typer.Option("--uncertain", help="What a label of -1 counts as: ignore, zeros or ones.")
+FINDINGS = typer.Option("--findings", help="Of CheXpert's findings: competition (five) or all (14).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """How a data source is read."""
+
+    format: FormatOption = None
+    uncertain: Annotated[str, UNCERTAIN] = ReadOptions.uncertain
+    findings: Annotated[str, FINDINGS] = ReadOptions.findings
+
+    def open(self, source: Path) -> "Dataset":
+        """Open a source; see `datasets.open_source`."""
+        from .sources import open_source
+
+        return open_source(source, self.format, uncertain=self.uncertain, findings=self.findings)

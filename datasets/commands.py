@@ -5,54 +5,45 @@ from typing import Annotated
 
 import typer
 
-from ..runtime.console import ForceOption, JsonOption, note, show
-from .command_options import (
-    ClusterOption,
-    FindingsOption,
-    FormatOption,
-    SourceArgument,
-    UncertainOption,
-    WorkersOption,
-)
+from ..runtime.console import ForceOption, JsonOption, ReportOption, note, show
+from ..runtime.options import with_options
+from .command_options import ClusterOption, DataOptions, SourceArgument, WorkersOption
 
 app = typer.Typer(no_args_is_help=True, help="Data sources: what they hold, and synthetic phantoms.")
 
 
 @app.command()
+@with_options
 def stats(
+    *,
     source: SourceArgument,
-    data_format: FormatOption = None,
-    uncertain: UncertainOption = "ignore",
-    findings: FindingsOption = "competition",
+    reading: DataOptions,
     json_target: JsonOption = None,
 ) -> None:
     """Count images, patients and the positives of each class, split by split.
 
     Patients that stand in two splits are named. Labels are read, images are not opened.
     """
-    from .sources import open_source
     from .statistics import gather_statistics
 
-    statistics = gather_statistics(open_source(source, data_format, uncertain=uncertain, findings=findings))
+    statistics = gather_statistics(reading.open(source))
     show(statistics.to_text(), statistics.to_json(), json_target)
     for overlap in statistics.overlaps:
         note(f"warning: {overlap}")
 
 
 @app.command()
+@with_options
 def check(
+    *,
     source: SourceArgument,
     outlier: Annotated[
         float, typer.Option("--outlier", min=0.1, help="Robust deviations from which an exposure is odd.")
     ] = 3.5,
-    report: Annotated[
-        Path | None, typer.Option("--report", help="Write a self-contained page.", metavar="FILE.html")
-    ] = None,
+    report: ReportOption = None,
     cluster: ClusterOption = None,
     workers: WorkersOption = None,
-    data_format: FormatOption = None,
-    uncertain: UncertainOption = "ignore",
-    findings: FindingsOption = "competition",
+    reading: DataOptions,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE.html.")] = False,
     json_target: JsonOption = None,
 ) -> None:
@@ -63,12 +54,12 @@ def check(
     from ..runtime.files import check_free, write_file
     from .checking import CheckSettings
     from .checking import check as check_source
-    from .sources import open_source
 
     if report is not None:
         check_free(report, force=force)
-    dataset = open_source(source, data_format, uncertain=uncertain, findings=findings)
-    checked = check_source(dataset, settings=CheckSettings(outlier=outlier), cluster=cluster, workers=workers)
+    checked = check_source(
+        reading.open(source), settings=CheckSettings(outlier=outlier), cluster=cluster, workers=workers
+    )
     if report is not None:
         from .check_page import render
 
@@ -77,7 +68,9 @@ def check(
 
 
 @app.command()
+@with_options
 def split(
+    *,
     source: SourceArgument,
     out: Annotated[Path, typer.Option("--out", help="The folder to write list files in.", metavar="DIR")],
     val: Annotated[float, typer.Option("--val", help="Share of the images that go to val.")] = 0.1,
@@ -92,9 +85,7 @@ def split(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Decides between equals.")] = 0,
-    data_format: FormatOption = None,
-    uncertain: UncertainOption = "ignore",
-    findings: FindingsOption = "competition",
+    reading: DataOptions,
     force: ForceOption = False,
     json_target: JsonOption = None,
 ) -> None:
@@ -111,7 +102,7 @@ def split(
 
     settings = SplitSettings(val=val, test=test, seed=seed, patients=patients)
     check_free(out, force=force, marker=PATIENTS)
-    dataset = open_source(source, data_format, uncertain=uncertain, findings=findings)
+    dataset = reading.open(source)
     divided = divide(dataset, settings)
     if not write_lists(divided, dataset, out, force=force):
         note(f"warning: the images were not found; put them in {out / 'images'}")
@@ -123,7 +114,9 @@ def split(
 
 
 @app.command()
+@with_options
 def prepare(
+    *,
     source: SourceArgument,
     out: Annotated[Path, typer.Option("--out", help="The cache's folder.", metavar="CACHE")],
     size: Annotated[
@@ -134,9 +127,7 @@ def prepare(
     ] = False,
     cluster: ClusterOption = None,
     workers: WorkersOption = None,
-    data_format: FormatOption = None,
-    uncertain: UncertainOption = "ignore",
-    findings: FindingsOption = "competition",
+    reading: DataOptions,
     force: ForceOption = False,
     json_target: JsonOption = None,
 ) -> None:
@@ -145,10 +136,9 @@ def prepare(
     A second call does only what has changed, and a killed one goes on where it was.
     """
     from .preparing import prepare as prepare_source
-    from .sources import open_source
 
     prepared = prepare_source(
-        open_source(source, data_format, uncertain=uncertain, findings=findings),
+        reading.open(source),
         out,
         size=size,
         skip_unreadable=skip_unreadable,

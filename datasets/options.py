@@ -1,11 +1,13 @@
 """How labels are read where a source leaves a choice: uncertain ones, and which findings."""
 
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from ..runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 UNCERTAIN = ("ignore", "zeros", "ones")
 FINDINGS = ("competition", "all")
@@ -27,8 +29,10 @@ class ReadOptions:
         if self.findings not in FINDINGS:
             raise UsageError(f"--findings must be one of {', '.join(FINDINGS)}, got {self.findings!r}")
 
-    def settle(self, marked_NC: NDArray[np.int8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    def settle(self, marked_NC: "NDArray[np.int8]") -> tuple["NDArray[np.uint8]", "NDArray[np.bool_] | None"]:
         """Labels of 0, 1 and -1 as 0 and 1, and a mask where some are to be left out (see Split.mask_NC)."""
+        import numpy as np
+
         unsure_NC = marked_NC < 0
         labels_NC = np.where(unsure_NC, self.uncertain == "ones", marked_NC).astype(np.uint8)
         return labels_NC, ~unsure_NC if self.uncertain == "ignore" and unsure_NC.any() else None

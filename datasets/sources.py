@@ -76,8 +76,8 @@ def open_source(
     source: str | Path,
     format: str | None = None,  # noqa: A002
     *,
-    uncertain: str = "ignore",
-    findings: str = "competition",
+    uncertain: str = ReadOptions.uncertain,
+    findings: str = ReadOptions.findings,
 ) -> Dataset:
     """Open a data source; labels are read, images are not.
 

@@ -9,15 +9,9 @@ from ..runtime.console import JsonOption, show
 from .finals.commands import finish
 from .hardware.commands import latency
 from .search import commands as search
+from .search.command_options import MaxMacsOption, MaxParametersOption
 
 app = typer.Typer(no_args_is_help=True, help="Architecture search on measured quality and latency.")
-
-MaxParametersOption = Annotated[
-    int | None, typer.Option("--max-params", min=1, help="Parameters a network may have at most.")
-]
-MaxMacsOption = Annotated[
-    int | None, typer.Option("--max-macs", min=1, help="Multiply-accumulates a network may need at most.")
-]
 
 
 @app.callback()

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy import resolver
 
 if TYPE_CHECKING:
-    from .export.export import Exported, ExportSettings, export_checkpoint
+    from .export.export import Exported, export_checkpoint
     from .export.parity import ExportParity
-    from .gate.gate import GateResult, GateSettings, Verdict, judge, run_gate
+    from .gate.gate import GateResult, Verdict, judge, run_gate
     from .quantize.calibration import CalibrationSet, draw_calibration, stratified_sample
     from .quantize.coverage import covering_radius, farthest_points, image_features
     from .quantize.int8 import Quantized, RejectedError, quantize_bundle
     from .quantize.layer_sensitivity import LayerEffect, rank_layers
     from .quantize.mixed_precision import AwareSettings, Rescue
-    from .quantize.nncf_ptq import QuantizeSettings, quantize_model
+    from .quantize.nncf_ptq import quantize_model
     from .quantize.revert_layers import return_layers
     from .quantize.smoothing import smooth_network
+    from .settings import ExportSettings, GateSettings, QuantizeSettings
 
 __all__ = [
     "AwareSettings",
@@ -52,17 +53,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "export.export": ("ExportSettings", "Exported", "export_checkpoint"),
+    "export.export": ("Exported", "export_checkpoint"),
     "export.parity": ("ExportParity",),
-    "gate.gate": ("GateResult", "GateSettings", "Verdict", "judge", "run_gate"),
+    "gate.gate": ("GateResult", "Verdict", "judge", "run_gate"),
     "quantize.calibration": ("CalibrationSet", "draw_calibration", "stratified_sample"),
     "quantize.coverage": ("covering_radius", "farthest_points", "image_features"),
     "quantize.int8": ("Quantized", "RejectedError", "quantize_bundle"),
     "quantize.layer_sensitivity": ("LayerEffect", "rank_layers"),
     "quantize.mixed_precision": ("AwareSettings", "Rescue"),
-    "quantize.nncf_ptq": ("QuantizeSettings", "quantize_model"),
+    "quantize.nncf_ptq": ("quantize_model",),
     "quantize.revert_layers": ("return_layers",),
     "quantize.smoothing": ("smooth_network",),
+    "settings": ("ExportSettings", "GateSettings", "QuantizeSettings"),
 }
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

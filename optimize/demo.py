@@ -164,9 +164,8 @@ def _export(out: Path, dataset: Dataset) -> "Bundle":
 
 
 def _quantize(out: Path, parent: "Bundle", dataset: Dataset, settings: DemoSettings) -> None:
-    from .gate.gate import GateSettings
     from .quantize.int8 import quantize_bundle
-    from .quantize.nncf_ptq import QuantizeSettings
+    from .settings import GateSettings, QuantizeSettings
 
     gate = GateSettings(max_auc_drop=settings.max_auc_drop)
     quantize_bundle(parent, dataset, out / "int8.xopt", settings=QuantizeSettings(), gate=gate)
@@ -184,8 +183,9 @@ def _predict(out: Path, dataset: Dataset) -> None:
 
 
 def _bench(out: Path, dataset: Dataset, settings: DemoSettings, reference_loader: str) -> "Comparison":
-    from ..benchmarks.comparison import BenchSettings, compare
+    from ..benchmarks.comparison import compare
     from ..benchmarks.report import render
+    from ..benchmarks.settings import BenchSettings
     from ..benchmarks.variants import Reference
 
     count = min(settings.bench_images, len(dataset.split("test")))

@@ -1,26 +1,37 @@
 """predict, verify, sign, doctor: the commands of the base install."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from .console import ForceOption, JsonOption, note, progress, show
 from .errors import InputError, UsageError
 from .files import check_free, make_folder, write_file
+from .options import with_options
+
+if TYPE_CHECKING:
+    from .classifier import Classifier
+    from .prediction import Answers
 
 app = typer.Typer()
 
-EngineOption = Annotated[
-    str, typer.Option("--engine", help="openvino, or onnxruntime for a bundle with a model.onnx.")
-]
-DeviceOption = Annotated[
-    str, typer.Option("--device", help="CPU, GPU, NPU or AUTO; ONNX Runtime has the CPU only.")
-]
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """What runs a bundle."""
+
+    engine: Annotated[str, typer.Option(help="openvino, or onnxruntime for a bundle with a model.onnx.")] = (
+        "openvino"
+    )
+    device: Annotated[str, typer.Option(help="CPU, GPU, NPU or AUTO; ONNX Runtime has the CPU only.")] = "CPU"
 
 
 @app.command()
+@with_options
 def predict(
+    *,
     bundle: Annotated[Path, typer.Argument(help="The bundle to run.", metavar="BUNDLE")],
     images: Annotated[
         list[Path], typer.Argument(help="Images, or folders of images.", metavar="IMAGE_OR_FOLDER...")
@@ -36,8 +47,7 @@ def predict(
             metavar="DIR",
         ),
     ] = None,
-    engine: EngineOption = "openvino",
-    device: DeviceOption = "CPU",
+    running: EngineOptions,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Threads; all cores by default.")
     ] = None,
@@ -58,27 +68,17 @@ def predict(
         make_folder(heatmaps)
     # A single image gains nothing from streams of one thread each.
     mode: Literal["latency", "throughput"] = "throughput" if len(pictures) > 1 else "latency"
-    with Classifier.load(bundle, engine=engine, device=device, threads=threads, mode=mode) as classifier:
+    with Classifier.load(
+        bundle, engine=running.engine, device=running.device, threads=threads, mode=mode
+    ) as classifier:
         answered = predict_all(classifier, pictures)
         if heatmaps is not None:
             answered = write_heatmaps(answered, heatmaps, force=force)
         answers = Answers.gather(progress(answered, label="Predicting", total=len(pictures)))
-        manifest, digest, trace = classifier.manifest, classifier.digest, classifier.trace
-    table = to_csv(answers, manifest.classes)
+        table = to_csv(answers, classifier.manifest.classes)
+        facts = _facts(classifier, answers, running.engine)
     if out is not None:
         write_file(out, table, force=force)
-    facts = {
-        "bundle": digest,
-        "engine": engine,
-        "precision": manifest.precision,
-        "crops": manifest.preprocessing.crops,
-        "trace": trace.to_json(),
-        "images": {
-            name: {"probabilities": r.probabilities, "findings": list(r.findings), "notes": r.notes}
-            for name, r in answers.results.items()
-        },
-        "failures": answers.failures,
-    }
     show(table.rstrip("\n") if out is None else f"{out}: {len(answers.results)} images", facts, json_target)
     if heatmaps is not None:
         note(f"overlays in {heatmaps}")
@@ -91,21 +91,38 @@ def predict(
     )
 
 
+def _facts(classifier: "Classifier", answers: "Answers", engine: str) -> dict[str, Any]:
+    manifest = classifier.manifest
+    return {
+        "bundle": classifier.digest,
+        "engine": engine,
+        "precision": manifest.precision,
+        "crops": manifest.preprocessing.crops,
+        "trace": classifier.trace.to_json(),
+        "images": {
+            name: {"probabilities": r.probabilities, "findings": list(r.findings), "notes": r.notes}
+            for name, r in answers.results.items()
+        },
+        "failures": answers.failures,
+    }
+
+
 @app.command()
+@with_options
 def verify(
+    *,
     bundle: Annotated[Path, typer.Argument(help="The bundle to check.", metavar="BUNDLE")],
     key: Annotated[
         Path | None,
         typer.Option("--key", metavar="PUBLIC.pem", help="Insist on a signature by this Ed25519 key."),
     ] = None,
-    engine: EngineOption = "openvino",
-    device: DeviceOption = "CPU",
+    running: EngineOptions,
     json_target: JsonOption = None,
 ) -> None:
     """Check a bundle: every digest, the schema, and its golden images on this machine."""
     from .bundle.verification import verify as check
 
-    verified = check(bundle, public_key=key, engine=engine, device=device)
+    verified = check(bundle, public_key=key, engine=running.engine, device=running.device)
     manifest, parity = verified.bundle.manifest, verified.parity
     size_mb = sum(f.size for f in manifest.files.values()) / 1e6
     text = (

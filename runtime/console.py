@@ -22,6 +22,9 @@ JsonOption = Annotated[
 ]
 """`--json` alone arrives as "-", `--json FILE.json` as the file's name (see cli.normalise)."""
 
+ReportOption = Annotated[
+    Path | None, typer.Option("--report", help="Write a self-contained HTML page.", metavar="FILE.html")
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
 
 

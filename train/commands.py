@@ -1,13 +1,15 @@
 """xopt train: a recipe and a data source become a run folder; xopt train compare: runs side by side."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..datasets.command_options import FindingsOption, UncertainOption
-from ..runtime.console import ForceOption, JsonOption, note, show
+from ..datasets.command_options import DataOptions
+from ..runtime.console import ForceOption, JsonOption, ReportOption, note, show
+from ..runtime.options import with_options
 
 if TYPE_CHECKING:
     from ..datasets import Dataset
@@ -16,46 +18,75 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.callback(invoke_without_command=True)
-def train(
-    context: typer.Context,
-    recipe_name: Annotated[
+@dataclass(frozen=True, kw_only=True)
+class RecipeOptions:
+    """The settings of a training."""
+
+    recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe",
             help="A recipe's name or file (an unknown name lists all); with --resume the run's.",
             metavar="NAME_OR_FILE",
         ),
-    ] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Labelled images.", metavar="SOURCE")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The run folder to write.", metavar="RUN")] = None,
-    settings: Annotated[
-        list[str] | None,
+    ] = None
+    overrides: Annotated[
+        tuple[str, ...],
         typer.Option("--set", help="Change one setting; may be repeated.", metavar="KEY=VALUE"),
-    ] = None,
-    data_format: Annotated[
-        str | None, typer.Option("--format", help="The data's format; recognised if not given.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with RUN where it stood, or begin it.")
-    ] = False,
-    checkpoint_every: Annotated[
-        str, typer.Option(help="How often to save where it stands, as 500steps or 2epochs.")
-    ] = "1epoch",
+    ] = ()
     pretrained: Annotated[
         bool | None,
         typer.Option("--pretrained/--no-pretrained", help="Start from ImageNet weights, or do not."),
-    ] = None,
+    ] = None
+
+    def load(self, run: Path | None) -> "Recipe":
+        """The recipe asked for, or that of the run to resume.
+
+        Raises:
+            UsageError: there is neither, or a setting does not fit.
+        """
+        from ..runtime.errors import UsageError
+        from .recipe import load_recipe
+
+        words = list(self.overrides)
+        if self.pretrained is not None:
+            words.append(f"pretrained={str(self.pretrained).lower()}")
+        if self.recipe is not None:
+            return load_recipe(self.recipe, words)
+        if run is not None and (run / "recipe.toml").is_file():
+            return load_recipe(run / "recipe.toml", words)
+        raise UsageError("xopt train needs --recipe NAME_OR_FILE (xopt train --help)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a run starts, goes on and is saved."""
+
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with RUN where it stood, or begin it.")] = (
+        False
+    )
+    checkpoint_every: Annotated[
+        str, typer.Option(help="How often to save where it stands, as 500steps or 2epochs.")
+    ] = "1epoch"
     weights: Annotated[
         Path | None, typer.Option(help="Start from a checkpoint, run or weights file.", metavar="FILE")
-    ] = None,
+    ] = None
     teacher: Annotated[
         Path | None,
         typer.Option(help="Learn a bundle's or checkpoint's answers beside the labels.", metavar="TEACHER"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or hpu.")] = "auto",
-    uncertain: UncertainOption = "ignore",
-    findings: FindingsOption = "competition",
+    ] = None
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or hpu.")] = "auto"
+
+
+@app.callback(invoke_without_command=True)
+@with_options
+def train(
+    *,
+    context: typer.Context,
+    settings: RecipeOptions,
+    data: Annotated[Path | None, typer.Option("--data", help="Labelled images.", metavar="SOURCE")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The run folder to write.", metavar="RUN")] = None,
+    options: RunOptions,
+    reading: DataOptions,
     print_recipe: Annotated[
         bool, typer.Option("--print-recipe", help="Print the settings as TOML, and do nothing else.")
     ] = False,
@@ -69,31 +100,40 @@ def train(
     """
     if context.invoked_subcommand is not None:
         return
-    from ..runtime.errors import TrainingError, UsageError
-    from .intervals import Interval
+    from ..runtime.errors import UsageError
 
-    if pretrained and weights is not None:
+    if settings.pretrained and options.weights is not None:
         raise UsageError("--pretrained and --weights both say where to start from; give one of them")
-    words = list(settings or ())
-    if pretrained is not None:
-        words.append(f"pretrained={str(pretrained).lower()}")
-    recipe = _find_recipe(recipe_name, out if resume else None, words)
+    recipe = settings.load(out if options.resume else None)
     if print_recipe:
         print(recipe.to_toml(), end="")
         return
     if data is None or out is None:
         raise UsageError("xopt train needs --data SOURCE and --out RUN")
-    every = Interval.parse(checkpoint_every)
+    _train(recipe, data, reading, out, options, force=force, json_target=json_target)
 
-    from ..datasets import open_source
+
+def _train(
+    recipe: "Recipe",
+    data: Path,
+    reading: DataOptions,
+    out: Path,
+    options: RunOptions,
+    *,
+    force: bool,
+    json_target: str | None,
+) -> None:
+    from ..runtime.errors import TrainingError
     from .comparing import read_run
     from .display import Display
     from .distributed import launched
+    from .intervals import Interval
     from .loop import train as run
     from .page import write_page
 
+    every = Interval.parse(options.checkpoint_every)
     leads = launched()[0] == 0
-    dataset = open_source(data, data_format, uncertain=uncertain, findings=findings)
+    dataset = reading.open(data)
     if leads:
         _warn_of_overlaps(dataset)
     try:
@@ -102,12 +142,12 @@ def train(
             recipe,
             report=Display(recipe.epochs).show,
             run=out,
-            resume=resume,
+            resume=options.resume,
             force=force,
             checkpoint_every=every,
-            weights=weights,
-            teacher=teacher,
-            device=device,
+            weights=options.weights,
+            teacher=options.teacher,
+            device=options.device,
         )
     except TrainingError:
         if leads:
@@ -123,9 +163,7 @@ def train(
 @app.command()
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; the first is the reference.")],
-    report: Annotated[
-        Path | None, typer.Option(help="Write the comparison as one HTML page.", metavar="FILE.html")
-    ] = None,
+    report: ReportOption = None,
     force: ForceOption = False,
     json_target: JsonOption = None,
 ) -> None:
@@ -140,17 +178,6 @@ def compare(
     if report is not None:
         write_file(report, comparison_page(comparison), force=force)
     show(comparison.to_text(), comparison.to_json(), json_target)
-
-
-def _find_recipe(name: str | None, run: Path | None, settings: list[str]) -> "Recipe":
-    from ..runtime.errors import UsageError
-    from .recipe import load_recipe
-
-    if name is not None:
-        return load_recipe(name, settings)
-    if run is not None and (run / "recipe.toml").is_file():
-        return load_recipe(run / "recipe.toml", settings)
-    raise UsageError("xopt train needs --recipe NAME_OR_FILE (xopt train --help)")
 
 
 def _show_what_is_done(run: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ...runtime.console import note, show
 from ..hardware.table import load_table
+from ..search.command_options import BundleOptions
 from ..search.result import Found
 from ..search.settings import SearchSettings
 from .finished import Finished
@@ -11,14 +12,16 @@ from .from_folder import finish_search
 from .settings import FinalsSettings
 
 
-def finals_of(search: SearchSettings, *, finalists: int, seeds: int, precision: str | None) -> FinalsSettings:
-    """The settings of the finals, checked before a search begins that may take days.
+def finals_of(search: SearchSettings, asked: BundleOptions) -> FinalsSettings | None:
+    """The settings of the finals, checked before a search begins that may take days; None without a bundle.
 
     Raises:
         UsageError: no such precision, or another one than that of the search's latency table.
         DataError: the latency table cannot be read.
     """
-    settings = FinalsSettings(finalists=finalists, seeds=seeds, precision=precision)
+    if asked.bundle is None:
+        return None
+    settings = FinalsSettings(finalists=asked.finalists, seeds=asked.seeds, precision=asked.precision)
     settings.fitted_to(None if search.latency_table is None else load_table(search.latency_table))
     return settings
 

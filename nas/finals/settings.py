@@ -1,11 +1,15 @@
-"""What the end of a search may choose."""
+"""What the end of a search may choose; the fields that the command line sets are options."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from ...optimize.settings import GateSettings, QuantizeSettings
 from ...runtime.errors import UsageError
-from ..hardware.graphs import PRECISIONS
-from ..hardware.table import LatencyTable
+
+if TYPE_CHECKING:
+    from ..hardware.table import LatencyTable
 
 PICKS = ("best", "front")
 
@@ -14,25 +18,35 @@ PICKS = ("best", "front")
 class FinalsSettings:
     """How the finalists are chosen, compared, and turned into a bundle."""
 
-    finalists: int = 3
-    """Candidates that are trained again."""
-    seeds: int = 3
-    """Trainings of each, with seeds 1, 2, ... beyond the recipe's."""
-    pick: str = "best"
+    finalists: Annotated[int, typer.Option(min=1, help="Candidates trained again.")] = 3
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each.")] = 3
+    """With seeds 1, 2, ... beyond the recipe's."""
+    pick: Annotated[str, typer.Option(help="best values, or those on the front of value and latency.")] = (
+        "best"
+    )
     """best: the highest values of the search; front: the highest of those that no other candidate beats in
     both value and latency (parameters, where no latency is known)."""
-    overrides: tuple[str, ...] = ()
-    """Changes to the search's recipe, `key=value` each, such as more epochs."""
-    precision: str | None = None
-    """Of the bundle, one of PRECISIONS; None takes that of the latency table, or INT8."""
-    max_auc_drop: float = 0.01
-    """What the gate allows INT8 to lose."""
-    calibration_size: int = 300
-    """Images that INT8 is calibrated on."""
-    max_latency_ms: float | None = None
-    """Of the bundle, measured; a finalist that takes longer is dropped for the next."""
-    threads: int | None = None
-    """Of one inference, when it is measured; None takes that of the latency table, or 1."""
+    overrides: Annotated[
+        tuple[str, ...],
+        typer.Option("--set", help="Change the search's recipe for the finals.", metavar="KEY=VALUE"),
+    ] = ()
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Precision of the bundle: int8 or fp32; as the latency table, or int8."),
+    ] = None
+    max_auc_drop: Annotated[
+        float, typer.Option(help="Largest drop in mean AUC by INT8, by its 95 % upper bound.")
+    ] = GateSettings.max_auc_drop
+    calibration_size: Annotated[int, typer.Option(min=1, help="Calibration images, of the train split.")] = (
+        QuantizeSettings.calibration_size
+    )
+    max_latency_ms: Annotated[
+        float | None, typer.Option(help="Latency limit of one image in ms, measured on this machine.")
+    ] = None
+    """A finalist that takes longer is dropped for the next."""
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of one inference; as the latency table, or 1.")
+    ] = None
     resamples: int = 2000
     """Bootstrap replicates behind each interval."""
 
@@ -45,12 +59,11 @@ class FinalsSettings:
             )
         if self.pick not in PICKS:
             raise UsageError(f"finalists are picked by one of {', '.join(PICKS)}, got {self.pick!r}")
-        if self.precision not in (None, *PRECISIONS):
-            raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        _check_precision(self.precision)
         if self.max_latency_ms is not None and not self.max_latency_ms > 0:
             raise UsageError(f"--max-latency-ms must be above 0, got {self.max_latency_ms:g}")
 
-    def fitted_to(self, table: LatencyTable | None) -> "FinalsSettings":
+    def fitted_to(self, table: "LatencyTable | None") -> "FinalsSettings":
         """With precision and threads filled in from a latency table.
 
         Raises:
@@ -82,3 +95,12 @@ class FinalsSettings:
             "threads": self.threads,
             "resamples": self.resamples,
         }
+
+
+def _check_precision(precision: str | None) -> None:
+    if precision is None:
+        return
+    from ..hardware.graphs import PRECISIONS
+
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from ...benchmarks.scoring import Scores, score
 from ...datasets import Dataset, load_images
 from ...models.checkpoint import load_checkpoint
-from ...optimize.export.export import ExportSettings, export_checkpoint
-from ...optimize.gate.gate import GateSettings
+from ...optimize.export.export import export_checkpoint
 from ...optimize.quantize.int8 import quantize_bundle
-from ...optimize.quantize.nncf_ptq import QuantizeSettings
+from ...optimize.settings import ExportSettings, GateSettings, QuantizeSettings
 from ...runtime.backends.openvino import OpenVINOBackend
 from ...runtime.bundle.folder import MODEL, WEIGHTS, Bundle
 from ...runtime.classifier import Classifier

@@ -75,7 +75,8 @@ def untrained_network(architecture: str, size: int, settings: GraphSettings) -> 
     model = from_onnx(to_onnx(graph, size=size), size=size, name=architecture)
     if settings.precision == "INT8":
         need_quantize()
-        from ...optimize.quantize.nncf_ptq import QuantizeSettings, quantize_model
+        from ...optimize.quantize.nncf_ptq import quantize_model
+        from ...optimize.settings import QuantizeSettings
 
         model = quantize_model(model, _calibration(size), preprocessing, QuantizeSettings())
     xml, weights = encode_ir(model)

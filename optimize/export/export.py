@@ -21,44 +21,19 @@ from ...runtime.bundle.folder import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write
 from ...runtime.bundle.golden import encode_golden
 from ...runtime.bundle.manifest import Manifest, Port
 from ...runtime.bundle.ports import INPUT, MAPS, OUTPUT
-from ...runtime.errors import OutputError, UsageError
+from ...runtime.errors import OutputError
 from ...runtime.files import check_free
-from ...runtime.images.crops import CROP_PLANS
 from ...runtime.images.preprocessing import Preprocessing
 from ..libraries import need_export
+from ..settings import ExportSettings
 from .head_alignment import Alignment, align_head
-from .parity import IMAGES, MAX_DIFFERENCE, ExportParity, measure_export, parity_images
+from .parity import MAX_DIFFERENCE, ExportParity, measure_export, parity_images
 
-INTENDED_USE = "Research and development. Not a medical device; not for diagnosis."
 GOLDEN_IMAGES = 4
 GOLDEN_TOLERANCE = 1e-4
 """Float32 sums are taken in another order on another CPU; probabilities then differ by about 1e-6."""
 _GOLDEN_SEED = 20
 _THRESHOLD = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportSettings:
-    """What an export may choose."""
-
-    crops: str = "ten"
-    """Crop plan, one of runtime.images.crops.CROP_PLANS."""
-    name: str | None = None
-    """The bundle's name; by default that of its folder."""
-    intended_use: str = INTENDED_USE
-    """What the bundle is for, and what not."""
-    alignment_size: int = 300
-    """Training images on which the head is aligned to the shared plan; 0 leaves it as it was trained."""
-    parity_images: int = IMAGES
-    """Most images that the graph is compared with PyTorch on."""
-
-    def __post_init__(self) -> None:
-        if self.crops not in CROP_PLANS:
-            raise UsageError(f"crops must be one of {', '.join(CROP_PLANS)}, got {self.crops!r}")
-        if self.alignment_size < 0:
-            raise UsageError(f"the head is aligned on 0 images or more, got {self.alignment_size}")
-        if self.parity_images < 1:
-            raise UsageError(f"parity is measured on 1 image or more, got {self.parity_images}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,11 +15,12 @@ from ...models.checkpoint import Checkpoint
 from ...runtime.backends.base import Backend
 from ...runtime.images.crops import exact_plan
 from ...runtime.images.preprocessing import Preprocessing
+from ..settings import ExportSettings
 from .torch_reference import torch_probabilities
 
 MAX_DIFFERENCE = 1e-4
 """Largest difference of a probability with which an export is still the network that was trained."""
-IMAGES = 16
+IMAGES = ExportSettings.parity_images
 """Most images that parity is measured on."""
 _SPLITS = ("test", "val")
 _PHANTOM_SEED = 1

@@ -13,7 +13,8 @@ from ...datasets import Split, load_images
 from ...runtime.backends.base import Backend
 from ...runtime.bundle.manifest import Manifest
 from ...runtime.console import progress
-from .gate import GateResult, GateSettings, run_gate
+from ..settings import GateSettings
+from .gate import GateResult, run_gate
 
 
 @dataclass(frozen=True, eq=False)

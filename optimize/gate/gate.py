@@ -20,7 +20,8 @@ from ...benchmarks.heatmaps import HeatmapAgreement
 from ...datasets import Split
 from ...metrics.bootstrap import PairedDrop, paired_auc_drop
 from ...metrics.scores import mean_auc
-from ...runtime.errors import DataError, UsageError
+from ...runtime.errors import DataError
+from ..settings import GateSettings
 from .per_class import ALPHA, Finding, describe_findings, judge_findings, measure_findings
 
 Outcome = Literal["passed", "failed", "too_few"]
@@ -31,36 +32,6 @@ MIN_PATIENTS = 30
 _Z_CONFIDENCE = 1.645
 _Z_POWER = 0.842
 DEFAULT_THRESHOLD = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class GateSettings:
-    """What a candidate has to keep."""
-
-    max_auc_drop: float = 0.01
-    """Largest drop in mean AUC that is allowed, in AUC. Negative: the candidate has to be better."""
-    max_class_auc_drop: float | None = None
-    """Largest drop that is allowed in the AUC of any single finding; None only reports them."""
-    split: str = "val"
-    """The split that is scored."""
-    resamples: int = 2000
-    """Bootstrap replicates."""
-    seed: int = 0
-    """Of the bootstrap."""
-    heatmap_images: int = 64
-    """Images with a finding whose heatmaps are compared, at most; reported and not gated. 0 compares none."""
-
-    def __post_init__(self) -> None:
-        if not -1 <= self.max_auc_drop <= 1:
-            raise UsageError(f"the allowed drop in AUC must be in -1..1, got {self.max_auc_drop}")
-        if self.max_class_auc_drop is not None and not 0 < self.max_class_auc_drop <= 1:
-            raise UsageError(
-                f"the allowed drop in a finding's AUC must be in (0, 1], got {self.max_class_auc_drop}"
-            )
-        if self.resamples < 100:
-            raise UsageError(f"the gate needs at least 100 resamples, got {self.resamples}")
-        if self.heatmap_images < 0:
-            raise UsageError(f"heatmaps of 0 images or more can be compared, got {self.heatmap_images}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ...datasets import Dataset, Split
 from ...datasets.roles import PIXELS, joined
 from ...runtime.errors import DataError, UsageError
+from ..settings import SAMPLINGS
 from .coverage import farthest_points
 
 TRAIN = "train"
 """The split that calibration images come from."""
-SAMPLINGS = ("stratified", "random", "farthest")
 POOL = 1000
 """Of how many images farthest points are chosen, at most: each of them runs through the network."""
 
@@ -97,7 +97,8 @@ def draw_calibration(
     """
     if count < 1:
         raise UsageError(f"calibration needs at least 1 image, got {count}")
-    check_sampling(sampling)
+    if sampling not in SAMPLINGS:
+        raise UsageError(f"sampling must be one of {', '.join(SAMPLINGS)}, got {sampling!r}")
     if TRAIN not in dataset.splits:
         raise DataError(
             f"{dataset.name} has no split {TRAIN!r} to calibrate on, it has {', '.join(dataset.splits)}; "
@@ -131,16 +132,6 @@ def draw_calibration(
         candidates=len(candidates),
         excluded=len(train) - len(apart),
     )
-
-
-def check_sampling(sampling: str) -> None:
-    """Check that a way to draw is known.
-
-    Raises:
-        UsageError: it is not.
-    """
-    if sampling not in SAMPLINGS:
-        raise UsageError(f"sampling must be one of {', '.join(SAMPLINGS)}, got {sampling!r}")
 
 
 def patients_apart(dataset: Dataset) -> Split:

@@ -20,14 +20,14 @@ from ...runtime.errors import BundleError, DataError, GateError, UsageError
 from ...runtime.files import check_free
 from ..export.export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures
 from ..gate.evaluator import AskedGate
-from ..gate.gate import GateResult, GateSettings, check_gate_split
+from ..gate.gate import GateResult, check_gate_split
 from ..gate.image_copies import leave_out_copies
 from ..libraries import need_quantize
+from ..settings import GateSettings, QuantizeSettings
 from .calibration import TRAIN, CalibrationSet, draw_calibration
 from .coverage import image_features
 from .memory import peak_memory_mb
 from .mixed_precision import AwareSettings, Candidate, Rescue, rescue
-from .nncf_ptq import QuantizeSettings
 from .onnx_form import OnnxForm, make_onnx_form
 from .provenance import ancestry, tool_versions
 

@@ -8,7 +8,6 @@ import io
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -19,72 +18,12 @@ from ...runtime.errors import UsageError
 from ...runtime.images.crops import take
 from ...runtime.images.preprocessing import Preprocessing
 from ...runtime.telemetry import without_telemetry
-from .calibration import check_sampling
+from ..settings import QuantizeSettings
 from .smoothing import smooth_network
 from .subgraph import cut_network, floating_point, join_network, layers
 
 if TYPE_CHECKING:
     import openvino
-
-PRESETS = ("mixed", "performance")
-ACTIVATION_RANGES = ("minmax", "mean", "histogram")
-OVERFLOW_FIXES = ("all", "first", "none")
-BIAS_CORRECTIONS = ("none", "fast", "accurate")
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuantizeSettings:
-    """How a network becomes INT8."""
-
-    calibration_size: int = 300
-    """Calibration images."""
-    sampling: str = "stratified"
-    """How they are drawn: stratified over findings, random, or farthest points among activations."""
-    crops_per_image: int = 1
-    """Crops each calibration image contributes; the windows of the crop plan are taken in turn."""
-    preset: str = "performance"
-    """performance: ranges lie symmetrically around zero; mixed: activations that no ReLU cut off get a
-    zero point, which is finer where they lean to one side."""
-    activation_range: str = "minmax"
-    """From the values seen to the range of 8 bits: minmax spans the extremes of all images, mean the mean of
-    each image's extremes (NNCF's default, which clips every second image), histogram the range with the
-    least squared error."""
-    bias_correction: str = "fast"
-    """What rounded weights shift is taken back in the biases: fast, layer by layer from the means that enter
-    each; accurate, from the quantized layers before as well, on a fifth of the images; none."""
-    smooth: float | None = None
-    """SmoothQuant's alpha, 0..1, folded into the layers before (docs/calibration.md); None leaves the
-    channels as they are."""
-    overflow_fix: str = "all"
-    """Layers whose weights keep to 7 bits. Without VNNI, sums of two 8-bit products overflow 16 bits and
-    are clipped; a bundle does not know the CPU it will meet (docs/decisions/0021)."""
-    keep_floating_point: tuple[str, ...] = ()
-    """Layers that stay in floating point, by their names in the network (`features.conv0`)."""
-    seed: int = 0
-    """Of the draw of calibration images."""
-
-    def __post_init__(self) -> None:
-        if self.calibration_size < 1 or self.crops_per_image < 1:
-            raise UsageError(
-                "calibration needs at least 1 image and 1 crop of each, got "
-                f"{self.calibration_size} and {self.crops_per_image}"
-            )
-        choices = {
-            "preset": PRESETS,
-            "activation_range": ACTIVATION_RANGES,
-            "overflow_fix": OVERFLOW_FIXES,
-            "bias_correction": BIAS_CORRECTIONS,
-        }
-        check_sampling(self.sampling)
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise UsageError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
-        if self.smooth is not None and not 0 <= self.smooth <= 1:
-            raise UsageError(f"smooth must be in 0..1, got {self.smooth}")
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return {**asdict(self), "keep_floating_point": list(self.keep_floating_point)}
 
 
 def quantize_model(

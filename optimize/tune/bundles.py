@@ -13,7 +13,6 @@ from ...runtime.files import write_file
 from ...runtime.images.crops import SHARED_PLANS, exact_plan
 from ..export.export import (
     GOLDEN_IMAGES,
-    ExportSettings,
     export_checkpoint,
     golden_images,
     golden_pictures,
@@ -22,9 +21,10 @@ from ..export.head_alignment import Alignment, align_head
 from ..gate.image_copies import leave_out_copies
 from ..quantize.calibration import CalibrationSet, draw_calibration
 from ..quantize.int8 import GOLDEN_TOLERANCE
-from ..quantize.nncf_ptq import QuantizeSettings, quantize_model
+from ..quantize.nncf_ptq import quantize_model
 from ..quantize.onnx_form import make_onnx_form
 from ..quantize.provenance import ancestry, tool_versions
+from ..settings import ExportSettings, QuantizeSettings
 from .plan import Graph
 from .roles import Roles
 from .settings import TuneSettings

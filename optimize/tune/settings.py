@@ -1,11 +1,16 @@
 """What a tuning tries, and how it measures."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from ...runtime.errors import UsageError
 from ...runtime.images.crops import CROP_PLANS
-from .selection import Objective
+from ..settings import MaxClassAucDrop
+
+if TYPE_CHECKING:
+    from .selection import Objective
 
 DEFAULT_DROP = 0.01
 """Allowed where neither a drop nor a latency is asked for."""
@@ -17,16 +22,22 @@ PRESETS = ("performance", "mixed")
 class TuneSettings:
     """What a tuning tries, and how it measures."""
 
-    max_auc_drop: float | None = None
-    """Largest drop in mean AUC, by its one-sided 95 % bound; 0.01 where `max_latency_ms` is not given."""
-    max_class_auc_drop: float | None = None
-    """Largest drop in the AUC of any single finding; None only reports them."""
-    max_latency_ms: float | None = None
-    """Nine of ten images have to be answered within it. Alone: the best AUC within it is wanted."""
-    gate_split: str = "val"
-    """The split that the choice is made on."""
-    report_split: str = "test"
-    """The split that the choice is held against, once."""
+    max_auc_drop: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest drop in mean AUC, by its 95 % upper bound; "
+            f"{DEFAULT_DROP} without --max-latency-ms."
+        ),
+    ] = None
+    max_class_auc_drop: MaxClassAucDrop = None
+    max_latency_ms: Annotated[
+        float | None,
+        typer.Option(help="90th-percentile latency limit in ms; the most accurate variant within it wins."),
+    ] = None
+    gate_split: Annotated[str, typer.Option(help="The split that selects the variant.")] = "val"
+    report_split: Annotated[
+        str, typer.Option(help="The split that the chosen variant is evaluated on, once.")
+    ] = "test"
     crops: tuple[str, ...] = CROP_PLANS
     """Crop plans to try."""
     engines: tuple[str, ...] = ENGINES
@@ -39,20 +50,19 @@ class TuneSettings:
     """Threads of the engines to try; None leaves the number to each."""
     streams: tuple[int | None, ...] = (None,)
     """Images at once to try, one thread each, for files a second; None: as many as there are threads."""
-    rounds: int = 30
-    """Images that the finalists' latencies are measured on."""
-    calibration_size: int = 150
-    """Images that INT8 is calibrated on."""
-    alignment_size: int = 100
-    """Images that the shared plan's head is aligned on."""
-    heatmaps: int = 12
-    """Images on which heatmaps are compared."""
-    complete: bool = False
-    """Measure the AUC of every variant, also of those that cannot be chosen any more."""
-    resamples: int = 2000
-    """Bootstrap replicates behind each interval."""
-    seed: int = 0
-    """Of the bootstrap and of the draw of calibration images."""
+    rounds: Annotated[int, typer.Option(min=8, help="Images that finalists are measured on.")] = 30
+    calibration_size: Annotated[int, typer.Option(min=1, help="Training images that calibrate INT8.")] = 150
+    alignment_size: Annotated[
+        int, typer.Option(min=0, help="Training images that align the head of a shared plan.")
+    ] = 100
+    heatmaps: Annotated[int, typer.Option(min=0, help="Images on which heatmaps are compared.")] = 12
+    complete: Annotated[
+        bool,
+        typer.Option("--complete", help="Also measure the AUC of variants that can no longer be chosen."),
+    ] = False
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 2000
+    """Behind each interval."""
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap and of calibration.")] = 0
 
     def __post_init__(self) -> None:
         known = {"crops": CROP_PLANS, "engines": ENGINES, "presets": PRESETS}
@@ -81,8 +91,10 @@ class TuneSettings:
         self.objective  # noqa: B018 - checks the margins
 
     @property
-    def objective(self) -> Objective:
+    def objective(self) -> "Objective":
         """What is looked for."""
+        from .selection import Objective
+
         drop = self.max_auc_drop
         if drop is None and self.max_latency_ms is None:
             drop = DEFAULT_DROP

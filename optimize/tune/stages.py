@@ -10,7 +10,8 @@ from ...datasets import Split
 from ...metrics.bootstrap import auc_intervals
 from ...runtime.bundle.folder import ONNX, Bundle
 from ...runtime.errors import XoptError
-from ..gate.gate import GateSettings, run_gate
+from ..gate.gate import run_gate
+from ..settings import GateSettings
 from .answers import answers
 from .bundles import Workshop
 from .candidates import Board, Row, Score

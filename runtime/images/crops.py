@@ -7,9 +7,11 @@ its mirror, too, and take the windows out of the feature map.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SHARED_PLANS = {"five-shared": "five", "ten-shared": "ten"}
 """Plans that take their windows out of shared feature maps, and the exact plan that each stands for."""
@@ -80,7 +82,7 @@ def views(plan: str, *, size: int, crop: int) -> tuple[tuple[Window, ...], int]:
     return tuple(Window(top=0, left=0, mirrored=mirrored) for mirrored in sides), size
 
 
-def take(image_HW: NDArray[np.uint8], window: Window, side: int) -> NDArray[np.uint8]:
+def take(image_HW: "NDArray[np.uint8]", window: Window, side: int) -> "NDArray[np.uint8]":
     """Cut one window out of a resized image: uint8 (side, side)."""
     cut = image_HW[window.top : window.top + side, window.left : window.left + side]
     return cut[:, ::-1] if window.mirrored else cut
