@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..models.checkpoint import CARD, weights_file
-from ..models.checkpoint_metadata import read_card
+from ..models.checkpoint import METADATA, weights_file
+from ..models.checkpoint_metadata import read_metadata
 from ..models.weights import load_into, read_weights
 from ..runtime.console import note
 from ..runtime.errors import CheckpointError
@@ -91,7 +91,7 @@ def digest_of(source: Path) -> str:
 def _classes_of(source: Path) -> tuple[str, ...] | None:
     """The classes that a checkpoint is of; None where nothing says, as beside a bare weights file."""
     try:
-        return read_card(source / CARD if source.is_dir() else source.with_suffix(".json")).classes
+        return read_metadata(source / METADATA if source.is_dir() else source.with_suffix(".json")).classes
     except CheckpointError:
         return None
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..models.checkpoint import CARD, save_checkpoint
+from ..models.checkpoint import METADATA, save_checkpoint
 from ..runtime.console import table
 from ..runtime.files import staged_folder
 from .recipe import Recipe
@@ -73,7 +73,7 @@ class Trained:
         Raises:
             OutputError: the folder exists and may not be replaced, or the disk refused.
         """
-        with staged_folder(folder, force=force, marker=CARD) as stage:
+        with staged_folder(folder, force=force, marker=METADATA) as stage:
             save_checkpoint(
                 stage,
                 self.network,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..models.checkpoint import save_weights
+from ..models.checkpoint import save_checkpoint
 from ..runtime.console import note
 from ..runtime.errors import StoppedError
 from .intervals import Interval
@@ -130,7 +130,7 @@ class Keeper:
         best = fit.history[fit.best_epoch - 1]
         notes = job.notes | {"epoch": best.epoch, "epochs_done": len(fit.history), "val_auc": best.val_auc}
         with self.folder.keeping():
-            save_weights(
+            save_checkpoint(
                 self.folder.path,
                 fit.best_weights,
                 architecture=job.recipe.architecture,
