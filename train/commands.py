@@ -70,7 +70,7 @@ def train(
     if context.invoked_subcommand is not None:
         return
     from ..runtime.errors import TrainingError, UsageError
-    from .intervals import Interval
+    from .run_checkpointer import Interval
 
     if pretrained and weights is not None:
         raise UsageError("--pretrained and --weights both say where to start from; give one of them")
@@ -87,10 +87,10 @@ def train(
 
     from ..datasets import open_source
     from .comparing import read_run
-    from .display import Display
     from .distributed import launched
     from .loop import train as run
     from .page import write_page
+    from .results import Display
 
     leads = launched()[0] == 0
     dataset = open_source(data, data_format, uncertain=uncertain, findings=findings)

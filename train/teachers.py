@@ -29,7 +29,7 @@ _BATCH = 32
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Teacher:
-    """Somebody who knows at least one of the classes."""
+    """A teacher that knows at least one of the classes."""
 
     known_C: NDArray[np.bool_]
     """Which of the student's classes it knows."""
@@ -71,7 +71,7 @@ def open_teacher(source: Path, classes: Sequence[str], *, exclusive: bool = Fals
             classifier.manifest.classes,
             exclusive=exclusive,
             digest=classifier.digest,
-            logits=lambda split: _ask_bundle(classifier, split),
+            logits=lambda split: _bundle_logits(classifier, split),
         )
     checkpoint = load_checkpoint(source)
     return _teacher(
@@ -80,7 +80,7 @@ def open_teacher(source: Path, classes: Sequence[str], *, exclusive: bool = Fals
         checkpoint.classes,
         exclusive=exclusive,
         digest=checkpoint.digest,
-        logits=lambda split: ask_checkpoint(checkpoint, split),
+        logits=lambda split: checkpoint_logits(checkpoint, split),
     )
 
 
@@ -110,7 +110,7 @@ def _teacher(
     return Teacher(known_C=known_C, digest=digest, columns_C=columns_C, logits=logits)
 
 
-def _ask_bundle(classifier: "Classifier", split: Split) -> NDArray[np.float32]:
+def _bundle_logits(classifier: "Classifier", split: Split) -> NDArray[np.float32]:
     images_NHW = load_images(split, classifier.manifest.preprocessing)
     answers = [classifier.infer(image_HW) for image_HW in progress(images_NHW, label="asking the teacher")]
     chances_NT = np.clip(np.stack(answers).astype(np.float64), _LEAST, 1 - _LEAST)
@@ -119,7 +119,7 @@ def _ask_bundle(classifier: "Classifier", split: Split) -> NDArray[np.float32]:
     return (np.log(chances_NT) - np.log1p(-chances_NT)).astype(np.float32)
 
 
-def ask_checkpoint(checkpoint: Checkpoint, split: Split) -> NDArray[np.float32]:
+def checkpoint_logits(checkpoint: Checkpoint, split: Split) -> NDArray[np.float32]:
     """The logits of a split's centre crops, float32 (N, T).
 
     Raises:

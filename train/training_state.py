@@ -1,4 +1,4 @@
-"""Where a training stands, on disk: complete or absent, so that any kill leaves one to go on from.
+"""The states of a training on disk: complete or absent, so that any kill leaves one to go on from.
 
     RUN/states/00000120-00004/
         state.pt           weights, optimizer, average, random numbers, history: tensors and plain values only
@@ -22,7 +22,10 @@ from ..runtime.errors import CheckpointError
 from ..runtime.files import make_folder, staged_folder
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from .distributed import Processes
 
 FOLDER = "states"
 _STATE, _BEST, _FACTS = "state.pt", "best.safetensors", "state.json"
@@ -162,3 +165,25 @@ def _read(place: Path, name: str, facts: dict[str, Any]) -> bytes:
     if hashlib.sha256(content).hexdigest() != facts["sha256"].get(name):
         raise CheckpointError(f"{place / name} has changed since it was saved; train anew with --force")
     return content
+
+
+def random_state(device: "torch.device") -> "dict[str, torch.Tensor]":
+    """torch's random generators of CPU and device, so that a resumed training draws the same numbers."""
+    import torch
+
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["device"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def restore_random_state(states: "list[dict[str, torch.Tensor]]", processes: "Processes") -> None:
+    """Set this process's generators; a process that was not there before keeps its own."""
+    import torch
+
+    if processes.rank >= len(states):
+        return
+    state = states[processes.rank]
+    torch.set_rng_state(state["cpu"])
+    if "device" in state and processes.device.type == "cuda":
+        torch.cuda.set_rng_state(state["device"], processes.device)
