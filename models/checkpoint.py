@@ -7,7 +7,7 @@ nothing of itself: its architecture and classes are given with it.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,7 @@ def load_checkpoint(
         return _load_bare(place, architecture, classes)
     if architecture is not None or classes is not None:
         raise UsageError(f"{json_path} names its architecture and classes; leave --arch and --classes out")
-    return _load(read_metadata(json_path), json_path.parent)
+    return _load(read_metadata(json_path), json_path.parent)[0]
 
 
 def save_checkpoint(
@@ -208,8 +208,9 @@ def weights_file(source: Path) -> Path:
     return source if json_path is None else json_path.parent / read_metadata(json_path).weights
 
 
-def _load(metadata: CheckpointMetadata, folder: Path) -> Checkpoint:
-    content = _read(folder / metadata.weights)
+def _load(metadata: CheckpointMetadata, folder: Path) -> tuple[Checkpoint, int]:
+    """The checkpoint, and how many names of its weights had to be translated."""
+    content = read_file(folder / metadata.weights)
     digest = hashlib.sha256(content).hexdigest()
     if metadata.sha256 not in (None, digest):
         raise CheckpointError(
@@ -218,8 +219,8 @@ def _load(metadata: CheckpointMetadata, folder: Path) -> Checkpoint:
         )
     network = build(metadata.architecture, len(metadata.classes), metadata.preprocessing.channels)
     weights = read_weights(content, metadata.weights)
-    load_into(network, weights, architecture=metadata.architecture, name=metadata.weights)
-    return Checkpoint(
+    translated = load_into(network, weights, architecture=metadata.architecture, name=metadata.weights)
+    checkpoint = Checkpoint(
         architecture=metadata.architecture,
         task=metadata.task,
         classes=metadata.classes,
@@ -229,6 +230,7 @@ def _load(metadata: CheckpointMetadata, folder: Path) -> Checkpoint:
         source=metadata.weights,
         notes=metadata.notes,
     )
+    return checkpoint, translated
 
 
 def _load_bare(place: Path, architecture: str | None, classes: Sequence[str] | None) -> Checkpoint:
@@ -245,27 +247,29 @@ def _load_bare(place: Path, architecture: str | None, classes: Sequence[str] | N
             f"{place.name} does not say what images {architecture} was trained on; give the run folder, or "
             f"write {place.stem}.json beside it (docs/export.md)"
         )
-    content = _read(place)
-    network = build(architecture, len(classes))
-    weights = read_weights(content, place.name)
-    translated = load_into(network, weights, architecture=architecture, name=place.name)
-    return Checkpoint(
+    task = default_task(len(classes))
+    metadata = CheckpointMetadata(
         architecture=architecture,
-        task=default_task(len(classes)),
+        weights=place.name,
+        sha256=None,
+        task=task,
         classes=tuple(classes),
         preprocessing=Preprocessing(),
-        network=network.eval(),
-        digest=hashlib.sha256(content).hexdigest(),
-        source=place.name,
         notes={
-            "assumed": f"{default_task(len(classes))}; 256 x 256 images, 224 x 224 crops, ImageNet's mean "
-            "and standard deviation (as CheXNet was trained)",
-            "translated_names": translated,
+            "assumed": f"{task}; 256 x 256 images, 224 x 224 crops, ImageNet's mean and standard deviation "
+            "(as CheXNet was trained)"
         },
     )
+    checkpoint, translated = _load(metadata, place.parent)
+    return replace(checkpoint, notes={**checkpoint.notes, "translated_names": translated})
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Read a checkpoint's file.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:

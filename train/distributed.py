@@ -71,11 +71,11 @@ class Processes:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the one that prints and writes."""
+        """True in the first process, which alone prints and writes."""
         return self.rank == 0
 
     def describe(self) -> str:
-        """How many processes on what, as `cpu` or `8 x cuda`."""
+        """Describe the processes and their device, as `cpu` or `8 x cuda`."""
         return self.device.type if self.world == 1 else f"{self.world} x {self.device.type}"
 
     def _join(self) -> None:
@@ -152,7 +152,7 @@ class Processes:
             dist.broadcast(buffer, src=0)
 
     def any(self, flag: bool) -> bool:
-        """Whether any process says so."""
+        """True where the flag is set in any process."""
         if self.world == 1:
             return flag
         import torch

@@ -159,7 +159,7 @@ class Loss:
         )
 
     def _distilled(self, logits_BC: "torch.Tensor", taught_BC: "torch.Tensor") -> "torch.Tensor":
-        """How far the answers are from the teacher's, both softened (Hinton et al. 2015); (B,) or (B, C)."""
+        """The distance from the teacher's logits, both softened (Hinton et al. 2015); (B,) or (B, C)."""
         import torch
         from torch.nn import functional
 

@@ -76,7 +76,7 @@ def rate_at(recipe: Recipe, *, step: int, steps: int, epoch: int, drops: int = 0
 
 
 def _one_cycle(top: float, step: int, steps: int) -> float:
-    """As torch's OneCycleLR, whose last step is the lowest."""
+    """The rate of torch's OneCycleLR, whose last step is the lowest."""
     summit = _RISE * steps - 1
     if step <= summit:
         return _between(top / _START, top, step / summit if summit else 1.0)

@@ -103,7 +103,7 @@ def _document(title: str, body: Sequence[str]) -> str:
 
 
 def can_draw() -> bool:
-    """Whether matplotlib is installed."""
+    """Look for matplotlib, which draws the curves."""
     return find_spec("matplotlib") is not None
 
 

@@ -182,7 +182,7 @@ class Recipe:
             )
 
     def preprocessing(self) -> Preprocessing:
-        """How images become network input, with the centre crop that validation uses."""
+        """The preprocessing of images, with the centre crop that validation uses."""
         return Preprocessing(
             size=self.size,
             crop=self.crop,
@@ -199,7 +199,7 @@ class Recipe:
         return self.sizes[(epoch - 1) * len(self.sizes) // self.epochs]
 
     def to_toml(self) -> str:
-        """As a recipe file that reads back to the same recipe."""
+        """Write the recipe as a TOML text that reads back to the same recipe."""
         # Numbers, booleans, lists and plain strings are written alike in JSON and TOML.
         return "".join(f"{name} = {json.dumps(value)}\n" for name, value in asdict(self).items())
 

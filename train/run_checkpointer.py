@@ -27,7 +27,7 @@ _WORD = re.compile(r"([1-9]\d*) ?(step|epoch)s?")
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """How often a training saves its state: a number of steps, or of epochs."""
+    """The interval at which a training saves its state: a number of steps, or of epochs."""
 
     steps: int | None = None
     epochs: int | None = None
@@ -48,7 +48,7 @@ class Interval:
         return cls(steps=count) if found[2] == "step" else cls(epochs=count)
 
     def ends_at(self, *, step: int = 0, epoch: int = 0) -> bool:
-        """Whether to save after so many steps, or after so many epochs."""
+        """True where a state is due after so many steps, or after so many epochs."""
         count, every = (step, self.steps) if step else (epoch, self.epochs)
         return every is not None and count % every == 0
 

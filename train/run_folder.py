@@ -50,7 +50,7 @@ class RunFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether a training has begun here."""
+        """True where a training has begun."""
         return (self.path / RUN).is_file()
 
     def hold(self) -> None:

@@ -75,7 +75,7 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether the last epoch is done, or nothing has become better for as long as the recipe waits."""
+        """True after the last epoch, or after as many epochs without improvement as the recipe's patience."""
         waited = len(self.history) - self.best_epoch
         out_of_patience = bool(self.history) and 0 < self.recipe.patience <= waited
         return out_of_patience or self.epoch > self.recipe.epochs

@@ -42,7 +42,7 @@ class States:
 
     @property
     def exist(self) -> bool:
-        """Whether a state is there; `load` says whether it can be read."""
+        """True where a state is there; `load` checks that it can be read."""
         return bool(self._places())
 
     def _places(self) -> list[Path]:
@@ -63,6 +63,8 @@ class States:
         Raises:
             OutputError: the disk refused; the state before is intact.
         """
+        import torch
+
         step, epoch = place
         # After an epoch's last step comes its validation: another state after as many steps.
         folder = self.folder / f"{step:08d}-{epoch:05d}"
@@ -70,7 +72,8 @@ class States:
             return
         make_folder(self.folder)
         content = io.BytesIO()
-        _save(state, content)
+        # Into memory first: torch's own writer turns a full disk into an error without a reason.
+        torch.save(state, content)
         digests = {_STATE: hashlib.sha256(content.getbuffer()).hexdigest()}
         with staged_folder(folder, marker=_FACTS) as stage:
             (stage / _STATE).write_bytes(content.getbuffer())
@@ -128,13 +131,6 @@ class States:
         content = save({key: tensor.contiguous() for key, tensor in best.items()})
         file.write_bytes(content)
         return hashlib.sha256(content).hexdigest()
-
-
-def _save(state: dict[str, Any], file: io.BytesIO) -> None:
-    import torch
-
-    # Into memory first: torch's own writer turns a full disk into an error without a reason.
-    torch.save(state, file)
 
 
 def _load(content: bytes, place: Path) -> dict[str, Any]:
