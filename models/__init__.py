@@ -1,4 +1,4 @@
-"""Where networks come from: by name, by architecture spec, from weights files and checkpoints.
+"""Networks by name, by architecture spec, from weights files and from checkpoints.
 
     from xopt.models import build, load_checkpoint
 

@@ -1,7 +1,7 @@
-"""A network as a plan: blocks of convolutions in a row, counted before anything is built.
+"""Architecture specs: a network as blocks of convolutions in a row, counted before anything is built.
 
-Searched networks are plans. `models.spec_network` builds the torch module of one; what it costs is known from
-here without torch.
+Searched networks are specs. `models.spec_network` builds the torch module of one; its parameters and
+multiply-accumulates are known from here without torch.
 """
 
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class Block:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ArchitectureSpec:
     """Blocks in a row, then the mean over the map and a linear layer."""
 
     blocks: tuple[Block, ...]
@@ -82,7 +82,7 @@ class Plan:
 
     @property
     def features(self) -> int:
-        """What the linear layer takes."""
+        """Inputs of the linear layer."""
         return self.blocks[-1].convolutions[-1].outputs
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .registry import check_architecture, plan
+from .registry import check_architecture, spec
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +48,7 @@ def take_apart(architecture: str, network: "nn.Module") -> Anatomy:
         )
     if architecture.startswith("resnet"):
         return Anatomy(trunk=lambda x: _run(network, _RESNET_TRUNK, x), head=_part(network, "fc"))
-    searched = plan(architecture)
+    searched = spec(architecture)
     return Anatomy(
         trunk=_part(network, "features"),
         head=_part(network, "classifier"),

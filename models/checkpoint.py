@@ -1,4 +1,4 @@
-"""Checkpoints: a trained network with all that export needs to know of it.
+"""Checkpoints: a trained network with the metadata that export needs.
 
 Ours are two files: NAME.json, which says what the network is, beside NAME.safetensors with its weights. A
 run folder holds checkpoint.json and checkpoint.safetensors. A bare weights file, safetensors or torch, says
@@ -7,7 +7,7 @@ nothing of itself: its architecture and classes are given with it.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +17,14 @@ from ..runtime.errors import CheckpointError, UsageError
 from ..runtime.files import write_file
 from ..runtime.images.preprocessing import Preprocessing
 from ..runtime.requires import need
-from .checkpoint_metadata import Card, default_task, read_card
-from .registry import build, check_architecture, plan
+from .checkpoint_metadata import CheckpointMetadata, default_task, read_metadata
+from .registry import build, check_architecture, spec
 from .weights import SUFFIXES, check_finite, load_into, read_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-CARD = "checkpoint.json"
+METADATA = "checkpoint.json"
 WEIGHTS = "checkpoint.safetensors"
 SPARE = "checkpoint.other.safetensors"
 """The weights' name when the one before still has the first name: the two take turns."""
@@ -49,7 +49,7 @@ class Checkpoint:
     source: str
     """Name of the weights file, without its folders."""
     notes: dict[str, Any]
-    """Whatever else the checkpoint says of itself, and what had to be assumed."""
+    """Other facts from the checkpoint's JSON, and what had to be assumed."""
 
 
 def load_checkpoint(
@@ -70,17 +70,17 @@ def load_checkpoint(
     """
     need("torch", "torchvision", "safetensors", extra="train")
     place = Path(path)
-    card_path = _find_card(place, bare=architecture is not None)
-    if card_path is None:
+    json_path = _find_metadata(place, bare=architecture is not None)
+    if json_path is None:
         return _load_bare(place, architecture, classes)
     if architecture is not None or classes is not None:
-        raise UsageError(f"{card_path} names its architecture and classes; leave --arch and --classes out")
-    return _load(read_card(card_path), card_path.parent)
+        raise UsageError(f"{json_path} names its architecture and classes; leave --arch and --classes out")
+    return _load(read_metadata(json_path), json_path.parent)[0]
 
 
 def save_checkpoint(
     folder: str | Path,
-    network: "nn.Module",
+    network: "nn.Module | Mapping[str, Tensor]",
     *,
     architecture: str,
     classes: Sequence[str],
@@ -92,7 +92,7 @@ def save_checkpoint(
 
     Args:
         folder: an existing folder; everything else in it is left alone.
-        network: the plain network, not its distributed or compiled wrapper.
+        network: the plain network, not its distributed or compiled wrapper; or its `state_dict()`.
         architecture: a name that models.registry.build knows.
         classes: name per output.
         preprocessing: what the network was trained on.
@@ -106,43 +106,18 @@ def save_checkpoint(
         CheckpointError: the weights are not finite.
         OutputError: the disk refused.
     """
-    return save_weights(
-        folder,
-        network.state_dict(),
-        architecture=architecture,
-        classes=classes,
-        preprocessing=preprocessing,
-        notes=notes,
-        task=task,
-    )
-
-
-def save_weights(
-    folder: str | Path,
-    state: "Mapping[str, Tensor]",
-    *,
-    architecture: str,
-    classes: Sequence[str],
-    preprocessing: Preprocessing,
-    notes: dict[str, Any] | None = None,
-    task: str = "multi-label",
-) -> Path:
-    """`save_checkpoint` of a network's `state_dict()`.
-
-    Raises:
-        CheckpointError, OutputError: as there.
-    """
     need("torch", "safetensors", extra="train")
     from safetensors.torch import save
 
     check_architecture(architecture)
     if task not in TASKS:
         raise UsageError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
+    state = network if isinstance(network, Mapping) else network.state_dict()
     weights = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     check_finite(weights, name="the network")
     content = save(weights)
-    place, before = Path(folder), _named_weights(Path(folder) / CARD)
-    card = Card(
+    place, before = Path(folder), _named_weights(Path(folder) / METADATA)
+    metadata = CheckpointMetadata(
         architecture=architecture,
         weights=SPARE if before == WEIGHTS else WEIGHTS,
         sha256=hashlib.sha256(content).hexdigest(),
@@ -151,19 +126,19 @@ def save_weights(
         preprocessing=preprocessing,
         notes=notes or {},
     )
-    encoded = card.encode()
+    encoded = metadata.encode()
     # The JSON names its weights file, so replacing it changes both at once; the old weights stay till then.
-    write_file(place / card.weights, content, force=True)
-    write_file(place / CARD, encoded, force=True)
+    write_file(place / metadata.weights, content, force=True)
+    write_file(place / METADATA, encoded, force=True)
     if before in (WEIGHTS, SPARE):
         (place / before).unlink(missing_ok=True)
-    return place / CARD
+    return place / METADATA
 
 
-def _named_weights(card: Path) -> str | None:
+def _named_weights(json_path: Path) -> str | None:
     """The weights file that a checkpoint in place names; None where there is none that can be read."""
     try:
-        return read_card(card).weights
+        return read_metadata(json_path).weights
     except CheckpointError:
         return None
 
@@ -206,13 +181,13 @@ def read_classes(source: str | Path) -> tuple[str, ...]:
     return names
 
 
-def _find_card(place: Path, *, bare: bool) -> Path | None:
+def _find_metadata(place: Path, *, bare: bool) -> Path | None:
     """The JSON of a checkpoint; None for a bare weights file."""
     known = "give a run folder, a .json or a weights file"
     if place.is_dir():
-        if (place / CARD).is_file():
-            return place / CARD
-        raise CheckpointError(f"{place} is no run folder, it holds no {CARD}; {known}")
+        if (place / METADATA).is_file():
+            return place / METADATA
+        raise CheckpointError(f"{place} is no run folder, it holds no {METADATA}; {known}")
     if not place.exists():
         raise CheckpointError(f"no checkpoint at {place}; {known}")
     if place.suffix == ".json":
@@ -229,31 +204,33 @@ def weights_file(source: Path) -> Path:
     Raises:
         CheckpointError: nothing is there, or it is no checkpoint.
     """
-    card = _find_card(source, bare=True)
-    return source if card is None else card.parent / read_card(card).weights
+    json_path = _find_metadata(source, bare=True)
+    return source if json_path is None else json_path.parent / read_metadata(json_path).weights
 
 
-def _load(card: Card, folder: Path) -> Checkpoint:
-    content = _read(folder / card.weights)
+def _load(metadata: CheckpointMetadata, folder: Path) -> tuple[Checkpoint, int]:
+    """The checkpoint, and how many names of its weights had to be translated."""
+    content = read_file(folder / metadata.weights)
     digest = hashlib.sha256(content).hexdigest()
-    if card.sha256 not in (None, digest):
+    if metadata.sha256 not in (None, digest):
         raise CheckpointError(
-            f"{folder / card.weights} has SHA-256 {digest[:12]}..., its JSON says {str(card.sha256)[:12]}... "
-            "(changed, or interrupted while saving); take another checkpoint"
+            f"{folder / metadata.weights} has SHA-256 {digest[:12]}..., its JSON says "
+            f"{str(metadata.sha256)[:12]}... (changed, or interrupted while saving); take another checkpoint"
         )
-    network = build(card.architecture, len(card.classes), card.preprocessing.channels)
-    weights = read_weights(content, card.weights)
-    load_into(network, weights, architecture=card.architecture, name=card.weights)
-    return Checkpoint(
-        architecture=card.architecture,
-        task=card.task,
-        classes=card.classes,
-        preprocessing=card.preprocessing,
+    network = build(metadata.architecture, len(metadata.classes), metadata.preprocessing.channels)
+    weights = read_weights(content, metadata.weights)
+    translated = load_into(network, weights, architecture=metadata.architecture, name=metadata.weights)
+    checkpoint = Checkpoint(
+        architecture=metadata.architecture,
+        task=metadata.task,
+        classes=metadata.classes,
+        preprocessing=metadata.preprocessing,
         network=network.eval(),
         digest=digest,
-        source=card.weights,
-        notes=card.notes,
+        source=metadata.weights,
+        notes=metadata.notes,
     )
+    return checkpoint, translated
 
 
 def _load_bare(place: Path, architecture: str | None, classes: Sequence[str] | None) -> Checkpoint:
@@ -264,33 +241,35 @@ def _load_bare(place: Path, architecture: str | None, classes: Sequence[str] | N
             "a line in the order of the outputs; the word nih14 stands for ChestX-ray14's findings)"
         )
     check_architecture(architecture)
-    if plan(architecture) is not None:
+    if spec(architecture) is not None:
         # The size CheXNet saw would be a guess, and a wrong one.
         raise UsageError(
             f"{place.name} does not say what images {architecture} was trained on; give the run folder, or "
             f"write {place.stem}.json beside it (docs/export.md)"
         )
-    content = _read(place)
-    network = build(architecture, len(classes))
-    weights = read_weights(content, place.name)
-    translated = load_into(network, weights, architecture=architecture, name=place.name)
-    return Checkpoint(
+    task = default_task(len(classes))
+    metadata = CheckpointMetadata(
         architecture=architecture,
-        task=default_task(len(classes)),
+        weights=place.name,
+        sha256=None,
+        task=task,
         classes=tuple(classes),
         preprocessing=Preprocessing(),
-        network=network.eval(),
-        digest=hashlib.sha256(content).hexdigest(),
-        source=place.name,
         notes={
-            "assumed": f"{default_task(len(classes))}; 256 x 256 images, 224 x 224 crops, ImageNet's mean "
-            "and standard deviation (as CheXNet was trained)",
-            "translated_names": translated,
+            "assumed": f"{task}; 256 x 256 images, 224 x 224 crops, ImageNet's mean and standard deviation "
+            "(as CheXNet was trained)"
         },
     )
+    checkpoint, translated = _load(metadata, place.parent)
+    return replace(checkpoint, notes={**checkpoint.notes, "translated_names": translated})
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Read a checkpoint's file.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:

@@ -15,8 +15,8 @@ _REQUIRED = ("architecture", "weights", "classes")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Card:
-    """What a checkpoint's JSON says."""
+class CheckpointMetadata:
+    """The fields of a checkpoint's JSON."""
 
     architecture: str
     """A name that models.registry.build knows."""
@@ -51,7 +51,7 @@ class Card:
         return json.dumps(facts, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def read_card(path: Path) -> Card:
+def read_metadata(path: Path) -> CheckpointMetadata:
     """Read a checkpoint's JSON, one of ours or one with the same first three keys.
 
     Without a `preprocessing` object, `size`, `crop`, `channels`, `mean` and `std` may stand alone (one
@@ -79,7 +79,7 @@ def read_card(path: Path) -> Card:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _parse(facts: dict[str, Any]) -> Card:
+def _parse(facts: dict[str, Any]) -> CheckpointMetadata:
     rest = dict(facts)
     architecture, weights, classes = (rest.pop(key) for key in _REQUIRED)
     check_architecture(str(architecture))
@@ -95,7 +95,7 @@ def _parse(facts: dict[str, Any]) -> Card:
     sha256 = rest.pop("sha256", None)
     preprocessing = _parse_preprocessing(rest)
     notes = rest.pop("notes", {})
-    return Card(
+    return CheckpointMetadata(
         architecture=str(architecture),
         weights=weights,
         sha256=sha256,
@@ -107,17 +107,17 @@ def _parse(facts: dict[str, Any]) -> Card:
 
 
 def default_task(classes: int) -> str:
-    """What a checkpoint that does not say it is for: findings that exclude nothing, or a single one."""
+    """The task of a checkpoint that names none: independent classes, or a single one."""
     return "multi-label" if classes > 1 else "binary"
 
 
 def _parse_preprocessing(rest: dict[str, Any]) -> Preprocessing:
     """Take the preprocessing's keys out of `rest`."""
-    whole = rest.pop("preprocessing", None)
-    if whole is not None:
-        if not isinstance(whole, dict):
-            raise ValueError(f"preprocessing must be an object, got {whole!r}.")
-        return Preprocessing.from_json(whole)
+    complete = rest.pop("preprocessing", None)
+    if complete is not None:
+        if not isinstance(complete, dict):
+            raise ValueError(f"preprocessing must be an object, got {complete!r}.")
+        return Preprocessing.from_json(complete)
     given: dict[str, Any] = {key: rest.pop(key) for key in ("size", "crop", "channels") if key in rest}
     if odd := [key for key, value in given.items() if type(value) is not int]:
         raise ValueError(f"{', '.join(odd)} must be a whole number.")

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, fields
 
 from ..runtime.errors import UsageError
-from .arch_spec import Block, Convolution, Plan, inverted_residual
+from .arch_spec import ArchitectureSpec, Block, Convolution, inverted_residual
 
 FAMILY = "macro"
 OPERATIONS = 3
@@ -33,7 +33,7 @@ _NAME = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Skeleton:
-    """What all networks of a macro space have in common."""
+    """The stem, stages and head that all networks of a macro space share."""
 
     stem: int = 32
     """Channels after the first 3x3 convolution."""
@@ -59,7 +59,7 @@ class Skeleton:
 
     @property
     def suffix(self) -> str:
-        """What a name says of it: nothing of what is the default."""
+        """The part of a name that describes it; values that are the default are left out."""
         parts = [(field.name, getattr(self, field.name), field.default) for field in fields(self)]
         return "".join(
             f"-{name}{'.'.join(map(str, value)) if isinstance(value, tuple) else value}"
@@ -98,8 +98,8 @@ class Skeleton:
                 f"got {str(code)[:_MAX_NAME]!r}"
             )
 
-    def plan(self, code: str, *, classes: int, channels: int = 3) -> Plan:
-        """The network of a code.
+    def spec(self, code: str, *, classes: int, channels: int = 3) -> ArchitectureSpec:
+        """Build the architecture spec of a code.
 
         Raises:
             UsageError: not a code of this skeleton.
@@ -114,7 +114,7 @@ class Skeleton:
                 blocks += _choice(int(next(digits)), width, stage_width, stride)
                 width = stage_width
         blocks.append(Block(convolutions=(Convolution(inputs=width, outputs=self.head),)))
-        return Plan(blocks=tuple(blocks), classes=classes)
+        return ArchitectureSpec(blocks=tuple(blocks), classes=classes)
 
 
 def parse(name: str) -> tuple[Skeleton, str]:
@@ -142,7 +142,7 @@ def parse(name: str) -> tuple[Skeleton, str]:
     except ValueError as error:
         raise UsageError(f"architecture {name}: {error}") from error
     code = found["code"]
-    size = skeleton.plan(code, classes=1).parameters
+    size = skeleton.spec(code, classes=1).parameters
     if size > MAX_PARAMETERS:
         raise UsageError(
             f"architecture {name} has {size:,} parameters, at most {MAX_PARAMETERS:,} are built; "

@@ -1,6 +1,6 @@
 """The networks xopt trains and exports by name: torchvision's without their weights, ours, searched ones.
 
-A searched network's name holds its whole plan: see models.macro and models.xray.
+A searched network's name holds its whole architecture spec: see models.macro and models.xray.
 """
 
 import re
@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 
 from ..runtime.errors import UsageError
 from ..runtime.requires import need
-from . import macro, small_cnn, xray
-from .arch_spec import Plan
+from . import macro, xray
+from .arch_spec import ArchitectureSpec, Block, Convolution
 
 if TYPE_CHECKING:
     from torch import nn
 
+SMALL_CNN = "small-cnn"
 ARCHITECTURES = (
     "densenet121",
     "efficientnet_b0",
     "mobilenet_v3_small",
     "resnet18",
     "resnet50",
-    small_cnn.NAME,
+    SMALL_CNN,
 )
 SEARCHED = (f"{macro.FAMILY}-CODE", f"{xray.FAMILY}-CODE")
 """Families of networks whose names say how they are built."""
@@ -42,27 +43,52 @@ def check_architecture(name: str) -> None:
             f"architecture {name!r} was removed after version 0.1: local contrast, patches and networks side "
             f"by side are no longer built; train again with {instead}"
         )
-    if name in ARCHITECTURES or plan(name) is not None:
+    if name in ARCHITECTURES or spec(name) is not None:
         return
     near = get_close_matches(name.lower(), ARCHITECTURES, n=1, cutoff=0.5)
     guess = f"did you mean {near[0]}? " if near else ""
     raise UsageError(f"unknown architecture {name!r}; {guess}known are {', '.join(ARCHITECTURES + SEARCHED)}")
 
 
-def plan(name: str, classes: int = 1, channels: int = 3) -> Plan | None:
-    """The plan of a searched network or of ours; None for a name that belongs to no such family.
+def spec(name: str, classes: int = 1, channels: int = 3) -> ArchitectureSpec | None:
+    """The spec of a searched network or of ours; None for a name that belongs to no such family.
 
     Raises:
         UsageError: the family is known, the rest of the name is none of its networks.
     """
-    if name == small_cnn.NAME:
-        return small_cnn.plan(classes, channels)
+    if name == SMALL_CNN:
+        return _small_cnn(classes, channels)
     if name.startswith(f"{macro.FAMILY}-"):
         skeleton, code = macro.parse(name)
-        return skeleton.plan(code, classes=classes, channels=channels)
+        return skeleton.spec(code, classes=classes, channels=channels)
     if name.startswith(f"{xray.FAMILY}-"):
-        return xray.plan(xray.parse(name), classes=classes, channels=channels)
+        return xray.spec(xray.parse(name), classes=classes, channels=channels)
     return None
+
+
+def _small_cnn(classes: int, channels: int) -> ArchitectureSpec:
+    """The spec of a small network for small images, trained from random weights.
+
+    stage   convolutions        channels   map of a 28-pixel image
+    1       5x5 / 2, 3x3 +      32         14 x 14
+    2       3x3 / 2, 3x3 +      64         7 x 7
+    3       3x3, 3x3 +          128        7 x 7
+    4       1x1                 256        7 x 7
+
+    Each convolution is followed by BatchNorm and ReLU; + adds the convolution's input to its output. The mean
+    over the map and a linear layer give the logits. 320,929 parameters for one grey channel and one class, 17
+    million multiply-accumulates at 28 pixels.
+    """
+    blocks = []
+    width = channels
+    # Kernel and stride of the first convolution, channels.
+    for kernel, stride, outputs in ((5, 2, 32), (3, 2, 64), (3, 1, 128)):
+        first = Convolution(inputs=width, outputs=outputs, kernel=kernel, stride=stride)
+        second = Convolution(inputs=outputs, outputs=outputs, kernel=3)
+        blocks += [Block(convolutions=(first,)), Block(convolutions=(second,), shortcut=True)]
+        width = outputs
+    blocks.append(Block(convolutions=(Convolution(inputs=width, outputs=256),)))
+    return ArchitectureSpec(blocks=tuple(blocks), classes=classes)
 
 
 def build(name: str, classes: int, channels: int = 3) -> "nn.Module":
@@ -83,11 +109,11 @@ def build(name: str, classes: int, channels: int = 3) -> "nn.Module":
     if channels not in (1, 3):
         raise UsageError(f"channels must be 1 or 3, got {channels}")
     need("torch", "torchvision", extra="train")
-    searched = plan(name, classes, channels)
+    searched = spec(name, classes, channels)
     if searched is not None:
-        from .spec_network import Planned
+        from .spec_network import SpecNetwork
 
-        return Planned(searched)
+        return SpecNetwork(searched)
     from torchvision import models
 
     network: nn.Module = models.get_model(name, weights=None, num_classes=classes)

@@ -1,22 +1,22 @@
-"""The torch network of a plan."""
+"""The torch network of an architecture spec."""
 
 import torch
 from torch import nn
 
-from .arch_spec import Block, Convolution, Plan
+from .arch_spec import ArchitectureSpec, Block, Convolution
 
 
-class Planned(nn.Module):
-    """A plan's network: float32 (N, channels, H, W) in, logits (N, classes) out.
+class SpecNetwork(nn.Module):
+    """The network of a spec: float32 (N, channels, H, W) in, logits (N, classes) out.
 
-    `features` holds its blocks in the plan's order, `classifier` its linear layer. Fresh weights follow He et
+    `features` holds its blocks in the spec's order, `classifier` its linear layer. Fresh weights follow He et
     al. 2015 (fan out), normalisations begin as the identity.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, spec: ArchitectureSpec) -> None:
         super().__init__()
-        self.features = nn.Sequential(*(_Block(block) for block in plan.blocks))
-        self.classifier = nn.Linear(plan.features, plan.classes)
+        self.features = nn.Sequential(*(_Block(block) for block in spec.blocks))
+        self.classifier = nn.Linear(spec.features, spec.classes)
         for part in self.modules():
             if isinstance(part, nn.Conv2d):
                 nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
@@ -28,7 +28,7 @@ class Planned(nn.Module):
 
 
 class _Block(nn.Sequential):
-    """Convolutions in a row, with the input added where the plan says so."""
+    """Convolutions in a row, with the input added where the spec says so."""
 
     def __init__(self, block: Block) -> None:
         super().__init__(*(_convolution(convolution) for convolution in block.convolutions))
@@ -41,17 +41,17 @@ class _Block(nn.Sequential):
         return maps + given if self.shortcut else given
 
 
-def _convolution(plan: Convolution) -> nn.Sequential:
+def _convolution(spec: Convolution) -> nn.Sequential:
     steps: list[nn.Module] = [
         nn.Conv2d(
-            plan.inputs,
-            plan.outputs,
-            plan.kernel,
-            stride=plan.stride,
-            padding=plan.kernel // 2,
-            groups=plan.groups,
+            spec.inputs,
+            spec.outputs,
+            spec.kernel,
+            stride=spec.stride,
+            padding=spec.kernel // 2,
+            groups=spec.groups,
             bias=False,
         ),
-        nn.BatchNorm2d(plan.outputs),
+        nn.BatchNorm2d(spec.outputs),
     ]
-    return nn.Sequential(*steps, *([nn.ReLU(inplace=True)] if plan.relu else []))
+    return nn.Sequential(*steps, *([nn.ReLU(inplace=True)] if spec.relu else []))

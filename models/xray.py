@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 
 from ..runtime.errors import UsageError
-from .arch_spec import Block, Convolution, Plan, inverted_residual
+from .arch_spec import ArchitectureSpec, Block, Convolution, inverted_residual
 
 FAMILY = "xray"
 OPTIONS = 3
@@ -79,7 +79,7 @@ def resolution(code: str) -> int:
 
 
 def stages(code: str) -> tuple[Stage, ...]:
-    """What the digits behind the first say."""
+    """The stages that the digits after the first two describe."""
     check(code)
     share = SHARES[int(code[1])]
     found = []
@@ -97,8 +97,8 @@ def stages(code: str) -> tuple[Stage, ...]:
     return tuple(found)
 
 
-def plan(code: str, *, classes: int, channels: int = 3) -> Plan:
-    """The network of a code.
+def spec(code: str, *, classes: int, channels: int = 3) -> ArchitectureSpec:
+    """Build the architecture spec of a code.
 
     Raises:
         UsageError: not a code.
@@ -118,9 +118,9 @@ def plan(code: str, *, classes: int, channels: int = 3) -> Plan:
             )
             inputs = stage.width
     blocks.append(Block(convolutions=(Convolution(inputs=inputs, outputs=HEAD),)))
-    return Plan(blocks=tuple(blocks), classes=classes)
+    return ArchitectureSpec(blocks=tuple(blocks), classes=classes)
 
 
 def _eights(width: float) -> int:
-    """To a multiple of 8 channels, which vector instructions like."""
+    """Round to a multiple of 8 channels, which suits vector instructions."""
     return max(8, round(width / 8) * 8)

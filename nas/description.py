@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..models import macro
-from ..models.registry import plan
+from ..models.registry import spec
 from ..runtime.console import table
 from ..runtime.errors import UsageError
 from .macro import MacroSpace
@@ -106,7 +106,7 @@ def describe(
         family, _, digits = code.rpartition("-")
         chosen = make_space(family or space, classes=classes, channels=channels, size=size)
     architecture, side = chosen.architecture(digits), chosen.input_size(digits)
-    planned = plan(architecture, classes, channels)
+    planned = spec(architecture, classes, channels)
     blocks, now = [], side
     for block in planned.blocks if planned else ():
         macs, now = block.macs(now), block.side(now)

@@ -59,7 +59,7 @@ class MacroSpace:
         Raises:
             UsageError: not a code of this space.
         """
-        plan = self.skeleton.plan(code, classes=self.classes, channels=self.channels)
+        plan = self.skeleton.spec(code, classes=self.classes, channels=self.channels)
         return Cost(parameters=plan.parameters, macs=plan.macs(self.size))
 
     def features(self, codes: Sequence[str]) -> NDArray[np.float64]:

@@ -51,7 +51,7 @@ class XraySpace:
         Raises:
             UsageError: not a code of this space.
         """
-        plan = xray.plan(code, classes=self.classes, channels=self.channels)
+        plan = xray.spec(code, classes=self.classes, channels=self.channels)
         return Cost(parameters=plan.parameters, macs=plan.macs(xray.resolution(code)))
 
     def features(self, codes: Sequence[str]) -> NDArray[np.float64]:

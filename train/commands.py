@@ -125,11 +125,11 @@ def _train(
 ) -> None:
     from ..runtime.errors import TrainingError
     from .comparing import read_run
-    from .display import Display
     from .distributed import launched
-    from .intervals import Interval
     from .loop import train as run
     from .page import write_page
+    from .results import Display
+    from .run_checkpointer import Interval
 
     every = Interval.parse(options.checkpoint_every)
     leads = launched()[0] == 0

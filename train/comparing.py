@@ -1,4 +1,4 @@
-"""Runs side by side: how long each took, how good it became, how many times faster than the first it was."""
+"""Comparison of runs: time, accuracy and AUC of each, and its speed-up against the first."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class Run:
     recipe: Recipe
     history: tuple[Epoch, ...]
     device: str = "-"
-    """What it was begun on, as `cpu` or `8 x cuda`."""
+    """The device it was begun on, as `cpu` or `8 x cuda`."""
 
     @property
     def best(self) -> Epoch:
@@ -51,7 +51,7 @@ class RunComparison:
     runs: tuple[Run, ...]
 
     def speed_up(self, run: Run) -> float:
-        """How many times as fast an epoch is as the reference's."""
+        """The reference's seconds an epoch over the run's."""
         return self.runs[0].epoch_s / run.epoch_s
 
     def to_json(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def read_run(folder: Path) -> Run:
 
 
 def _device_of(folder: Path) -> str:
-    """What run.json says; a training that was written in one go has none."""
+    """The device that run.json names; `-` for a training that was written in one go and has none."""
     if not (folder / RUN).is_file():
         return "-"
     return str(json.loads((folder / RUN).read_bytes()).get("device", "-"))

@@ -70,12 +70,12 @@ class Processes:
             self._join()
 
     @property
-    def leads(self) -> bool:
-        """Whether this is the one that prints and writes."""
+    def is_main(self) -> bool:
+        """True in the first process, which alone prints and writes."""
         return self.rank == 0
 
     def describe(self) -> str:
-        """How many processes on what, as `cpu` or `8 x cuda`."""
+        """Describe the processes and their device, as `cpu` or `8 x cuda`."""
         return self.device.type if self.world == 1 else f"{self.world} x {self.device.type}"
 
     def _join(self) -> None:
@@ -116,7 +116,7 @@ class Processes:
 
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         patience = timedelta(seconds=_MEETING_S)
-        store = TCPStore(address, port, self.world, self.leads, timeout=patience)
+        store = TCPStore(address, port, self.world, self.is_main, timeout=patience)
         dist.init_process_group("gloo", store=store, rank=self.rank, world_size=self.world)
 
     def wrap(self, network: "nn.Module", *, sync_batch_norm: bool) -> "nn.Module":
@@ -152,7 +152,7 @@ class Processes:
             dist.broadcast(buffer, src=0)
 
     def any(self, flag: bool) -> bool:
-        """Whether any process says so."""
+        """True where the flag is set in any process."""
         if self.world == 1:
             return flag
         import torch
@@ -190,13 +190,13 @@ class Processes:
             raise failure
         raise SystemExit(1)
 
-    def lead(self, work: Callable[[], T]) -> T | None:
-        """Let the first process do something alone while the others wait; None is their result.
+    def on_main(self, work: Callable[[], T]) -> T | None:
+        """Do something in the first process alone while the others wait; None is their result.
 
         Raises:
             XoptError, SystemExit: as `together`.
         """
-        return self.together(lambda: work() if self.leads else None)
+        return self.together(lambda: work() if self.is_main else None)
 
     def share_rows(self, rows_NC: NDArray[np.float32], mine: NDArray[np.intp]) -> NDArray[np.float32]:
         """Put together rows that each process has computed some of; each row counts once.
@@ -209,10 +209,10 @@ class Processes:
             return rows_NC
         import torch
 
-        whole = np.zeros_like(rows_NC)
-        whole[mine] = rows_NC[mine]
+        known_NC = np.zeros_like(rows_NC)
+        known_NC[mine] = rows_NC[mine]
         # All others add zero, which changes no bit.
-        return self.add_up(torch.from_numpy(whole).to(self.device)).cpu().numpy()
+        return self.add_up(torch.from_numpy(known_NC).to(self.device)).cpu().numpy()
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
@@ -225,7 +225,7 @@ class Processes:
         try:
             yield
         except TrainingError as error:
-            if self.leads:
+            if self.is_main:
                 raise
             raise SystemExit(error.exit_code) from None
         except RuntimeError as error:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..models.checkpoint import CARD, weights_file
-from ..models.checkpoint_metadata import read_card
+from ..models.checkpoint import METADATA, read_file, weights_file
+from ..models.checkpoint_metadata import read_metadata
 from ..models.weights import load_into, read_weights
 from ..runtime.console import note
 from ..runtime.errors import CheckpointError
@@ -61,13 +61,10 @@ def start_from(network: "nn.Module", source: Path, recipe: Recipe, classes: Sequ
         CheckpointError: they cannot be read, or are of another network.
     """
     file = weights_file(source)
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"cannot read {file}: {error.strerror or error}; check the path") from error
+    weights = read_weights(read_file(file), file.name)
     theirs = _classes_of(source)
     with_head = theirs in (None, tuple(classes))
-    kept = _fill(network, read_weights(content, file.name), recipe, name=file.name, with_head=with_head)
+    kept = _fill(network, weights, recipe, name=file.name, with_head=with_head)
     if kept and theirs is None:
         note(f"{source} names no classes; its head is taken to be for {', '.join(classes)}")
     if not kept:
@@ -81,17 +78,13 @@ def digest_of(source: Path) -> str:
     Raises:
         CheckpointError: they cannot be read.
     """
-    file = weights_file(source)
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise CheckpointError(f"cannot read {file}: {error.strerror or error}; check the path") from error
+    return hashlib.sha256(read_file(weights_file(source))).hexdigest()
 
 
 def _classes_of(source: Path) -> tuple[str, ...] | None:
     """The classes that a checkpoint is of; None where nothing says, as beside a bare weights file."""
     try:
-        return read_card(source / CARD if source.is_dir() else source.with_suffix(".json")).classes
+        return read_metadata(source / METADATA if source.is_dir() else source.with_suffix(".json")).classes
     except CheckpointError:
         return None
 
@@ -100,8 +93,11 @@ def _fill(
     network: "nn.Module", weights: "dict[str, Tensor]", recipe: Recipe, *, name: str, with_head: bool
 ) -> bool:
     """Fill a network, its head only where that is wanted and fits; whether the head was filled, too."""
+    from torch import nn
+
     own = network.state_dict()
-    head, first = _head_of(network), f"{_first_of(network)}.weight"
+    head = [path for path, part in network.named_modules() if isinstance(part, nn.Linear)][-1]
+    first = next(f"{path}.weight" for path, part in network.named_modules() if isinstance(part, nn.Conv2d))
     one_plane = own[first].shape[1] == 1
     fitted: dict[str, Tensor] = {}
     for key, tensor in weights.items():
@@ -137,19 +133,3 @@ def fold(weights: "Tensor", recipe: Recipe) -> "Tensor":
 
     ratio = recipe.std[0] / torch.tensor(Preprocessing().std)
     return (weights * ratio.view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
-
-
-def _head_of(network: "nn.Module") -> str:
-    """The name of the last linear layer."""
-    from torch import nn
-
-    paths: list[str] = [path for path, part in network.named_modules() if isinstance(part, nn.Linear)]
-    return paths[-1]
-
-
-def _first_of(network: "nn.Module") -> str:
-    """The name of the first convolution."""
-    from torch import nn
-
-    paths: list[str] = [path for path, part in network.named_modules() if isinstance(part, nn.Conv2d)]
-    return paths[0]

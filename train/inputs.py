@@ -1,16 +1,19 @@
-"""Images in memory become batches of network input: crops cut out, shrunk and normalised.
+"""A split in memory, and batches of network input cut out of it: crops, shrunk and normalised.
 
-Shape suffixes: B images of a batch, N of a split, V views (images, or images times their ten crops), C
-classes, K channels, H = W pixels.
+Shape suffixes: B images of a batch, N of a split, V crops of a batch (one an image, or ten), C classes, K
+channels, H = W pixels.
 """
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..datasets import Split, load_images
 from ..runtime.images.crops import Window, take, windows
 from ..runtime.images.preprocessing import Preprocessing
 from .recipe import Recipe
@@ -18,9 +21,56 @@ from .recipe import Recipe
 if TYPE_CHECKING:
     import torch
 
+_DIGESTED = 1000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SplitArrays:
+    """A split's images and labels in memory."""
+
+    images_NHW: NDArray[np.uint8]
+    """(N, size, size), perhaps memory-mapped."""
+    labels_NC: NDArray[np.uint8]
+    """0 or 1."""
+    mask_NC: NDArray[np.bool_] | None = None
+    """Which labels are known; None where all are."""
+    taught_NC: NDArray[np.float32] | None = None
+    """A teacher's logits; None without one."""
+
+    def __len__(self) -> int:
+        return len(self.images_NHW)
+
+    def mask(self, indices: NDArray[np.intp]) -> NDArray[np.bool_] | None:
+        """The mask of some images."""
+        return None if self.mask_NC is None else self.mask_NC[indices]
+
+    @property
+    def pixels_digest(self) -> str:
+        """SHA-256 over the pixels of at most a thousand images, spread over the split."""
+        count = len(self)
+        chosen = np.unique(np.linspace(0, count - 1, min(count, _DIGESTED), dtype=np.intp))
+        digest = hashlib.sha256()
+        for index in chosen:
+            digest.update(np.ascontiguousarray(self.images_NHW[index]).data)
+        return digest.hexdigest()
+
+
+def read_split(split: Split, recipe: Recipe) -> SplitArrays:
+    """Read a split's images at the recipe's size.
+
+    Raises:
+        DataError: an image is absent.
+        InputError: an image cannot be decoded; the message names it.
+    """
+    return SplitArrays(
+        images_NHW=load_images(split, recipe.preprocessing()),
+        labels_NC=split.labels_NC,
+        mask_NC=split.mask_NC,
+    )
+
 
 def place_crop(recipe: Recipe, *, epoch: int, index: int) -> Window:
-    """The window of one image in one epoch.
+    """Place the crop of one image in one epoch.
 
     It depends on the seed, the epoch and the image alone: not on the order, nor on how many processes share
     the work.
@@ -47,15 +97,15 @@ def training_windows(recipe: Recipe, *, epoch: int, index: int) -> tuple[Window,
 
 
 def cut_middles(images_NHW: NDArray[np.uint8], indices_B: NDArray[np.intp], recipe: Recipe) -> "torch.Tensor":
-    """The centre crops of a batch, as validation sees them: uint8 (B, crop, crop)."""
-    plans = [(_middle(recipe.size, recipe.crop),)] * len(indices_B)
-    return cut_windows(images_NHW, indices_B, plans, recipe.crop)
+    """Cut the centre crops of a batch, as validation sees them: uint8 (B, crop, crop)."""
+    middles = [(_middle(recipe.size, recipe.crop),)] * len(indices_B)
+    return cut_windows(images_NHW, indices_B, middles, recipe.crop)
 
 
 def cut_windows(
     images_NHW: NDArray[np.uint8],
     indices_B: NDArray[np.intp],
-    plans_B: Sequence[Sequence[Window]],
+    windows_B: Sequence[Sequence[Window]],
     crop: int,
 ) -> "torch.Tensor":
     """Cut windows out of a batch's images.
@@ -63,7 +113,7 @@ def cut_windows(
     Args:
         images_NHW: uint8 (N, size, size), perhaps memory-mapped.
         indices_B: the batch.
-        plans_B: the windows of each image, as many for one as for another.
+        windows_B: the windows of each image, as many for one as for another.
         crop: their side, in pixels.
 
     Returns:
@@ -71,12 +121,12 @@ def cut_windows(
     """
     import torch
 
-    crops_VHW = np.empty((len(indices_B) * len(plans_B[0]), crop, crop), dtype=np.uint8)
-    view = 0
-    for index, plan in zip(indices_B, plans_B, strict=True):
-        for window in plan:
-            crops_VHW[view] = take(images_NHW[index], window, crop)
-            view += 1
+    crops_VHW = np.empty((len(indices_B) * len(windows_B[0]), crop, crop), dtype=np.uint8)
+    number = 0
+    for index, windows_of_image in zip(indices_B, windows_B, strict=True):
+        for window in windows_of_image:
+            crops_VHW[number] = take(images_NHW[index], window, crop)
+            number += 1
     return torch.from_numpy(crops_VHW)
 
 
@@ -89,14 +139,14 @@ def to_grey(pixels_VHW: "torch.Tensor", device: "torch.device") -> "torch.Tensor
 
 
 def shrink(grey_V1HW: "torch.Tensor", side: int) -> "torch.Tensor":
-    """Grey views at another side, each pixel the weighted mean of those it stands for.
+    """Shrink grey crops to another side, each pixel the weighted mean of those it stands for.
 
     Args:
         grey_V1HW: float32 (V, 1, H, W).
         side: of the result, in pixels, at most H.
 
     Returns:
-        float32 (V, 1, side, side); what has the side already, as it is.
+        float32 (V, 1, side, side); crops that have the side already, as they are.
     """
     from torch.nn import functional
 

@@ -8,14 +8,12 @@ from ..datasets import Dataset
 from ..models.registry import build, check_architecture
 from ..runtime.requires import need
 from .distributed import Processes
-from .intervals import EVERY_EPOCH, Interval
 from .recipe import Recipe
 from .results import Epoch, Trained
-from .run_checkpointer import Keeper
+from .run_checkpointer import EVERY_EPOCH, Interval, RunCheckpointer, stop_requests
 from .run_folder import check_target
-from .run_setup import prepare
-from .stopping import listening
-from .trainer import Fit
+from .run_setup import RunSetup, prepare
+from .trainer import Trainer
 from .training_state import States
 
 Report = Callable[[Epoch], None]
@@ -49,7 +47,7 @@ def train(
         device: one of train.distributed.DEVICES.
 
     Returns:
-        what came of it, in every process.
+        the network and its history, in every process.
 
     Raises:
         DataError: a split or an image is absent, or the labels do not fit the loss.
@@ -68,21 +66,29 @@ def train(
     processes = Processes(device)
     with processes.explaining():
         if run is not None:
-            processes.lead(lambda: check_target(run, force=force, resume=resume))
-        job = prepare(dataset, recipe, processes, weights=weights, teacher=teacher)
-        goes_on = resume and run is not None and States(run).exist
+            processes.on_main(lambda: check_target(run, force=force, resume=resume))
+        setup = prepare(dataset, recipe, processes, weights=weights, teacher=teacher)
         cuda = [processes.device] if processes.device.type == "cuda" else []
         # Weights come from torch's own global generator; the caller's is given back as it was.
-        with torch.random.fork_rng(devices=cuda), listening(wanted=run is not None) as request:
-            torch.manual_seed(recipe.seed)
-            network = build(recipe.architecture, len(dataset.classes), recipe.channels)
-            # A saved state holds every weight; there is no need to find some first.
-            processes.lead(lambda: None if goes_on else job.start(network))
-            if not processes.leads:
-                # All begin with the first one's weights; what they drop out is their own.
-                torch.manual_seed(recipe.seed + processes.rank)
-            fit = Fit(recipe, network, train=job.train, val=job.val, loss=job.loss, processes=processes)
-            with closing(Keeper(fit, job, run, checkpoint_every, request)) as keeper:
-                keeper.open(resume=resume, force=force)
-                keeper.run(report)
-    return job.finish(fit)
+        with torch.random.fork_rng(devices=cuda), stop_requests(wanted=run is not None) as stop:
+            resumed = resume and run is not None and States(run).exist
+            trainer = _make_trainer(setup, processes, resumed=resumed)
+            with closing(RunCheckpointer(trainer, setup, run, checkpoint_every, stop)) as checkpointer:
+                checkpointer.open(resume=resume, force=force)
+                checkpointer.run(report)
+    return setup.result(trainer)
+
+
+def _make_trainer(setup: RunSetup, processes: Processes, *, resumed: bool) -> Trainer:
+    """Build the network and give it its first weights, the same in every process."""
+    import torch
+
+    recipe = setup.recipe
+    torch.manual_seed(recipe.seed)
+    network = build(recipe.architecture, len(setup.dataset.classes), recipe.channels)
+    # A saved state holds every weight; there is no need to find some first.
+    processes.on_main(lambda: None if resumed else setup.init_weights(network))
+    if not processes.is_main:
+        # All begin with the first one's weights; what they drop out is their own.
+        torch.manual_seed(recipe.seed + processes.rank)
+    return Trainer(recipe, network, train=setup.train, val=setup.val, loss=setup.loss, processes=processes)

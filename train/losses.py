@@ -1,4 +1,4 @@
-"""What a training makes small, with labels that may be missing, crops to average and a teacher to follow.
+"""The loss of a recipe, with labels that may be missing, crops to average and a teacher to follow.
 
 Shape suffixes: B images of a batch, N of a split, K crops of an image, C classes.
 """
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
-    """What is wanted of a batch, float32 (B, C) each."""
+class Targets:
+    """Labels and the teacher's logits of a batch, float32 (B, C) each."""
 
     labels_BC: "torch.Tensor"
     """0 or 1."""
@@ -65,7 +65,7 @@ class Loss:
         self.taught_C = None if taught_C is None else torch.tensor(taught_C, dtype=torch.float32)
 
     def to(self, device: "torch.device") -> "Loss":
-        """Move what it multiplies by to a device."""
+        """Move its weights to a device."""
         self.device = device
         for name in ("weights_C", "taught_C"):
             tensor = getattr(self, name)
@@ -89,7 +89,7 @@ class Loss:
     def weight(
         self, labels_BC: NDArray[np.uint8], mask_BC: NDArray[np.bool_] | None, *, taught: bool = False
     ) -> float:
-        """What a batch weighs: each known label, and each answer of the teacher, as much as its share is.
+        """The weight of a batch: each known label, and each logit of the teacher, counts by its share.
 
         Without a teacher that is the number of known labels, or for cross-entropy the weight of its images.
 
@@ -111,30 +111,30 @@ class Loss:
         # Nothing is known of a batch, so its sum is zero, too.
         return weight or 1.0
 
-    def sum(self, logits_BC: "torch.Tensor", wanted: Answers) -> "torch.Tensor":
+    def sum(self, logits_BC: "torch.Tensor", targets: Targets) -> "torch.Tensor":
         """The loss added up over a batch; divided by its `weight` it is the mean.
 
         Args:
             logits_BC: float32.
-            wanted: of the same images.
+            targets: of the same images.
 
         Returns:
             a float32 scalar.
         """
         hard = self._cross_entropy if self.exclusive else self._binary
-        losses = hard(logits_BC, wanted)
-        if wanted.taught_BC is None or self.taught_C is None:
+        losses = hard(logits_BC, targets)
+        if targets.taught_BC is None or self.taught_C is None:
             return losses.sum()
         # What the teacher does not know is left to the labels, whole.
         share = self.recipe.distill_weight * (1.0 if self.exclusive else self.taught_C)
-        return ((1 - share) * losses + share * self._distilled(logits_BC, wanted.taught_BC)).sum()
+        return ((1 - share) * losses + share * self._distilled(logits_BC, targets.taught_BC)).sum()
 
-    def _binary(self, logits_BC: "torch.Tensor", wanted: Answers) -> "torch.Tensor":
+    def _binary(self, logits_BC: "torch.Tensor", targets: Targets) -> "torch.Tensor":
         """(B, C), 0 where the label is not known."""
         import torch
         from torch.nn import functional
 
-        labels_BC, smoothing = wanted.labels_BC, self.recipe.label_smoothing
+        labels_BC, smoothing = targets.labels_BC, self.recipe.label_smoothing
         if smoothing:
             labels_BC = labels_BC * (1 - smoothing) + smoothing / 2
         losses_BC = functional.binary_cross_entropy_with_logits(
@@ -142,24 +142,24 @@ class Loss:
         )
         if self.recipe.loss == "focal":
             # The chance given to the wrong label; a sigmoid keeps its digits where 1 - p would not.
-            missed_BC = torch.sigmoid(torch.where(wanted.labels_BC > 0.5, -logits_BC, logits_BC))
+            missed_BC = torch.sigmoid(torch.where(targets.labels_BC > 0.5, -logits_BC, logits_BC))
             losses_BC = losses_BC * missed_BC**self.recipe.focal_gamma
-        return losses_BC if wanted.known_BC is None else losses_BC * wanted.known_BC
+        return losses_BC if targets.known_BC is None else losses_BC * targets.known_BC
 
-    def _cross_entropy(self, logits_BC: "torch.Tensor", wanted: Answers) -> "torch.Tensor":
+    def _cross_entropy(self, logits_BC: "torch.Tensor", targets: Targets) -> "torch.Tensor":
         """(B,)."""
         from torch.nn import functional
 
         return functional.cross_entropy(
             logits_BC,
-            wanted.labels_BC.argmax(dim=1),
+            targets.labels_BC.argmax(dim=1),
             weight=self.weights_C,
             label_smoothing=self.recipe.label_smoothing,
             reduction="none",
         )
 
     def _distilled(self, logits_BC: "torch.Tensor", taught_BC: "torch.Tensor") -> "torch.Tensor":
-        """How far the answers are from the teacher's, both softened (Hinton et al. 2015); (B,) or (B, C)."""
+        """The distance from the teacher's logits, both softened (Hinton et al. 2015); (B,) or (B, C)."""
         import torch
         from torch.nn import functional
 

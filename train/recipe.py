@@ -4,13 +4,13 @@ import json
 import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
 from math import inf, nextafter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from ..runtime.errors import UsageError
 from ..runtime.images.preprocessing import Preprocessing
-from .recipe_values import check_values, nearest, parse_word
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "exponential", "one-cycle", "plateau", "step")
@@ -90,7 +90,7 @@ class Recipe:
     """Highest norm of the gradient, longer ones are shortened; 0 leaves them as they are."""
 
     schedule: str = "one-cycle"
-    """One of SCHEDULES; see train.schedules."""
+    """One of SCHEDULES; see train.optimization."""
     schedule_factor: float = 0.1
     """Of step, exponential and plateau: what the learning rate is multiplied by."""
     schedule_every: int = 1
@@ -101,7 +101,7 @@ class Recipe:
     loss: str = "bce"
     """One of LOSSES; cross-entropy is for classes that exclude each other."""
     focal_gamma: float = 2.0
-    """Of focal: how little what is answered right already counts (Lin et al. 2017)."""
+    """Of focal: how strongly labels that are already right are weighed down (Lin et al. 2017)."""
     positive_weight: str = "balanced"
     """One of WEIGHTINGS; `balanced` makes the positives of a class weigh as much as its negatives."""
     label_smoothing: float = 0.0
@@ -182,7 +182,7 @@ class Recipe:
             )
 
     def preprocessing(self) -> Preprocessing:
-        """How images become network input, with the centre crop that validation uses."""
+        """The preprocessing of images, with the centre crop that validation uses."""
         return Preprocessing(
             size=self.size,
             crop=self.crop,
@@ -199,12 +199,21 @@ class Recipe:
         return self.sizes[(epoch - 1) * len(self.sizes) // self.epochs]
 
     def to_toml(self) -> str:
-        """As a recipe file that reads back to the same recipe."""
+        """Write the recipe as a TOML text that reads back to the same recipe."""
         # Numbers, booleans, lists and plain strings are written alike in JSON and TOML.
         return "".join(f"{name} = {json.dumps(value)}\n" for name, value in asdict(self).items())
 
 
-_TYPES = {field.name: field.type for field in fields(Recipe)}
+_TYPES: dict[str, Any] = {field.name: field.type for field in fields(Recipe)}
+_KINDS: dict[Any, tuple[str, type]] = {
+    int: ("a whole number", int),
+    float: ("a number", float),
+    bool: ("true or false", bool),
+    str: ("text", str),
+    tuple[int, ...]: ("a list of whole numbers", int),
+    tuple[float, ...]: ("a list of numbers", float),
+}
+"""How a type of setting is called in messages, and the type of its value or of each of its values."""
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -235,7 +244,7 @@ def load_recipe(name_or_file: str | Path, overrides: Iterable[str] = ()) -> Reci
             f"recipe {file} does not say {', '.join(missing)}; add a line such as {missing[0]} = ..."
         )
     try:
-        recipe = Recipe(**check_values(facts, _TYPES))
+        recipe = Recipe(**_check_values(facts))
     except ValueError as error:
         raise UsageError(f"recipe {file}: {error}") from error
     return override(recipe, overrides)
@@ -252,9 +261,9 @@ def override(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
         key, equals, value = word.partition("=")
         if not equals:
             raise UsageError(f"--set takes key=value, got {word!r}")
-        facts[key.strip()] = parse_word(value.strip())
+        facts[key.strip()] = _parse_word(value.strip())
     try:
-        return replace(recipe, **check_values(facts, _TYPES))
+        return replace(recipe, **_check_values(facts))
     except ValueError as error:
         raise UsageError(f"--set: {error}") from error
 
@@ -270,7 +279,50 @@ def _find(name_or_file: str | Path) -> Path:
     names = recipe_names()
     if str(name_or_file) not in names:
         raise UsageError(
-            f"no recipe {str(name_or_file)!r}{nearest(str(name_or_file), names)}; "
+            f"no recipe {str(name_or_file)!r}{_nearest(str(name_or_file), names)}; "
             f"give a .toml file, or one of: {', '.join(names)}"
         )
     return _FOLDER / f"{name_or_file}.toml"
+
+
+def _parse_word(text: str) -> Any:
+    """Read the value of a `key=value` word as in TOML; a bare word is text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """` (did you mean ...?)`, or nothing where no known word is near."""
+    near = get_close_matches(word, known, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _check_values(facts: dict[str, Any]) -> dict[str, Any]:
+    """Check that settings are known and of the right types, and convert them.
+
+    Raises:
+        ValueError: an unknown key, named with the nearest known one, or a value of another type.
+    """
+    checked: dict[str, Any] = {}
+    for key, value in facts.items():
+        if key not in _TYPES:
+            hint = _nearest(key, _TYPES) or f"; known are {', '.join(_TYPES)}"
+            raise ValueError(f"unknown setting {key!r}{hint}")
+        checked[key] = _as_type(key, value, _TYPES[key])
+    return checked
+
+
+def _as_type(key: str, value: Any, wanted: Any) -> Any:
+    words, kind = _KINDS[wanted]
+    several = get_origin(wanted) is tuple
+    values = value if several else [value]
+    allowed = (int, float) if kind is float else kind
+    # bool is a kind of int in Python, but `epochs = true` is a slip.
+    if not isinstance(values, list) or not all(
+        isinstance(item, allowed) and isinstance(item, bool) == (kind is bool) for item in values
+    ):
+        raise ValueError(f"{key} must be {words}, got {value!r}.")
+    converted = tuple(map(kind, values))
+    return converted if several else converted[0]

@@ -1,4 +1,4 @@
-"""What a training comes to: its epochs, the network of the best one, and the run folder that keeps them."""
+"""The results of a training: its epochs, the network of the epoch that is kept, and their tables."""
 
 import csv
 import io
@@ -7,18 +7,20 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..models.checkpoint import CARD, save_checkpoint
-from ..runtime.console import table
+from ..models.checkpoint import METADATA, save_checkpoint
+from ..runtime.console import note, table
 from ..runtime.files import staged_folder
 from .recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
 
+EPOCH_HEADINGS = ("epoch", "train loss", "val loss", "val AUC", "accuracy", "rate", "ms/step", "seconds")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """What one pass over the training split came to."""
+    """The figures of one pass over the training split and its validation."""
 
     epoch: int
     """From 1."""
@@ -42,9 +44,22 @@ class Epoch:
         """Milliseconds of one optimizer step."""
         return 1000 * self.train_seconds / self.steps
 
+    def cells(self, *, rate: str = ".3g") -> tuple[str, ...]:
+        """Its row of a table, below EPOCH_HEADINGS, with the learning rate in this format."""
+        return (
+            str(self.epoch),
+            f"{self.train_loss:.4f}",
+            f"{self.val_loss:.4f}",
+            "-" if self.val_auc is None else f"{self.val_auc:.4f}",
+            f"{self.val_accuracy:.4f}",
+            f"{self.learning_rate:{rate}}",
+            f"{self.step_ms:.1f}",
+            f"{self.seconds:.1f}",
+        )
+
     @property
     def merit(self) -> float:
-        """The more the better: the AUC, or the validation loss where there is none (then in no epoch)."""
+        """A score, higher is better: the AUC, or minus the validation loss where no epoch has an AUC."""
         return -self.val_loss if self.val_auc is None else self.val_auc
 
 
@@ -58,7 +73,7 @@ class Trained:
     """With the weights of the epoch that is kept, on the CPU, in eval mode; logits out."""
     history: tuple[Epoch, ...]
     notes: dict[str, Any]
-    """What the checkpoint keeps of the data it has seen."""
+    """The data it was trained on, for the checkpoint."""
     task: str = "multi-label"
     """multi-label, binary or multi-class, by the loss and the classes."""
 
@@ -73,7 +88,7 @@ class Trained:
         Raises:
             OutputError: the folder exists and may not be replaced, or the disk refused.
         """
-        with staged_folder(folder, force=force, marker=CARD) as stage:
+        with staged_folder(folder, force=force, marker=METADATA) as stage:
             save_checkpoint(
                 stage,
                 self.network,
@@ -143,3 +158,24 @@ def read_history(text: str) -> tuple[Epoch, ...]:
 
 def _number(text: str) -> float | None:
     return float(text) if text else None
+
+
+class Display:
+    """Prints the table of a training on stderr: headings before the first epoch, a row after each."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        self._begun = False
+
+    def show(self, epoch: Epoch) -> None:
+        """Print one epoch."""
+        if not self._begun:
+            note(_line(EPOCH_HEADINGS))
+            self._begun = True
+        number, *rest = epoch.cells(rate=".2g")
+        note(_line((f"{number}/{self.epochs}", *rest)))
+
+
+def _line(cells: Sequence[str]) -> str:
+    widths = (max(len(heading), 9) for heading in EPOCH_HEADINGS)
+    return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))

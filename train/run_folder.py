@@ -1,11 +1,11 @@
-"""A run folder while a training writes it: what it is, its logs, where it stands, its best network.
+"""A run folder while a training writes it: its identity, its logs, its state, its best network.
 
-run.json           what is trained on what: a resumed run must be the same
+run.json           the recipe and the data: a resumed run must have the same
 recipe.toml        every setting as used
 history.csv        an epoch a row
 steps.csv          an optimizer step a row
 events.out.*       the same for TensorBoard
-states/            where it stands (see train.training_state)
+states/            the state to resume from (see train.training_state)
 lock               held by the process that writes, while it does
 checkpoint.json    the best network so far, with its weights beside it
 run.html, *.svg    the page of the run, at its end
@@ -50,7 +50,7 @@ class RunFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether a training has begun here."""
+        """True where a training has begun."""
         return (self.path / RUN).is_file()
 
     def hold(self) -> None:
@@ -72,9 +72,9 @@ class RunFolder:
         """Make the folder, with what it is in it from the first moment, and hold it.
 
         Args:
-            identity: what a resumed run must have in common with this one.
+            identity: facts that a resumed run must have in common with this one.
             recipe: all settings.
-            device: what it is trained on, in words.
+            device: its processes and their device, in words.
             force: replace what is there.
 
         Raises:
@@ -118,7 +118,7 @@ class RunFolder:
         Raises:
             TrainingError: the disk refused.
         """
-        with self.keeping():
+        with self.explaining_disk_errors():
             self.log_epochs(history)
             file = self.path / STEPS
             lines = file.read_bytes().split(b"\n") if file.is_file() else []
@@ -143,7 +143,7 @@ class RunFolder:
             writer.writerow(asdict(step))
             self._scalar("train/loss", step.loss, step.step)
             self._scalar("train/learning_rate", step.learning_rate, step.step)
-        with self.keeping():
+        with self.explaining_disk_errors():
             with file.open("a") as log:
                 log.write(text.getvalue())
             self._flush()
@@ -154,14 +154,14 @@ class RunFolder:
         Raises:
             TrainingError: the disk refused.
         """
-        with self.keeping():
+        with self.explaining_disk_errors():
             write_file(self.path / HISTORY, history_csv(history), force=True)
         if history and self._events is not None:
             last = history[-1]
             for name in ("train_loss", "val_loss", "val_auc", "val_accuracy", "seconds"):
                 if (value := getattr(last, name)) is not None:
                     self._scalar(f"epoch/{name}", value, last.epoch)
-            with self.keeping():
+            with self.explaining_disk_errors():
                 self._flush()
 
     def save_state(
@@ -172,15 +172,15 @@ class RunFolder:
         Raises:
             TrainingError: the disk refused.
         """
-        with self.keeping():
+        with self.explaining_disk_errors():
             if (self.path / STEPS).is_file():
                 # A power cut must not leave a state whose steps are not in the log.
                 sync(self.path / STEPS)
             self.states.save(place, state, best, best_epoch)
 
     @contextmanager
-    def keeping(self) -> Iterator[None]:
-        """Say of a disk that refuses that nothing is lost, and what to do."""
+    def explaining_disk_errors(self) -> Iterator[None]:
+        """Give the errors of a disk that refuses one line: nothing is lost, and how to go on."""
         try:
             yield
         except (OSError, OutputError) as error:
@@ -219,7 +219,7 @@ def check_target(path: Path, *, force: bool, resume: bool) -> None:
 
 
 def describe_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs between two identities, in words."""
+    """Name the differences between two identities."""
     changes = []
     old, new = before["recipe"], now["recipe"]
     changes += [

@@ -1,4 +1,4 @@
-"""What is to be trained: splits in memory, the loss, where weights come from, and what must not change."""
+"""The setup of a training: splits in memory, the loss, first weights, and what a resumed run must share."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,29 +10,29 @@ from ..datasets import Dataset
 from ..runtime.errors import UsageError
 from .distributed import Processes
 from .init_weights import digest_of, start_from, start_pretrained
+from .inputs import SplitArrays, read_split
 from .losses import Loss
 from .recipe import Recipe
 from .results import Trained
-from .split_arrays import Material, read
 from .teachers import open_teacher
-from .trainer import Fit
+from .trainer import Trainer
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Job:
-    """One training, read and checked."""
+class RunSetup:
+    """The inputs of one training, read and checked."""
 
     dataset: Dataset
     recipe: Recipe
-    train: Material
-    val: Material
+    train: SplitArrays
+    val: SplitArrays
     loss: Loss
     weights: Path | None
     identity: dict[str, Any]
-    """What a resumed run must have in common with the one it goes on with, as JSON values."""
+    """The facts that a resumed run must share with this one, as JSON values."""
 
     @property
     def task(self) -> str:
@@ -43,7 +43,7 @@ class Job:
 
     @property
     def notes(self) -> dict[str, Any]:
-        """What a checkpoint keeps of the data it has seen."""
+        """The data and first weights, for the checkpoint."""
         train, val = self.dataset.split("train"), self.dataset.split("val")
         notes: dict[str, Any] = {
             "data": self.dataset.name,
@@ -55,7 +55,7 @@ class Job:
         begun = {"first_weights": self.identity["first_weights"], "teacher": self.identity["teacher"]}
         return notes | {key: value for key, value in begun.items() if value is not None}
 
-    def start(self, network: "nn.Module") -> None:
+    def init_weights(self, network: "nn.Module") -> None:
         """Give a fresh network the weights it starts from.
 
         Raises:
@@ -66,21 +66,21 @@ class Job:
         elif self.recipe.pretrained:
             start_pretrained(network, self.recipe)
 
-    def finish(self, fit: Fit) -> Trained:
+    def result(self, trainer: Trainer) -> Trained:
         """The network with the weights of the epoch that is kept, plain and on the CPU."""
         import torch
 
         from .batch_norm import separate_batch_norm
 
-        network = fit.network
+        network = trainer.network
         separate_batch_norm(network)
         network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        network.load_state_dict(fit.best_weights)
+        network.load_state_dict(trainer.best_weights)
         return Trained(
             recipe=self.recipe,
             classes=self.dataset.classes,
             network=network.eval(),
-            history=tuple(fit.history),
+            history=tuple(trainer.history),
             notes=self.notes,
             task=self.task,
         )
@@ -93,42 +93,42 @@ def prepare(
     *,
     weights: Path | None = None,
     teacher: Path | None = None,
-) -> Job:
-    """Read what a training needs; every process reads for itself.
+) -> RunSetup:
+    """Read the inputs of a training; every process reads for itself.
 
     Args:
         dataset: has the splits train and val.
         recipe: all settings.
         processes: they share the teacher's work.
-        weights: where to start from.
-        teacher: whom to learn from.
+        weights: a checkpoint or weights file to start from.
+        teacher: a bundle or checkpoint to learn from.
 
     Raises:
         DataError, InputError: a split or an image cannot be had, or the labels do not fit the loss.
         UsageError: a batch cannot be shared among so many processes.
         CheckpointError, BundleError: the teacher or the weights cannot be had.
     """
-    job = processes.together(lambda: _read(dataset, recipe, processes.world, weights))
+    setup = processes.together(lambda: _read(dataset, recipe, processes.world, weights))
     if teacher is None:
-        return job
-    known = processes.together(lambda: open_teacher(teacher, dataset.classes, exclusive=job.loss.exclusive))
-    count = len(job.train)
+        return setup
+    known = processes.together(lambda: open_teacher(teacher, dataset.classes, exclusive=setup.loss.exclusive))
+    count = len(setup.train)
     mine = np.arange(count)[processes.rank :: processes.world]
     rows_MC = processes.together(lambda: known.answer(dataset.split("train").select(mine)))
     taught_NC = np.zeros((count, len(dataset.classes)), dtype=np.float32)
     taught_NC[mine] = rows_MC
-    train = replace(job.train, taught_NC=processes.share_rows(taught_NC, mine))
+    train = replace(setup.train, taught_NC=processes.share_rows(taught_NC, mine))
     return replace(
-        job,
+        setup,
         train=train,
         loss=Loss(recipe, train.labels_NC, train.mask_NC, known.known_C),
-        identity=job.identity | {"teacher": known.digest},
+        identity=setup.identity | {"teacher": known.digest},
     )
 
 
-def _read(dataset: Dataset, recipe: Recipe, world: int, weights: Path | None) -> Job:
+def _read(dataset: Dataset, recipe: Recipe, world: int, weights: Path | None) -> RunSetup:
     train_split, val_split = dataset.split("train"), dataset.split("val")
-    train, val = read(train_split, recipe), read(val_split, recipe)
+    train, val = read_split(train_split, recipe), read_split(val_split, recipe)
     batch = min(recipe.batch_size, len(train))
     if batch < world:
         raise UsageError(
@@ -147,7 +147,7 @@ def _read(dataset: Dataset, recipe: Recipe, world: int, weights: Path | None) ->
     }
     loss = Loss(recipe, train.labels_NC, train.mask_NC)
     loss.check(val.labels_NC, val.mask_NC, split="val")
-    return Job(
+    return RunSetup(
         dataset=dataset,
         recipe=recipe,
         train=train,

@@ -1,4 +1,4 @@
-"""Which images a step sees: the same whatever the number of processes, and known without any state.
+"""The images of each step: the same whatever the number of processes, and known without any state.
 
 Shape suffixes: N images of a split, C classes.
 """
@@ -59,7 +59,7 @@ def share_of(indices_B: NDArray[np.intp], rank: int, world: int) -> NDArray[np.i
 
 
 def draw_chances(labels_NC: NDArray[np.uint8], mask_NC: NDArray[np.bool_] | None) -> NDArray[np.float64]:
-    """How likely each image is drawn, float64 (N,) that sums to 1.
+    """The probability of each image to be drawn, float64 (N,) that sums to 1.
 
     For a single class positives and negatives come equally often. With several, an image's chance is the
     mean over the classes, each of which would have its two labels equally often; a class with one label

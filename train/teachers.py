@@ -8,6 +8,7 @@ Shape suffixes: N images, C classes of the student, T of the teacher.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ _BATCH = 32
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Teacher:
-    """Somebody who knows at least one of the classes."""
+    """A teacher that knows at least one of the classes."""
 
     known_C: NDArray[np.bool_]
     """Which of the student's classes it knows."""
@@ -61,38 +62,18 @@ def open_teacher(source: Path, classes: Sequence[str], *, exclusive: bool = Fals
         UsageError: it knows none of the classes, or too few.
         BundleError, CheckpointError: it cannot be read.
     """
+    own: Sequence[str]
+    logits: Callable[[Split], NDArray[np.float32]]
     if (source / "manifest.json").is_file():
         from ..runtime.classifier import Classifier
 
         classifier = Classifier.load(source)
-        return _teacher(
-            source,
-            classes,
-            classifier.manifest.classes,
-            exclusive=exclusive,
-            digest=classifier.digest,
-            logits=lambda split: _ask_bundle(classifier, split),
-        )
-    checkpoint = load_checkpoint(source)
-    return _teacher(
-        source,
-        classes,
-        checkpoint.classes,
-        exclusive=exclusive,
-        digest=checkpoint.digest,
-        logits=lambda split: ask_checkpoint(checkpoint, split),
-    )
-
-
-def _teacher(
-    source: Path,
-    classes: Sequence[str],
-    own: Sequence[str],
-    *,
-    exclusive: bool,
-    digest: str,
-    logits: Callable[[Split], NDArray[np.float32]],
-) -> Teacher:
+        own, digest = classifier.manifest.classes, classifier.digest
+        logits = partial(_bundle_logits, classifier)
+    else:
+        checkpoint = load_checkpoint(source)
+        own, digest = checkpoint.classes, checkpoint.digest
+        logits = partial(_checkpoint_logits, checkpoint)
     known_C = np.array([name in own for name in classes])
     if not known_C.any():
         raise UsageError(
@@ -110,7 +91,7 @@ def _teacher(
     return Teacher(known_C=known_C, digest=digest, columns_C=columns_C, logits=logits)
 
 
-def _ask_bundle(classifier: "Classifier", split: Split) -> NDArray[np.float32]:
+def _bundle_logits(classifier: "Classifier", split: Split) -> NDArray[np.float32]:
     images_NHW = load_images(split, classifier.manifest.preprocessing)
     answers = [classifier.infer(image_HW) for image_HW in progress(images_NHW, label="asking the teacher")]
     chances_NT = np.clip(np.stack(answers).astype(np.float64), _LEAST, 1 - _LEAST)
@@ -119,7 +100,7 @@ def _ask_bundle(classifier: "Classifier", split: Split) -> NDArray[np.float32]:
     return (np.log(chances_NT) - np.log1p(-chances_NT)).astype(np.float32)
 
 
-def ask_checkpoint(checkpoint: Checkpoint, split: Split) -> NDArray[np.float32]:
+def _checkpoint_logits(checkpoint: Checkpoint, split: Split) -> NDArray[np.float32]:
     """The logits of a split's centre crops, float32 (N, T).
 
     Raises:

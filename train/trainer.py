@@ -1,6 +1,6 @@
-"""One training under way: epochs of steps, each followed by a look at the validation split.
+"""The trainer: epochs of steps, each followed by an evaluation on the validation split.
 
-Shape suffixes: B images of a batch (of this process), V views of it, K crops of an image, C classes.
+Shape suffixes: B images of a batch (of this process), V crops of them all, K crops of an image, C classes.
 """
 
 import time
@@ -14,46 +14,43 @@ from numpy.typing import NDArray
 
 from ..runtime.console import progress
 from ..runtime.errors import TrainingError
-from .averaging import Average
-from .batch_transforms import training_views
+from .augmentation import augment_batch
 from .distributed import Processes
-from .inputs import cut_middles, normalise_grey, to_grey
-from .losses import Answers, Loss, pool_crops
-from .optimization import make_optimizer, set_rate
-from .randomness import random_state, restore_random_state
+from .inputs import SplitArrays, cut_middles, normalise_grey, to_grey
+from .losses import Loss, Targets, pool_crops
+from .optimization import Plateau, WeightAverage, make_optimizer, rate_at
 from .recipe import Recipe
 from .results import Epoch, kept_epoch
 from .running_loss import RunningLoss
 from .sampling import Batches, share_of
-from .schedules import Plateau, rate_at
-from .split_arrays import Material
-from .validation import answer_all, judge
+from .training_state import random_state, restore_random_state
+from .validation import evaluate, predict_all
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-AfterStep = Callable[["Fit"], None]
+AfterStep = Callable[["Trainer"], None]
 """Called between two optimizer steps; what it raises ends the training there."""
 
 
-class Fit:
-    """A network, its optimizer and how far they have come."""
+class Trainer:
+    """Trains a network: the network, its optimizer and their progress."""
 
     def __init__(
         self,
         recipe: Recipe,
         network: "nn.Module",
         *,
-        train: Material,
-        val: Material,
+        train: SplitArrays,
+        val: SplitArrays,
         loss: Loss,
         processes: Processes,
     ) -> None:
         import torch
 
         self.recipe, self.network, self.processes = recipe, network, processes
-        self.train_material, self.val_material = train, val
+        self.train, self.val = train, val
         self.loss = loss.to(processes.device)
         self.batches = Batches(recipe=recipe, labels_NC=train.labels_NC, mask_NC=train.mask_NC)
         self.preprocessing = recipe.preprocessing()
@@ -61,7 +58,7 @@ class Fit:
         network.to(processes.device, memory_format=layout)  # type: ignore[call-overload]
         wrapped = processes.wrap(network, sync_batch_norm=recipe.sync_batch_norm)
         self.model: nn.Module = torch.compile(wrapped) if recipe.compile else wrapped  # type: ignore[assignment]
-        self.average = Average(network, recipe.ema) if recipe.ema else None
+        self.average = WeightAverage(network, recipe.ema) if recipe.ema else None
         self.optimizer = make_optimizer(network.parameters(), recipe)
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=recipe.precision == "fp16")
         self.plateau = Plateau(patience=recipe.schedule_patience)
@@ -78,10 +75,10 @@ class Fit:
 
     @property
     def finished(self) -> bool:
-        """Whether the last epoch is done, or nothing has become better for as long as the recipe waits."""
+        """True after the last epoch, or after as many epochs without improvement as the recipe's patience."""
         waited = len(self.history) - self.best_epoch
-        tired = bool(self.history) and 0 < self.recipe.patience <= waited
-        return tired or self.epoch > self.recipe.epochs
+        out_of_patience = bool(self.history) and 0 < self.recipe.patience <= waited
+        return out_of_patience or self.epoch > self.recipe.epochs
 
     def run_epoch(self, after_step: AfterStep) -> Epoch:
         """Finish the epoch under way."""
@@ -90,7 +87,7 @@ class Fit:
         order_N = self.batches.order(self.epoch)
         todo = range(self.batches_done, len(self.batches), self.recipe.accumulate)
         rate = 0.0
-        if not self.processes.leads:
+        if not self.processes.is_main:
             bar = iter(todo)
         else:
             bar = progress(todo, label=f"epoch {self.epoch}/{self.recipe.epochs}", total=len(todo))
@@ -100,7 +97,7 @@ class Fit:
             after_step(self)
         self.losses.settle()
         train_seconds = time.perf_counter() - started
-        quality = judge(self._validate(), self.val_material, self.loss)
+        quality = evaluate(self._validate(), self.val, self.loss)
         epoch = Epoch(
             epoch=self.epoch,
             seconds=time.perf_counter() - started,
@@ -118,7 +115,7 @@ class Fit:
     def _close(self, epoch: Epoch) -> None:
         """Note an epoch, keep its weights where the recipe says so, and make ready for the next."""
         if kept_epoch([*self.history, epoch], self.recipe) is epoch:
-            weights = self._judged.state_dict()
+            weights = self._evaluated.state_dict()
             self.best_weights = {key: tensor.detach().cpu().clone() for key, tensor in weights.items()}
             self.best_epoch = epoch.epoch
         self.history.append(epoch)
@@ -127,7 +124,7 @@ class Fit:
         self.losses.start_epoch()
 
     @property
-    def _judged(self) -> "nn.Module":
+    def _evaluated(self) -> "nn.Module":
         return self.network if self.average is None else self.average.network
 
     def _step(self, order_N: NDArray[np.intp], first: int) -> float:
@@ -143,7 +140,8 @@ class Fit:
             epoch=self.epoch - 1,
             drops=self.plateau.drops,
         )
-        set_rate(self.optimizer, rate)
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = rate
         for number in group:
             last = number == group[-1]
             with nullcontext() if last or self.processes.world == 1 else self.model.no_sync():  # type: ignore[operator]
@@ -168,7 +166,7 @@ class Fit:
         """This process's part of a batch's mean loss."""
         import torch
 
-        material = self.train_material
+        train = self.train
         mine = share_of(batch, self.processes.rank, self.processes.world)
 
         def on_device(rows_BC: NDArray[Any] | None) -> "torch.Tensor | None":
@@ -176,26 +174,22 @@ class Fit:
                 return None
             return torch.from_numpy(rows_BC.astype(np.float32)).to(self.processes.device)
 
-        labels_BC = on_device(material.labels_NC[mine])
+        labels_BC = on_device(train.labels_NC[mine])
         assert labels_BC is not None
-        taught = material.taught_NC
-        wanted = Answers(
+        taught = train.taught_NC
+        targets = Targets(
             labels_BC=labels_BC,
-            known_BC=on_device(material.mask(mine)),
+            known_BC=on_device(train.mask(mine)),
             taught_BC=None if taught is None else on_device(taught[mine]),
         )
-        weight = self.loss.weight(material.labels_NC[batch], material.mask(batch), taught=taught is not None)
-        return self.loss.sum(self._train_logits(mine), wanted) / weight
+        weight = self.loss.weight(train.labels_NC[batch], train.mask(batch), taught=taught is not None)
+        return self.loss.sum(self._train_logits(mine), targets) / weight
 
     def _train_logits(self, indices_B: NDArray[np.intp]) -> "torch.Tensor":
         """Float32 (B, C) of augmented images."""
         recipe = self.recipe
-        grey_V1HW = training_views(
-            self.train_material.images_NHW,
-            indices_B,
-            recipe,
-            epoch=self.epoch,
-            device=self.processes.device,
+        grey_V1HW = augment_batch(
+            self.train.images_NHW, indices_B, recipe, epoch=self.epoch, device=self.processes.device
         )
         logits_VC = self._logits(self.model, grey_V1HW)
         if recipe.ten_crop == "none":
@@ -217,19 +211,19 @@ class Fit:
         """The logits of the validation split's centre crops."""
         import torch
 
-        network = self._judged.eval()
+        network = self._evaluated.eval()
         if not self.recipe.sync_batch_norm:
-            # Each process has normalised by its own images; a split is judged by one network.
+            # Each process has normalised by its own images; a split is evaluated by one network.
             self.processes.share_statistics(network)
 
-        def answer(indices: NDArray[np.intp]) -> NDArray[np.float32]:
-            crops_BHW = cut_middles(self.val_material.images_NHW, indices, self.recipe)
+        def predict(indices: NDArray[np.intp]) -> NDArray[np.float32]:
+            crops_BHW = cut_middles(self.val.images_NHW, indices, self.recipe)
             with torch.no_grad():
                 return self._logits(network, to_grey(crops_BHW, self.processes.device)).cpu().numpy()
 
-        count, classes = self.val_material.labels_NC.shape
-        return answer_all(
-            answer, count, classes, batch_size=2 * self.recipe.batch_size, processes=self.processes
+        count, classes = self.val.labels_NC.shape
+        return predict_all(
+            predict, count, classes, batch_size=2 * self.recipe.batch_size, processes=self.processes
         )
 
     def _check_finite(self) -> None:

@@ -1,4 +1,4 @@
-"""Where a training stands, on disk: complete or absent, so that any kill leaves one to go on from.
+"""The states of a training on disk: complete or absent, so that any kill leaves one to go on from.
 
     RUN/states/00000120-00004/
         state.pt           weights, optimizer, average, random numbers, history: tensors and plain values only
@@ -22,7 +22,10 @@ from ..runtime.errors import CheckpointError
 from ..runtime.files import make_folder, staged_folder
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from .distributed import Processes
 
 FOLDER = "states"
 _STATE, _BEST, _FACTS = "state.pt", "best.safetensors", "state.json"
@@ -39,7 +42,7 @@ class States:
 
     @property
     def exist(self) -> bool:
-        """Whether a state is there; `load` says whether it can be read."""
+        """True where a state is there; `load` checks that it can be read."""
         return bool(self._places())
 
     def _places(self) -> list[Path]:
@@ -60,6 +63,8 @@ class States:
         Raises:
             OutputError: the disk refused; the state before is intact.
         """
+        import torch
+
         step, epoch = place
         # After an epoch's last step comes its validation: another state after as many steps.
         folder = self.folder / f"{step:08d}-{epoch:05d}"
@@ -67,7 +72,8 @@ class States:
             return
         make_folder(self.folder)
         content = io.BytesIO()
-        _save(state, content)
+        # Into memory first: torch's own writer turns a full disk into an error without a reason.
+        torch.save(state, content)
         digests = {_STATE: hashlib.sha256(content.getbuffer()).hexdigest()}
         with staged_folder(folder, marker=_FACTS) as stage:
             (stage / _STATE).write_bytes(content.getbuffer())
@@ -127,13 +133,6 @@ class States:
         return hashlib.sha256(content).hexdigest()
 
 
-def _save(state: dict[str, Any], file: io.BytesIO) -> None:
-    import torch
-
-    # Into memory first: torch's own writer turns a full disk into an error without a reason.
-    torch.save(state, file)
-
-
 def _load(content: bytes, place: Path) -> dict[str, Any]:
     import torch
 
@@ -162,3 +161,25 @@ def _read(place: Path, name: str, facts: dict[str, Any]) -> bytes:
     if hashlib.sha256(content).hexdigest() != facts["sha256"].get(name):
         raise CheckpointError(f"{place / name} has changed since it was saved; train anew with --force")
     return content
+
+
+def random_state(device: "torch.device") -> "dict[str, torch.Tensor]":
+    """torch's random generators of CPU and device, so that a resumed training draws the same numbers."""
+    import torch
+
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["device"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def restore_random_state(states: "list[dict[str, torch.Tensor]]", processes: "Processes") -> None:
+    """Set this process's generators; a process that was not there before keeps its own."""
+    import torch
+
+    if processes.rank >= len(states):
+        return
+    state = states[processes.rank]
+    torch.set_rng_state(state["cpu"])
+    if "device" in state and processes.device.type == "cuda":
+        torch.cuda.set_rng_state(state["device"], processes.device)

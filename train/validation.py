@@ -1,4 +1,4 @@
-"""How good a network is on a split: loss, mean ROC-AUC, accuracy.
+"""Loss, mean ROC-AUC and accuracy of a network on a split.
 
 Shape suffixes: N images, C classes.
 """
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from ..metrics.scores import mean_auc
 from ..runtime.errors import TrainingError
 from .distributed import Processes
-from .losses import Answers, Loss
-from .split_arrays import Material
+from .inputs import SplitArrays
+from .losses import Loss, Targets
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """What a split says of a network."""
+    """The figures of a network on a split."""
 
     loss: float
     auc: float | None
@@ -28,38 +28,38 @@ class Quality:
     """Share of right answers: of labels at probability 0.5, or of images where classes exclude each other."""
 
 
-Answer = Callable[[NDArray[np.intp]], NDArray[np.float32]]
+Predict = Callable[[NDArray[np.intp]], NDArray[np.float32]]
 """Image numbers (B,) to logits (B, C)."""
 
 
-def answer_all(
-    answer: Answer, count: int, classes: int, *, batch_size: int, processes: Processes
+def predict_all(
+    predict: Predict, count: int, classes: int, *, batch_size: int, processes: Processes
 ) -> NDArray[np.float32]:
-    """The logits of a whole split, float32 (N, C), every image answered by one process and counted once."""
+    """The logits of a whole split, float32 (N, C), every image computed by one process and counted once."""
     mine = np.arange(count)[processes.rank :: processes.world]
     logits_NC = np.zeros((count, classes), dtype=np.float32)
     for start in range(0, len(mine), batch_size):
         indices = mine[start : start + batch_size]
-        logits_NC[indices] = answer(indices)
+        logits_NC[indices] = predict(indices)
     return processes.share_rows(logits_NC, mine)
 
 
-def judge(logits_NC: NDArray[np.float32], material: Material, loss: Loss) -> Quality:
-    """Loss, AUC and accuracy of a split's answers.
+def evaluate(logits_NC: NDArray[np.float32], split: SplitArrays, loss: Loss) -> Quality:
+    """Loss, AUC and accuracy of a split's logits.
 
     Raises:
         TrainingError: the loss is not a number.
     """
     import torch
 
-    labels_NC, mask_NC = material.labels_NC, material.mask_NC
+    labels_NC, mask_NC = split.labels_NC, split.mask_NC
     device = loss.device
-    wanted = Answers(
+    targets = Targets(
         labels_BC=torch.from_numpy(labels_NC.astype(np.float32)).to(device),
         known_BC=None if mask_NC is None else torch.from_numpy(mask_NC.astype(np.float32)).to(device),
     )
     with torch.no_grad():
-        total = loss.sum(torch.from_numpy(logits_NC).to(device), wanted).item()
+        total = loss.sum(torch.from_numpy(logits_NC).to(device), targets).item()
     value = total / loss.weight(labels_NC, mask_NC)
     if not math.isfinite(value):
         raise TrainingError(

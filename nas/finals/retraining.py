@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets import Dataset, Split, load_images
-from ...models.checkpoint import CARD, Checkpoint, load_checkpoint
+from ...models.checkpoint import METADATA, Checkpoint, load_checkpoint
 from ...runtime.errors import XoptError
 from ...runtime.files import write_file
 from ...runtime.images.crops import take
@@ -95,7 +95,7 @@ def predict(checkpoint: Checkpoint, split: Split) -> NDArray[np.float32]:
 
 def _trained(run: Path, recipe: Recipe, dataset: Dataset) -> Checkpoint | None:
     """The checkpoint that `run` holds; None where it is of another training, unfinished or damaged."""
-    if not (run / CARD).is_file():
+    if not (run / METADATA).is_file():
         return None
     try:
         if (run / RECIPE).read_text(encoding="utf-8") != recipe.to_toml():

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.arch_spec import Block, Convolution
-from ...models.registry import plan
+from ...models.registry import spec
 from ...runtime.errors import UsageError
 
 WORK = ("blocks", "pointwise_mmacs", "depthwise_mmacs", "dense_mmacs", "weights_k", "activations_k")
@@ -63,7 +63,7 @@ def placed_blocks(architecture: str, *, size: int, channels: int) -> tuple[Place
     Raises:
         UsageError: not the name of a searched network.
     """
-    network = plan(architecture, channels=channels)
+    network = spec(architecture, channels=channels)
     if network is None:
         raise UsageError(
             f"{architecture!r} is no searched network, so its blocks are not known; give one like "

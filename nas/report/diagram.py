@@ -8,7 +8,7 @@ from html import escape
 from math import log2
 
 from ...models.arch_spec import Block
-from ...models.registry import plan
+from ...models.registry import spec
 
 _STEP, _BOX = 82, 54
 _TOP, _TALLEST, _SHORTEST = 26, 108, 30
@@ -38,7 +38,7 @@ def draw(architecture: str, *, size: int, classes: int, columns: int = 12) -> st
         UsageError: not the name of a searched network.
         ValueError: a name of no searched family.
     """
-    network = plan(architecture, classes=classes, channels=1)
+    network = spec(architecture, classes=classes, channels=1)
     if network is None:
         raise ValueError(f"architecture must be a searched network's, got {architecture!r}.")
     boxes = [_Box(words=("image", f"{size} x {size}"), side=size, fill=_FILLS["ends"])]

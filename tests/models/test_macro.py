@@ -46,7 +46,7 @@ def measured_macs(network, size, channels=3):
 @pytest.mark.parametrize(("code", "count"), COUNTS.items())
 def test_the_published_parameter_counts_are_met(code, count):
     pytest.importorskip("torch")
-    assert Skeleton().plan(code, classes=5).parameters == count
+    assert Skeleton().spec(code, classes=5).parameters == count
     assert weights(build(f"macro-{code}", 5)) == count
 
 
@@ -63,10 +63,10 @@ def skeletons():
 @pytest.mark.parametrize(("classes", "channels", "size"), [(5, 3, 32), (2, 1, 45)])
 def test_counts_in_closed_form_are_those_of_the_torch_network(code, skeleton, classes, channels, size):
     pytest.importorskip("torch")
-    plan = skeleton.plan(code, classes=classes, channels=channels)
+    spec = skeleton.spec(code, classes=classes, channels=channels)
     network = build(skeleton.name(code), classes, channels)
-    assert plan.parameters == weights(network)
-    assert plan.macs(size) == measured_macs(network, size, channels)
+    assert spec.parameters == weights(network)
+    assert spec.macs(size) == measured_macs(network, size, channels)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -92,11 +92,11 @@ def test_a_shortcut_adds_the_input_at_stride_one_alone():
 def test_moving_an_identity_within_its_stage_keeps_the_network():
     torch = pytest.importorskip("torch")
     torch.manual_seed(1)
-    one, other = build("macro-10102021", 5).eval(), build("macro-10120021", 5).eval()
-    other.load_state_dict(one.state_dict())
+    first, second = build("macro-10102021", 5).eval(), build("macro-10120021", 5).eval()
+    second.load_state_dict(first.state_dict())
     images = torch.randn(2, 3, 32, 32)
     with torch.inference_mode():
-        assert torch.equal(one(images), other(images))
+        assert torch.equal(first(images), second(images))
 
 
 @pytest.mark.parametrize(
@@ -160,4 +160,4 @@ def test_a_name_that_stands_for_no_network_is_refused_at_once(name, reason):
 
 
 def test_the_widest_network_that_a_name_can_ask_for_is_bounded():
-    assert parse("macro-22222222")[0].plan("22222222", classes=5).parameters < MAX_PARAMETERS
+    assert parse("macro-22222222")[0].spec("22222222", classes=5).parameters < MAX_PARAMETERS

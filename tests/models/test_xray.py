@@ -21,15 +21,15 @@ def codes(count):
 @pytest.mark.parametrize("code", codes(4))
 def test_counts_in_closed_form_are_those_of_the_torch_network(code):
     pytest.importorskip("torch")
-    plan = xray.plan(code, classes=14, channels=1)
+    spec = xray.spec(code, classes=14, channels=1)
     network = build(f"xray-{code}", 14, 1)
-    assert plan.parameters == weights(network)
-    assert plan.macs(97) == measured_macs(network, 97, channels=1)
+    assert spec.parameters == weights(network)
+    assert spec.macs(97) == measured_macs(network, 97, channels=1)
 
 
 def test_the_largest_network_is_counted_like_its_torch_module():
     pytest.importorskip("torch")
-    assert xray.plan(LARGEST, classes=14).parameters == weights(build(f"xray-{LARGEST}", 14))
+    assert xray.spec(LARGEST, classes=14).parameters == weights(build(f"xray-{LARGEST}", 14))
 
 
 def test_a_code_says_resolution_width_and_stages():
@@ -47,7 +47,7 @@ def test_the_map_of_a_224_pixel_image_has_7_cells_a_side():
     network = build(f"xray-{SMALLEST}", 2).eval()
     with torch.inference_mode():
         assert network.features(torch.zeros(1, 3, 224, 224)).shape == (1, xray.HEAD, 7, 7)
-    assert xray.plan(SMALLEST, classes=2).stride == 32
+    assert xray.spec(SMALLEST, classes=2).stride == 32
 
 
 def test_a_name_comes_back_from_its_code():
@@ -75,6 +75,6 @@ def test_an_order_of_size_is_kept_by_every_digit():
     middle = "1" * xray.DIGITS
     for place in range(1, xray.DIGITS):
         sizes = [
-            xray.plan(middle[:place] + digit + middle[place + 1 :], classes=2).parameters for digit in "012"
+            xray.spec(middle[:place] + digit + middle[place + 1 :], classes=2).parameters for digit in "012"
         ]
         assert sizes == sorted(set(sizes))

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from tools.gate_simulation import Setting, describe, draw, pass_rate, studies
 from xopt.metrics.patient_delong import mean_drop
 from xopt.metrics.scores import roc_auc
+from xopt.tools.gate_simulation import Setting, describe, draw, pass_rate, studies
 
 
 @pytest.mark.parametrize("noise", [None, 0.1])

@@ -13,7 +13,6 @@ import mmap
 import os
 import random
 import signal
-import socket
 import struct
 import sys
 import tempfile
@@ -26,12 +25,12 @@ import accelerate
 import numpy as np
 import torch
 import torch._dynamo
-from tiny import TINY, write_data
+from tiny import TINY, free_port, write_data
 
 from xopt.datasets import open_source
-from xopt.train import trainer as fit
-from xopt.train.intervals import Interval
 from xopt.train.loop import train
+from xopt.train.run_checkpointer import Interval
+from xopt.train.trainer import Trainer
 from xopt.train.training_state import States
 
 # What every training imports sooner or later, so that no fork has to.
@@ -57,7 +56,7 @@ class Loop:
 
     def start(self, run: Path, every: Interval, dies_at: int = 0) -> list[int]:
         """Fork the processes of one training; the first one ends at its `dies_at`th file operation."""
-        port = _free_port() if self.ranks > 1 else 0
+        port = free_port() if self.ranks > 1 else 0
         return [self._fork(run, every, rank, port, dies_at if rank == 0 else 0) for rank in range(self.ranks)]
 
     def _fork(self, run: Path, every: Interval, rank: int, port: int, dies_at: int) -> int:
@@ -84,15 +83,15 @@ class Loop:
         os._exit(0)
 
     def _watch(self, run: Path, rank: int, dies_at: int) -> None:
-        step, count = fit.Fit._step, 0
+        step, count = Trainer._step, 0
 
-        def counted(self_fit, *arguments):
-            rate = step(self_fit, *arguments)
+        def counted(trainer, *arguments):
+            rate = step(trainer, *arguments)
             if rank == 0:
-                self.steps[:8] = struct.pack("<q", self_fit.steps)
+                self.steps[:8] = struct.pack("<q", trainer.steps)
             return rate
 
-        fit.Fit._step = counted
+        Trainer._step = counted
         if not dies_at:
             return
 
@@ -116,13 +115,13 @@ class Loop:
         """Start, kill, look; whether the training got to its end before."""
         before = saved_step(run)
         self.steps[:8] = struct.pack("<q", before)
-        inside = self.random.random() < 0.5
+        inside = len(self.lost) % 2 == 0
         started = time.monotonic()
         children = self.start(
             run, Interval(steps=EVERY), dies_at=self.random.randint(1, 120) if inside else 0
         )
         alive = set(children)
-        patience = 30.0 if inside else self.random.uniform(0.02, 0.5) * self.ranks
+        patience = 300.0 if inside else self.random.uniform(0.02, 0.5) * self.ranks
         killed = None
         while alive:
             done, status = os.waitpid(-1, os.WNOHANG)
@@ -177,12 +176,6 @@ def differences(run: Path, reference: Path) -> list[str]:
     return [
         name for name in ours.keys() | theirs.keys() if not np.array_equal(ours.get(name), theirs.get(name))
     ]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> None:

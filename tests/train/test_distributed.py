@@ -19,14 +19,15 @@ torch = pytest.importorskip("torch")
 from xopt.datasets import load_images, open_source, phantoms  # noqa: E402
 from xopt.models import load_checkpoint  # noqa: E402
 from xopt.runtime.errors import DependencyError, DeviceError, TrainingError, UsageError  # noqa: E402
-from xopt.train import distributed as processes  # noqa: E402
 from xopt.train.distributed import Processes, launched  # noqa: E402
 from xopt.train.inputs import normalise  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
-from xopt.train.losses import Answers, Loss  # noqa: E402
+from xopt.train.losses import Loss, Targets  # noqa: E402
 from xopt.train.recipe import Recipe  # noqa: E402
 from xopt.train.results import read_history  # noqa: E402
 from xopt.train.training_state import States  # noqa: E402
+
+from .tiny import free_port  # noqa: E402
 
 RECIPE = Recipe(
     architecture="macro-1200-stem8-depths2.2-widths16.24-head32",
@@ -71,12 +72,6 @@ def launch(launcher, *words):
     )
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def torchrun(processes):
     return [
         sys.executable,
@@ -99,34 +94,36 @@ def runs(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     recipe = folder / "recipe.toml"
     recipe.write_text(RECIPE.to_toml())
-    done = launch(torchrun(2), "--recipe", recipe, "--data", data, "--out", folder / "two", "--device", "cpu")
+    done = launch(
+        torchrun(2), "--recipe", recipe, "--data", data, "--out", folder / "double", "--device", "cpu"
+    )
     assert done.returncode == 0, done.stderr
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    train(open_source(data), RECIPE, run=folder / "one", device="cpu")
+    train(open_source(data), RECIPE, run=folder / "single", device="cpu")
     torch.set_num_threads(threads)
-    return folder / "one", folder / "two", done
+    return folder / "single", folder / "double", done
 
 
 @pytest.mark.slow
 def test_two_processes_have_one_process_s_loss_curve(runs):
-    one, two, _ = runs
-    assert len(losses(one)) == 20
-    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4)
+    single, double, _ = runs
+    assert len(losses(single)) == 20
+    np.testing.assert_allclose(losses(double), losses(single), rtol=1e-4)
 
 
 @pytest.mark.slow
 def test_two_processes_come_to_the_same_metrics_and_weights(runs):
-    one, two, _ = runs
+    single, double, _ = runs
     for ours, theirs in zip(
-        *(read_history((run / "history.csv").read_text()) for run in (two, one)), strict=True
+        *(read_history((run / "history.csv").read_text()) for run in (double, single)), strict=True
     ):
         assert ours.val_loss == pytest.approx(theirs.val_loss, rel=1e-4)
         # Rounding turns the order of images that are nearly tied, one pair of some thousands each.
         assert ours.val_auc == pytest.approx(theirs.val_auc, abs=0.005)
         assert ours.val_accuracy == pytest.approx(theirs.val_accuracy, abs=0.02)
     # Of the last step: which epoch is the best may turn with a pair that is nearly tied.
-    weights = [States(run).load()[0]["network"] for run in (two, one)]
+    weights = [States(run).load()[0]["network"] for run in (double, single)]
     for key, tensor in weights[0].items():
         torch.testing.assert_close(tensor, weights[1][key], rtol=1e-3, atol=2e-4, msg=key)
 
@@ -177,7 +174,7 @@ def loss_of(run, dataset, recipe):
     images = torch.from_numpy(load_images(val, recipe.preprocessing()))[:, 4:36, 4:36]
     with torch.no_grad():
         logits = load_checkpoint(run).network(normalise(images, recipe.preprocessing()))
-    wanted = Answers(labels_BC=torch.from_numpy(val.labels_NC).float())
+    wanted = Targets(labels_BC=torch.from_numpy(val.labels_NC).float())
     return Loss(recipe, dataset.split("train").labels_NC).sum(logits, wanted).item() / val.labels_NC.size
 
 
@@ -225,7 +222,7 @@ def test_devices_that_are_not_here_are_named():
 
 
 @pytest.fixture
-def one_of_two(monkeypatch):
+def first_of_two(monkeypatch):
     """This process as the first of two, by Hydra's words; a function that sets more."""
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
@@ -242,24 +239,24 @@ def one_of_two(monkeypatch):
     return say
 
 
-def test_several_machines_need_the_address_of_the_first(one_of_two, monkeypatch):
-    one_of_two(LOCAL_WORLD_SIZE="1", MASTER_ADDR="")
+def test_several_machines_need_the_address_of_the_first(first_of_two, monkeypatch):
+    first_of_two(LOCAL_WORLD_SIZE="1", MASTER_ADDR="")
     with pytest.raises(UsageError, match=r"1 of 2 processes are on this machine, .*; set MASTER_ADDR"):
         Processes("cpu")
 
 
-def test_a_port_that_another_training_has_is_one_line(one_of_two):
+def test_a_port_that_another_training_has_is_one_line(first_of_two):
     with socket.socket() as other:
         other.bind(("", 0))
         other.listen()
-        one_of_two(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(other.getsockname()[1]))
+        first_of_two(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(other.getsockname()[1]))
         with pytest.raises(DeviceError, match=r"process 0 of 2 could not join .*in use.* set MASTER_PORT"):
             Processes("cpu")
 
 
-def test_a_process_that_never_comes_is_not_waited_for_long(one_of_two, monkeypatch):
-    monkeypatch.setattr(processes, "_MEETING_S", 1)
-    one_of_two(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()))
+def test_a_process_that_never_comes_is_not_waited_for_long(first_of_two, monkeypatch):
+    monkeypatch.setattr("xopt.train.distributed._MEETING_S", 1)
+    first_of_two(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()))
     with pytest.raises(DeviceError, match=r"process 0 of 2 could not join the others \(Timed out.*1/2"):
         Processes("cpu")
 
@@ -267,7 +264,8 @@ def test_a_process_that_never_comes_is_not_waited_for_long(one_of_two, monkeypat
 @pytest.mark.slow
 def test_when_one_process_dies_the_other_says_so_and_the_run_resumes(data, tmp_path):
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(replace(RECIPE, epochs=40).to_toml())
+    # More epochs than can pass before the kill.
+    recipe.write_text(replace(RECIPE, epochs=100_000).to_toml())
     run = tmp_path / "run"
     words = ["--recipe", recipe, "--data", data, "--out", run, "--device", "cpu"]
     # mpirun would end the survivor itself; here it is left to find out.

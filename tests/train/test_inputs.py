@@ -34,8 +34,8 @@ def images():
 
 
 def cut_training(images, indices, recipe, *, epoch):
-    plans = [training_windows(recipe, epoch=epoch, index=int(index)) for index in indices]
-    return cut_windows(images, indices, plans, recipe.crop).numpy()
+    placed = [training_windows(recipe, epoch=epoch, index=int(index)) for index in indices]
+    return cut_windows(images, indices, placed, recipe.crop).numpy()
 
 
 def test_a_crop_depends_on_seed_epoch_and_image_alone():

@@ -13,10 +13,10 @@ from xopt.runtime.errors import DataError, OutputError, UsageError, XoptError
 from xopt.train import load_recipe
 from xopt.train.inputs import normalise
 from xopt.train.loop import train
-from xopt.train.losses import Answers, Loss
+from xopt.train.losses import Loss, Targets
 from xopt.train.recipe import Recipe
 from xopt.train.results import kept_epoch
-from xopt.train.trainer import Fit
+from xopt.train.trainer import Trainer
 
 # The smallest training that goes through everything.
 TINY = Recipe(
@@ -85,7 +85,7 @@ def test_every_epoch_is_reported_and_the_wanted_one_s_weights_are_kept(dataset, 
     with torch.no_grad():
         logits = result.network(normalise(images, TINY.preprocessing()))
     loss = Loss(recipe, dataset.split("train").labels_NC)
-    wanted = Answers(labels_BC=torch.from_numpy(val.labels_NC).float())
+    wanted = Targets(labels_BC=torch.from_numpy(val.labels_NC).float())
     again = loss.sum(logits, wanted).item() / val.labels_NC.size
     losses = [epoch.val_loss for epoch in reported]
     assert min(losses, key=lambda value: abs(value - again)) == result.best.val_loss
@@ -144,13 +144,13 @@ def test_every_kind_of_setting_trains(dataset, changes):
 
 def test_each_epoch_learns_from_its_own_size_and_is_judged_at_the_crop(dataset, monkeypatch):
     seen = []
-    logits_of = Fit._logits
+    logits_of = Trainer._logits
 
     def note(self, model, grey):
         seen.append((self.epoch, model.training, grey.shape[-1]))
         return logits_of(self, model, grey)
 
-    monkeypatch.setattr(Fit, "_logits", note)
+    monkeypatch.setattr(Trainer, "_logits", note)
     crop = TINY.crop
     recipe = replace(TINY, epochs=3, sizes=(crop // 2, crop - 2, crop), rotation=5.0)
     trained = train(dataset, recipe)

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 from torch.nn import functional  # noqa: E402
 
 from xopt.runtime.errors import DataError  # noqa: E402
-from xopt.train.losses import Answers, Loss, balance, pool_crops  # noqa: E402
+from xopt.train.losses import Loss, Targets, balance, pool_crops  # noqa: E402
 from xopt.train.recipe import Recipe  # noqa: E402
 
 LABELS = np.array([[1, 0, 1], [0, 0, 1], [0, 1, 0], [0, 0, 1]], dtype=np.uint8)
@@ -21,8 +21,8 @@ def make(**changes):
     return Recipe(**{**least, **changes})
 
 
-def answers(labels=LABELS, mask=None, taught=None):
-    return Answers(
+def targets(labels=LABELS, mask=None, taught=None):
+    return Targets(
         labels_BC=torch.from_numpy(labels).float(),
         known_BC=None if mask is None else torch.from_numpy(mask).float(),
         taught_BC=taught,
@@ -45,7 +45,7 @@ def test_bce_is_torch_s(logits, weighting, smoothing):
     weight = torch.tensor([3.0, 3.0, 1 / 3]) if weighting == "balanced" else None
     wanted = torch.from_numpy(LABELS).float() * (1 - smoothing) + smoothing / 2
     expected = functional.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weight)
-    assert mean(Loss(recipe, LABELS), logits, answers()) == pytest.approx(expected.item(), rel=1e-6)
+    assert mean(Loss(recipe, LABELS), logits, targets()) == pytest.approx(expected.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("weighting", ["none", "balanced"])
@@ -57,7 +57,7 @@ def test_cross_entropy_is_torch_s(logits, weighting, smoothing):
     expected = functional.cross_entropy(
         logits, torch.tensor([0, 0, 1, 0]), weight=weight, label_smoothing=smoothing
     )
-    found = mean(Loss(recipe, EXCLUSIVE), logits, answers(EXCLUSIVE), EXCLUSIVE)
+    found = mean(Loss(recipe, EXCLUSIVE), logits, targets(EXCLUSIVE), EXCLUSIVE)
     assert found == pytest.approx(expected.item(), rel=1e-5)
 
 
@@ -66,7 +66,7 @@ def test_focal_is_bce_times_the_missed_probability(logits, gamma):
     chances = torch.sigmoid(logits)
     right = torch.where(torch.from_numpy(LABELS) == 1, chances, 1 - chances)
     expected = (-((1 - right) ** gamma) * right.log()).mean().item()
-    assert mean(Loss(make(loss="focal", focal_gamma=gamma), LABELS), logits, answers()) == pytest.approx(
+    assert mean(Loss(make(loss="focal", focal_gamma=gamma), LABELS), logits, targets()) == pytest.approx(
         expected, rel=1e-5
     )
 
@@ -75,11 +75,11 @@ def test_focal_is_bce_times_the_missed_probability(logits, gamma):
 def test_labels_that_are_not_known_count_for_nothing(logits, kind):
     loss = Loss(make(loss=kind), LABELS, MASK)
     turned = np.where(MASK, LABELS, 1 - LABELS).astype(np.uint8)
-    first = mean(loss, logits, answers(LABELS, MASK), LABELS, MASK)
-    assert first == mean(loss, logits, answers(turned, MASK), turned, MASK)
+    first = mean(loss, logits, targets(LABELS, MASK), LABELS, MASK)
+    assert first == mean(loss, logits, targets(turned, MASK), turned, MASK)
     parts = [
         loss.sum(
-            logits[row : row + 1, column : column + 1], answers(LABELS[row : row + 1, column : column + 1])
+            logits[row : row + 1, column : column + 1], targets(LABELS[row : row + 1, column : column + 1])
         )
         for row, column in zip(*np.nonzero(MASK), strict=True)
     ]
@@ -97,9 +97,9 @@ def test_weights_are_of_the_known_labels():
 def test_shares_of_a_batch_add_up_to_the_whole(logits, kind):
     labels, mask = (EXCLUSIVE, None) if kind == "cross-entropy" else (LABELS, MASK)
     loss = Loss(make(loss=kind, positive_weight="balanced"), labels, mask)
-    whole = loss.sum(logits, answers(labels, mask)).item()
+    whole = loss.sum(logits, targets(labels, mask)).item()
     halves = [
-        loss.sum(logits[part], answers(labels[part], None if mask is None else mask[part])).item()
+        loss.sum(logits[part], targets(labels[part], None if mask is None else mask[part])).item()
         for part in (slice(0, 2), slice(2, 4))
     ]
     assert sum(halves) == pytest.approx(whole, rel=1e-6)
@@ -125,12 +125,12 @@ def test_a_split_of_which_nothing_is_known_is_refused():
 def test_a_student_that_answers_as_its_teacher_has_the_least_distilled_loss(logits, kind):
     labels = EXCLUSIVE if kind == "cross-entropy" else LABELS
     loss = Loss(make(loss=kind, distill_weight=1.0), labels, None, np.ones(3, dtype=bool))
-    near = loss.sum(logits, answers(labels, taught=logits)).item()
+    near = loss.sum(logits, targets(labels, taught=logits)).item()
     for shift in (-0.5, 0.5):
         far = logits + torch.tensor([shift, 0.0, 0.0])
-        assert loss.sum(far, answers(labels, taught=logits)).item() > near
+        assert loss.sum(far, targets(labels, taught=logits)).item() > near
     student = logits.clone().requires_grad_()
-    loss.sum(student, answers(labels, taught=logits)).backward()
+    loss.sum(student, targets(labels, taught=logits)).backward()
     assert student.grad.abs().max() < 1e-6
 
 
@@ -147,7 +147,7 @@ def test_the_teacher_has_its_share_of_the_loss_where_it_knows_the_class(logits, 
         logits[:, known] / heat, torch.sigmoid(taught[:, known] / heat), reduction="sum"
     )
     expected = hard[:, ~known].sum() + (1 - share) * hard[:, known].sum() + share * heat**2 * soft
-    assert loss.sum(logits, answers(taught=taught)).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert loss.sum(logits, targets(taught=taught)).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
@@ -166,7 +166,7 @@ def test_the_mean_is_over_known_labels_and_the_teacher_s_answers_by_their_shares
         total += of_label * hard[row, column].item() + of_teacher * soft[row, column].item()
         weight += of_label + of_teacher
     assert loss.weight(LABELS, MASK, taught=True) == pytest.approx(weight)
-    assert loss.sum(logits, answers(LABELS, MASK, taught)).item() == pytest.approx(total, rel=1e-5)
+    assert loss.sum(logits, targets(LABELS, MASK, taught)).item() == pytest.approx(total, rel=1e-5)
     # A validation split is asked without the teacher.
     assert loss.weight(LABELS, MASK) == MASK.sum()
 
@@ -182,7 +182,7 @@ def test_a_teacher_that_says_what_the_labels_say_changes_no_mean(kind, weighting
     for share in (0.0, 0.5, 1.0):
         recipe = make(loss=kind, positive_weight=weighting, distill_weight=share, distill_temperature=1.0)
         loss = Loss(recipe, labels, mask, np.ones(3, dtype=bool))
-        total = loss.sum(logits, answers(labels, mask, sure)).item()
+        total = loss.sum(logits, targets(labels, mask, sure)).item()
         means.append(total / loss.weight(labels, mask, taught=True))
     assert means == pytest.approx([np.log(3 if kind == "cross-entropy" else 2)] * 3, rel=1e-5)
 
@@ -190,7 +190,7 @@ def test_a_teacher_that_says_what_the_labels_say_changes_no_mean(kind, weighting
 def test_a_batch_of_which_nothing_is_known_has_no_loss(logits):
     loss = Loss(make(), LABELS, MASK)
     nothing = np.zeros_like(MASK)
-    assert mean(loss, logits, answers(LABELS, nothing), LABELS, nothing) == 0
+    assert mean(loss, logits, targets(LABELS, nothing), LABELS, nothing) == 0
 
 
 @pytest.mark.parametrize("exclusive", [False, True])

@@ -27,10 +27,9 @@ from xopt.runtime.errors import (  # noqa: E402
     TrainingError,
     UsageError,
 )
-from xopt.train import run_setup as job  # noqa: E402
-from xopt.train.intervals import Interval  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
 from xopt.train.results import read_history  # noqa: E402
+from xopt.train.run_checkpointer import Interval  # noqa: E402
 from xopt.train.run_folder import RunFolder  # noqa: E402
 from xopt.train.training_state import States  # noqa: E402
 
@@ -73,16 +72,16 @@ def same(first, second):
 )
 def test_a_resumed_training_comes_to_the_same_bits(dataset, tmp_path, changes):
     recipe = replace(TINY, **changes)
-    whole = train(dataset, recipe)
+    uninterrupted = train(dataset, recipe)
     with pytest.raises(Halt):
         train(dataset, recipe, run=tmp_path / "run", report=halting(2))
     resumed = train(dataset, recipe, run=tmp_path / "run", resume=True)
-    same(resumed, whole)
+    same(resumed, uninterrupted)
     weights = load_checkpoint(tmp_path / "run").network.state_dict()
     assert all(torch.equal(tensor, weights[key]) for key, tensor in resumed.network.state_dict().items())
 
 
-def test_keeping_a_run_changes_nothing_in_what_it_comes_to(dataset, tmp_path):
+def test_saving_a_run_changes_nothing_in_what_it_comes_to(dataset, tmp_path):
     same(train(dataset, TINY, run=tmp_path / "run", checkpoint_every=EVERY_STEP), train(dataset, TINY))
 
 
@@ -96,11 +95,11 @@ def test_a_finished_run_resumes_to_itself(dataset, tmp_path):
 
 def test_a_resumed_run_asks_for_no_first_weights(dataset, tmp_path, monkeypatch):
     recipe = replace(TINY, pretrained=True)
-    monkeypatch.setattr(job, "start_pretrained", lambda _network, _recipe: None)
+    monkeypatch.setattr("xopt.train.run_setup.start_pretrained", lambda _network, _recipe: None)
     with pytest.raises(Halt):
         train(dataset, recipe, run=tmp_path / "run", report=halting(2))
     # The state holds every weight.
-    monkeypatch.setattr(job, "start_pretrained", None)
+    monkeypatch.setattr("xopt.train.run_setup.start_pretrained", None)
     same(train(dataset, recipe, run=tmp_path / "run", resume=True), train(dataset, TINY))
 
 
@@ -115,11 +114,11 @@ def test_a_run_of_a_removed_architecture_is_refused(dataset, tmp_path, recipe):
 
 def test_early_stopping_ends_a_training_and_its_resumed_twin_alike(dataset, tmp_path):
     recipe = replace(TINY, epochs=60, patience=2, learning_rate=1e-6, schedule="constant")
-    whole = train(dataset, recipe)
-    assert len(whole.history) == whole.best.epoch + 2 < 60
+    uninterrupted = train(dataset, recipe)
+    assert len(uninterrupted.history) == uninterrupted.best.epoch + 2 < 60
     with pytest.raises(Halt):
         train(dataset, recipe, run=tmp_path / "run", report=halting(2))
-    same(train(dataset, recipe, run=tmp_path / "run", resume=True), whole)
+    same(train(dataset, recipe, run=tmp_path / "run", resume=True), uninterrupted)
 
 
 @pytest.mark.parametrize("words", [{"resume": True}, {"force": True}, {}])
@@ -349,7 +348,8 @@ def test_sigterm_in_the_main_thread_saves_and_stops(dataset, tmp_path):
 @pytest.mark.slow
 def test_the_command_stops_at_sigterm_in_one_line_and_resumes_without_its_recipe(dataset, tmp_path, xopt):
     recipe, run = tmp_path / "recipe.toml", tmp_path / "run"
-    recipe.write_text(replace(TINY, epochs=2000).to_toml())
+    # More epochs than can pass before it is told to stop.
+    recipe.write_text(replace(TINY, epochs=100_000).to_toml())
     words = ["--data", dataset.root, "--out", run]
     busy = f"another process is training into {run}; wait for it to end, or choose another --out"
     process = subprocess.Popen(
@@ -364,19 +364,19 @@ def test_the_command_stops_at_sigterm_in_one_line_and_resumes_without_its_recipe
         second = xopt("train", "--recipe", recipe, way, *words)
         assert (second.code, second.err.splitlines()[-1]) == (1, f"xopt: {busy}")
     process.terminate()
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=300)[1]
     assert process.returncode == 143
     lines = [line for line in said.splitlines() if line.startswith("xopt:")]
     assert len(lines) == 1
     assert "stopped by SIGTERM after step" in lines[0]
     done = len(read_history((run / "history.csv").read_text()))
-    assert f"for {done} of 2000 epochs" in (run / "run.html").read_text()
+    assert f"for {done} of 100000 epochs" in (run / "run.html").read_text()
     (state,) = (run / "states").iterdir()
     step = json.loads((state / "state.json").read_text())["step"]
     assert f"after step {step}," in lines[0]
     refused = xopt("train", "--resume", "--set", "epochs=3", *words)
     assert refused.code == 2
-    assert "was begun with epochs = 2000 in its recipe, not 3" in refused.err
+    assert "was begun with epochs = 100000 in its recipe, not 3" in refused.err
 
 
 @pytest.mark.slow

@@ -12,17 +12,17 @@ torch = pytest.importorskip("torch")
 
 from xopt.datasets import open_source  # noqa: E402
 from xopt.models import load_checkpoint  # noqa: E402
-from xopt.models.checkpoint import CARD, save_checkpoint  # noqa: E402
+from xopt.models.checkpoint import METADATA, save_checkpoint  # noqa: E402
 from xopt.models.registry import build  # noqa: E402
 from xopt.runtime.errors import CheckpointError  # noqa: E402
+from xopt.runtime.files import write_file  # noqa: E402
 from xopt.train import load_recipe  # noqa: E402
-from xopt.train import page as pages  # noqa: E402
 from xopt.train.comparing import Run, RunComparison, compare_runs, read_run  # noqa: E402
 from xopt.train.events import Events  # noqa: E402
-from xopt.train.intervals import Interval  # noqa: E402
 from xopt.train.loop import train  # noqa: E402
 from xopt.train.page import comparison_page, run_page, write_page  # noqa: E402
 from xopt.train.results import Epoch, history_csv, read_history  # noqa: E402
+from xopt.train.run_checkpointer import Interval  # noqa: E402
 
 from .tiny import TINY, Halt, halting, write_data  # noqa: E402
 
@@ -121,7 +121,7 @@ def test_the_page_stands_alone_and_names_everything(run):
 
 
 def test_without_matplotlib_the_run_still_works_and_says_so(data, tmp_path, monkeypatch, xopt):
-    monkeypatch.setattr(pages, "can_draw", lambda: False)
+    monkeypatch.setattr("xopt.train.page.can_draw", lambda: False)
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(replace(TINY, epochs=1).to_toml())
     done = xopt("train", "--recipe", recipe, "--data", data, "--out", tmp_path / "plain")
@@ -198,15 +198,13 @@ def test_a_checkpoint_is_replaced_whole_at_every_moment(tmp_path, monkeypatch):
         "preprocessing": TINY.preprocessing(),
     }
     save_checkpoint(tmp_path, networks[0], **settings)
-    from xopt.models import checkpoint as checkpoints
 
-    def fails_at_the_card(path, content, *, force):
-        if path.name == CARD:
+    def fails_at_the_json(path, content, *, force):
+        if path.name == METADATA:
             raise Halt
-        return write(path, content, force=force)
+        return write_file(path, content, force=force)
 
-    write = checkpoints.write_file
-    monkeypatch.setattr(checkpoints, "write_file", fails_at_the_card)
+    monkeypatch.setattr("xopt.models.checkpoint.write_file", fails_at_the_json)
     with pytest.raises(Halt):
         save_checkpoint(tmp_path, networks[1], **settings)
     monkeypatch.undo()

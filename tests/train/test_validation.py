@@ -1,4 +1,4 @@
-"""How good a network is on a split, with labels that may be missing."""
+"""Loss, AUC and accuracy on a split, with labels that may be missing."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,10 @@ torch = pytest.importorskip("torch")
 
 from xopt.runtime.errors import TrainingError  # noqa: E402
 from xopt.train.distributed import Processes  # noqa: E402
+from xopt.train.inputs import SplitArrays  # noqa: E402
 from xopt.train.losses import Loss  # noqa: E402
 from xopt.train.recipe import Recipe  # noqa: E402
-from xopt.train.split_arrays import Material  # noqa: E402
-from xopt.train.validation import answer_all, judge  # noqa: E402
+from xopt.train.validation import evaluate, predict_all  # noqa: E402
 
 LABELS = np.array([[1, 0], [0, 1], [1, 1], [0, 0]], dtype=np.uint8)
 LOGITS = np.array([[2, -1], [-1, -2], [-3, 3], [-2, 1]], dtype=np.float32)
@@ -19,8 +19,8 @@ LOGITS = np.array([[2, -1], [-1, -2], [-3, 3], [-2, 1]], dtype=np.float32)
 def quality(labels=LABELS, logits=LOGITS, mask=None, **changes):
     recipe = Recipe(**{"architecture": "resnet18", "epochs": 1, "learning_rate": 0.1, **changes})
     images = np.zeros((len(labels), 1, 1), np.uint8)
-    return judge(
-        logits, Material(images_NHW=images, labels_NC=labels, mask_NC=mask), Loss(recipe, labels, mask)
+    return evaluate(
+        logits, SplitArrays(images_NHW=images, labels_NC=labels, mask_NC=mask), Loss(recipe, labels, mask)
     )
 
 
@@ -65,13 +65,13 @@ def test_a_loss_that_is_no_number_is_an_error():
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 100])
-def test_every_image_is_answered_once(batch_size):
-    asked = []
+def test_every_image_is_computed_once(batch_size):
+    computed = []
 
-    def answer(indices):
-        asked.extend(indices.tolist())
+    def predict(indices):
+        computed.extend(indices.tolist())
         return np.stack([indices, -indices], axis=1).astype(np.float32)
 
-    found = answer_all(answer, 7, 2, batch_size=batch_size, processes=Processes("cpu"))
-    assert asked == list(range(7))
+    found = predict_all(predict, 7, 2, batch_size=batch_size, processes=Processes("cpu"))
+    assert computed == list(range(7))
     np.testing.assert_array_equal(found, np.stack([np.arange(7), -np.arange(7)], axis=1))

@@ -1,5 +1,9 @@
 """The smallest training that goes through everything, for tests of what happens around it."""
 
+import itertools
+import os
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +21,18 @@ TINY = Recipe(
     std=(0.25,),
     batch_size=8,
 )
+
+
+_ports = itertools.count(20_000 + 37 * os.getpid() % 10_000)
+
+
+def free_port() -> int:
+    """A port that nobody uses, below those that the kernel gives away: it is still free when it is used."""
+    for port in _ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 class Halt(Exception):  # noqa: N818

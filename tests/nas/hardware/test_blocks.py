@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xopt.models.registry import plan
+from xopt.models.registry import spec
 from xopt.nas.hardware.blocks import WORK, placed_blocks
 from xopt.runtime.errors import UsageError
 
@@ -13,7 +13,7 @@ from xopt.runtime.errors import UsageError
 )
 @pytest.mark.parametrize("size", [32, 33, 224])
 def test_the_work_of_all_blocks_is_the_macs_of_the_network(architecture, size):
-    network = plan(architecture, classes=1, channels=1)
+    network = spec(architecture, classes=1, channels=1)
     work = np.sum([b.work() for b in placed_blocks(architecture, size=size, channels=1)], axis=0)
     macs = dict(zip(WORK, work, strict=True))
     found = sum(macs[f"{kind}_mmacs"] for kind in ("pointwise", "depthwise", "dense")) * 1e6

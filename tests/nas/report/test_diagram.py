@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from xopt.models.registry import plan
+from xopt.models.registry import spec
 from xopt.nas.report import draw
 from xopt.runtime.errors import UsageError
 
@@ -14,7 +14,7 @@ from xopt.runtime.errors import UsageError
 )
 def test_every_block_is_a_box_between_the_image_and_the_answer(architecture):
     svg = ElementTree.fromstring(draw(architecture, size=32, classes=5))
-    network = plan(architecture, classes=5, channels=1)
+    network = spec(architecture, classes=5, channels=1)
     assert len(svg.findall(".//rect")) == len(network.blocks) + 2
     assert len(svg.findall(".//path")) == sum(block.shortcut for block in network.blocks)
     assert f"{network.parameters:,} parameters" in svg.find("title").text

@@ -1,13 +1,14 @@
-"""Learning rates: torch's own schedules are the truth where it has the same."""
+"""Learning rates are those of torch's own schedules; the average follows the weights."""
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch import nn  # noqa: E402
 from torch.optim import lr_scheduler  # noqa: E402
 
+from xopt.train.optimization import Plateau, WeightAverage, rate_at  # noqa: E402
 from xopt.train.recipe import Recipe  # noqa: E402
-from xopt.train.schedules import Plateau, rate_at  # noqa: E402
 
 STEPS, PER_EPOCH = 40, 5
 
@@ -94,3 +95,25 @@ def test_a_plateau_is_met_when_the_patience_runs_out(patience, losses, drops):
     recipe = make(schedule="plateau", schedule_factor=0.5)
     rate = rate_at(recipe, step=0, steps=1, epoch=0, drops=plateau.drops)
     assert rate == pytest.approx(0.1 * 0.5 ** drops[-1])
+
+
+@pytest.mark.parametrize(("decay", "kept"), [(0.9, [2 / 11, 3 / 12, 4 / 13]), (0.2, [2 / 11, 0.2, 0.2])])
+def test_the_average_follows_the_weights_and_the_statistics_of_batches(decay, kept):
+    network = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
+    with torch.no_grad():
+        network[0].weight.fill_(1.0)
+    average = WeightAverage(network, decay)
+    expected_weight, expected_mean = 1.0, 0.0
+    for step, share in enumerate(kept, start=1):
+        with torch.no_grad():
+            network[0].weight.fill_(float(step))
+            network[1].running_mean.fill_(10.0 * step)
+            network[1].num_batches_tracked.fill_(step)
+        average.update(network)
+        expected_weight += (step - expected_weight) * (1 - share)
+        expected_mean += (10 * step - expected_mean) * (1 - share)
+    assert average.network[0].weight.item() == pytest.approx(expected_weight, rel=1e-6)
+    assert average.network[1].running_mean.item() == pytest.approx(expected_mean, rel=1e-6)
+    assert average.network[1].num_batches_tracked.item() == len(kept)
+    assert not average.network.training
+    assert network[0].weight.item() == len(kept)
