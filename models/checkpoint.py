@@ -8,6 +8,7 @@ nothing of itself: its architecture and classes are given with it.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from ..runtime.errors import CheckpointError, UsageError
 from ..runtime.files import write_file
 from ..runtime.images.preprocessing import Preprocessing
 from ..runtime.requires import need
+from .backbone import NetworkParts, split_network
 from .checkpoint_metadata import CheckpointMetadata, default_task, read_metadata
 from .registry import build, check_architecture, spec
 from .weights import SUFFIXES, check_finite, load_into, read_weights
@@ -50,6 +52,11 @@ class Checkpoint:
     """Name of the weights file, without its folders."""
     notes: dict[str, Any]
     """Other facts from the checkpoint's JSON, and what had to be assumed."""
+
+    @cached_property
+    def parts(self) -> NetworkParts:
+        """The network's backbone and head."""
+        return split_network(self.architecture, self.network)
 
 
 def load_checkpoint(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .quantize.coverage import covering_radius, farthest_points, image_features
     from .quantize.int8 import Quantized, RejectedError, quantize_bundle
     from .quantize.layer_sensitivity import LayerEffect, rank_layers
-    from .quantize.mixed_precision import AwareSettings, Rescue
+    from .quantize.mixed_precision import AwareSettings, MixedPrecision
     from .quantize.nncf_ptq import quantize_model
     from .quantize.revert_layers import return_layers
     from .quantize.smoothing import smooth_network
@@ -32,10 +32,10 @@ __all__ = [
     "GateResult",
     "GateSettings",
     "LayerEffect",
+    "MixedPrecision",
     "QuantizeSettings",
     "Quantized",
     "RejectedError",
-    "Rescue",
     "Verdict",
     "covering_radius",
     "draw_calibration",
@@ -60,7 +60,7 @@ _HOMES = {
     "quantize.coverage": ("covering_radius", "farthest_points", "image_features"),
     "quantize.int8": ("Quantized", "RejectedError", "quantize_bundle"),
     "quantize.layer_sensitivity": ("LayerEffect", "rank_layers"),
-    "quantize.mixed_precision": ("AwareSettings", "Rescue"),
+    "quantize.mixed_precision": ("AwareSettings", "MixedPrecision"),
     "quantize.nncf_ptq": ("quantize_model",),
     "quantize.revert_layers": ("return_layers",),
     "quantize.smoothing": ("smooth_network",),

@@ -11,7 +11,7 @@ from .gate.gate import GateResult
 from .gate.per_class import describe_findings
 from .quantize.calibration import CalibrationSet
 from .quantize.int8 import Quantized
-from .quantize.mixed_precision import Rescue
+from .quantize.mixed_precision import MixedPrecision
 from .quantize.onnx_form import OnnxForm
 
 _WORST = 6
@@ -91,7 +91,7 @@ def describe_quantized(made: Quantized, parent: Bundle) -> str:
         f"         drop {drop.drop:+.4f}, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}; upper bound "
         f"{drop.upper_one_sided:+.4f}, allowed {gate.settings.max_auc_drop:.4f}",
         f"findings {_findings(gate)}",
-        *describe_rescue(made.rescue),
+        *describe_mixed_precision(made.mixed_precision),
         f"heatmaps {_heatmaps(gate)}",
         f"onnx     {_onnx(made.onnx)}",
         f"time     {_times(made.seconds)}{peak}",
@@ -134,24 +134,24 @@ def _findings(gate: GateResult) -> str:
     return f"{gated}; largest drop {worst:+.4f} ({name}); {flips} of {count} decisions change"
 
 
-def describe_rescue(rescued: Rescue | None) -> list[str]:
+def describe_mixed_precision(mixed: MixedPrecision | None) -> list[str]:
     """What returned to floating point, and what that cost."""
-    if rescued is None:
+    if mixed is None:
         return []
-    lines = [f"layers   {rescued.reason}"]
-    if not rescued.returned:
-        worst = ", ".join(f"{effect.name} {effect.error:.3f}" for effect in rescued.effects[:_WORST])
+    lines = [f"layers   {mixed.reason}"]
+    if not mixed.returned:
+        worst = ", ".join(f"{effect.name} {effect.error:.3f}" for effect in mixed.effects[:_WORST])
         return [*lines, f"         most harmful, by their logits' error: {worst}"] if worst else lines
-    by_name = {effect.name: effect for effect in rescued.effects}
-    shown = [f"{name} ({by_name[name].error:.3f})" for name in rescued.returned[:_WORST]]
-    more = len(rescued.returned) - len(shown)
+    by_name = {effect.name: effect for effect in mixed.effects}
+    shown = [f"{name} ({by_name[name].error:.3f})" for name in mixed.returned[:_WORST]]
+    more = len(mixed.returned) - len(shown)
     lines.append(f"         returned: {', '.join(shown)}{f' and {more} more' if more else ''}")
-    if rescued.logit_rms is not None:
-        before, after = rescued.logit_rms
+    if mixed.logit_rms is not None:
+        before, after = mixed.logit_rms
         lines.append(f"         error of the logits {before:.3f} -> {after:.3f} on calibration images")
-    if rescued.latency_ms is not None:
-        fp32, int8, result = (rescued.latency_ms[name] for name in ("fp32", "int8", "result"))
-        kept = rescued.kept_speedup
+    if mixed.latency_ms is not None:
+        fp32, int8, result = (mixed.latency_ms[name] for name in ("fp32", "int8", "result"))
+        kept = mixed.kept_speedup
         share = "INT8 is no faster here" if kept is None else f"{kept:.0%} of INT8's gain kept"
         lines.append(
             f"latency  {in_words(result.median)} ms ({in_words(result.p10)} to {in_words(result.p90)}); "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...datasets.phantoms import draw_images
-from ...models.backbone import take_apart
+from ...models.backbone import split_network
 from ...models.registry import build
 from ...optimize.libraries import need_export, need_quantize
 from ...runtime.backends.openvino import OpenVINOBackend
@@ -71,7 +71,7 @@ def untrained_network(architecture: str, size: int, settings: GraphSettings) -> 
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build(architecture, settings.classes, preprocessing.channels).eval()
-    graph = InferenceGraph(network, take_apart(architecture, network), preprocessing, _TASK).eval()
+    graph = InferenceGraph(network, split_network(architecture, network), preprocessing, _TASK).eval()
     model = from_onnx(to_onnx(graph, size=size), size=size, name=architecture)
     if settings.precision == "INT8":
         need_quantize()

@@ -5,13 +5,17 @@ views, then all second ones, ...), W windows pooled from a view's feature map (1
 C classes, F features, H x W pixels or cells, P input planes of the network.
 """
 
+import copy
+from dataclasses import replace
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from ...models.backbone import Anatomy
-from ...runtime.images.crops import SHARED_PLANS
+from ...models.backbone import NetworkParts
+from ...runtime.images.crops import SHARED_PLANS, Window
 from ...runtime.images.preprocessing import Preprocessing
-from .window_pooling import window_weights
 
 
 class InferenceGraph(nn.Module):
@@ -19,16 +23,18 @@ class InferenceGraph(nn.Module):
 
     Args:
         network: in eval mode. Its parameters keep their names, after `network.`.
-        anatomy: its trunk and head.
+        parts: its backbone and head.
         preprocessing: what is done to an image.
         task: multi-class ends in a softmax, every other task in a sigmoid.
     """
 
-    def __init__(self, network: nn.Module, anatomy: Anatomy, preprocessing: Preprocessing, task: str) -> None:
+    def __init__(
+        self, network: nn.Module, parts: NetworkParts, preprocessing: Preprocessing, task: str
+    ) -> None:
         super().__init__()
         self.network = network
         # In a tuple, so that the head is not registered a second time, under a second name.
-        self._parts = (anatomy,)
+        self._parts = (parts,)
         self.views = preprocessing.views()
         self.side = preprocessing.view_size
         self.exclusive = task == "multi-class"
@@ -53,7 +59,7 @@ class InferenceGraph(nn.Module):
         """
         views_M1HW = self.cut(image_NHW)
         # Broadcasting against P scales is what copies the grey plane to the network's planes.
-        features_MFHW = self._parts[0].trunk(views_M1HW.float() * self.scale_P11 + self.shift_P11)
+        features_MFHW = self._parts[0].backbone(views_M1HW.float() * self.scale_P11 + self.shift_P11)
         logits_MWC = self._head(self._pool(features_MFHW))
         answers_MWC = logits_MWC.softmax(-1) if self.exclusive else logits_MWC.sigmoid()
         maps_MCHW = self._head(features_MFHW.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
@@ -97,4 +103,66 @@ class InferenceGraph(nn.Module):
     def _cells(self, side: int, preprocessing: Preprocessing) -> int:
         """Side of the feature map of a view of this side."""
         with torch.inference_mode():
-            return self._parts[0].trunk(torch.zeros(1, preprocessing.channels, side, side)).shape[-1]
+            return self._parts[0].backbone(torch.zeros(1, preprocessing.channels, side, side)).shape[-1]
+
+
+def window_weights(
+    windows: tuple[Window, ...], *, cells: int, window_cells: int, stride: int
+) -> NDArray[np.float32]:
+    """Weights with which each window averages the cells of the whole image's feature map.
+
+    A convolutional network answers a shifted image with a shifted map: cell k of a window that begins t
+    pixels into the image lies at t / stride + k cells of the whole map. Where that is between two cells,
+    they are interpolated linearly. What the zero padding at a window's own border does is not reproduced.
+
+    Args:
+        windows: unmirrored.
+        cells: h, side of the whole image's map.
+        window_cells: side of the map that a window alone would give.
+        stride: pixels between cells.
+
+    Returns:
+        float32 (W, h, h), each window's weights summing to 1.
+    """
+    lines = [
+        [_line(start / stride, cells, window_cells) for start in (window.top, window.left)]
+        for window in windows
+    ]
+    return np.stack([np.outer(rows, columns) for rows, columns in lines]).astype(np.float32)
+
+
+def _line(start: float, cells: int, window_cells: int) -> NDArray[np.float64]:
+    """Weights (h,) along one side: the mean of linear interpolations at start, start + 1, ..."""
+    # A map is rounded up to whole cells, so the last place of a window can lie just beyond the last cell.
+    places = np.clip(start + np.arange(window_cells), 0, cells - 1)
+    below = np.floor(places).astype(np.intp)
+    part = places - below
+    weights = np.zeros(cells)
+    np.add.at(weights, below, 1 - part)
+    np.add.at(weights, np.minimum(below + 1, cells - 1), part)
+    return weights / window_cells
+
+
+def fold_grey_planes(network: nn.Module, preprocessing: Preprocessing) -> tuple[nn.Module, Preprocessing]:
+    """Fold the first convolution of a three-plane network to one plane, where that changes no answer.
+
+    It changes none where the planes are normalised alike: then they are equal, and the sum over planes
+    moves into the weights. Planes with means of their own (ImageNet's) stay three: zero padding is put
+    around the normalised planes, so at the border no single plane stands for them.
+
+    Returns:
+        the network and preprocessing to build the graph from: folded copies, or the arguments as they are.
+    """
+    alike = len(set(preprocessing.mean)) == 1 and len(set(preprocessing.std)) == 1
+    if preprocessing.channels == 1 or not alike:
+        return network, preprocessing
+    folded = copy.deepcopy(network)
+    first = next(module for module in folded.modules() if isinstance(module, nn.Conv2d))
+    if first.in_channels != preprocessing.channels or first.groups != 1:
+        return network, preprocessing
+    with torch.no_grad():
+        # Summed in float64, so that folding adds no rounding of its own.
+        first.weight = nn.Parameter(first.weight.double().sum(1, keepdim=True).float())
+    first.in_channels = 1
+    one_plane = replace(preprocessing, channels=1, mean=preprocessing.mean[:1], std=preprocessing.std[:1])
+    return folded, one_plane

@@ -4,6 +4,7 @@ Shape suffixes: N images, K crops, C classes, H x W pixels.
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ...datasets import Dataset, load_images
 from ...datasets.phantoms import draw_images
 from ...models.checkpoint import Checkpoint
 from ...runtime.backends.base import Backend
+from ...runtime.errors import OutputError
 from ...runtime.images.crops import exact_plan
 from ...runtime.images.preprocessing import Preprocessing
 from ..settings import ExportSettings
@@ -63,6 +65,20 @@ class ExportParity:
     images: ParityImages
     exact: "Agreement | None" = None
     """For the shared plan, how far it is from the plan that it stands for."""
+
+    def check(self, out: Path) -> None:
+        """Refuse a graph that is not the network that was trained.
+
+        Raises:
+            OutputError: a probability differs by more than MAX_DIFFERENCE; the message says that `out` was
+                not written.
+        """
+        if not self.max_difference <= MAX_DIFFERENCE:
+            raise OutputError(
+                f"the exported graph differs from PyTorch by {self.max_difference:.2g} in probability, "
+                f"allowed is {MAX_DIFFERENCE:.0e}; {out} was not written; try other versions of torch or "
+                "openvino"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, for a manifest."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.backbone import take_apart
 from ...models.checkpoint import Checkpoint
 from ...runtime.images.crops import exact_plan, take
 from ...runtime.images.preprocessing import Preprocessing
@@ -44,8 +43,7 @@ def window_logits(
         if preprocessing.crops == exact_plan(preprocessing.crops):
             logits_KC = checkpoint.network(input_VPHW)
         else:
-            parts = take_apart(checkpoint.architecture, checkpoint.network)
-            logits_KC = parts.head(_pooled(checkpoint, preprocessing, input_VPHW))
+            logits_KC = checkpoint.parts.head(_pooled(checkpoint, preprocessing, input_VPHW))
         answer: NDArray[np.float32] = logits_KC.numpy()
     return answer
 
@@ -63,7 +61,7 @@ def window_features(
     try:
         with torch.inference_mode():
             pooled_KF = _pooled(checkpoint, preprocessing, _input(preprocessing, image_HW))
-            take_apart(checkpoint.architecture, checkpoint.network).head(pooled_KF)
+            checkpoint.parts.head(pooled_KF)
     finally:
         hook.remove()
     features: NDArray[np.float64] = seen[0].double().numpy()
@@ -96,10 +94,9 @@ def _pooled(
     """Features (K, F) of all windows, interpolated one window at a time."""
     import torch
 
-    parts = take_apart(checkpoint.architecture, checkpoint.network)
-    trunk = parts.trunk
-    whole_VFHW = trunk(views_VPHW)
-    cells = trunk(views_VPHW[:1, :, : preprocessing.crop, : preprocessing.crop]).shape[-1]
+    parts = checkpoint.parts
+    whole_VFHW = parts.backbone(views_VPHW)
+    cells = parts.backbone(views_VPHW[:1, :, : preprocessing.crop, : preprocessing.crop]).shape[-1]
     unmirrored = [window for window in preprocessing.windows() if not window.mirrored]
     pooled = []
     for view_FHW in whole_VFHW:

@@ -25,7 +25,7 @@ from ...runtime.files import check_free
 from ..export.export import bundle_name
 from ..libraries import need_quantize
 from ..quantize.calibration import TRAIN
-from ..quantize.int8 import label_columns
+from .evaluator import label_columns
 from .temperature import (
     apply_temperature,
     fit_temperature,
@@ -128,16 +128,21 @@ def set_thresholds(
         )
     facts = _facts(dataset, split, how, points, temperature, (before_NC, after_NC), manifest)
     facts[PIXELS] = joined(scored.pixels)
-    made = replace(
+    bundle = write_bundle(out, _with_points(manifest, bundle_name(out), points, facts), files, force=force)
+    return Operated(bundle=bundle, settings=how, points=points, temperature=temperature, facts=facts)
+
+
+def _with_points(
+    manifest: Manifest, name: str, points: dict[str, OperatingPoint | None], facts: dict[str, Any]
+) -> Manifest:
+    chosen = {name: min(1.0, point.threshold) for name, point in points.items() if point is not None}
+    return replace(
         manifest,
-        name=bundle_name(out),
-        thresholds=manifest.thresholds
-        | {name: min(1.0, point.threshold) for name, point in points.items() if point is not None},
+        name=name,
+        thresholds=manifest.thresholds | chosen,
         provenance=manifest.provenance | {PROVENANCE: facts},
         files={},
     )
-    bundle = write_bundle(out, made, files, force=force)
-    return Operated(bundle=bundle, settings=how, points=points, temperature=temperature, facts=facts)
 
 
 def describe(made: Operated) -> str:

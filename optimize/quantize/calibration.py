@@ -95,6 +95,34 @@ def draw_calibration(
         UsageError: fewer than one image asked for, an unknown sampling, or farthest points without features.
         DataError: there is no training split, or it has no image left to draw.
     """
+    _check(dataset, count, sampling, with_features=features is not None)
+    apart = patients_apart(dataset)
+    candidates = _distinct(apart)
+    if not len(candidates):
+        raise DataError(
+            f"the {TRAIN} split of {dataset.name} has {len(dataset.split(TRAIN))} images, all of patients "
+            "who stand in another split too; split by patient first"
+        )
+    count, asked = min(count, len(candidates)), count
+    if sampling == "random":
+        chosen = random_sample(len(candidates), count, seed=seed)
+    else:
+        first = count if sampling == "stratified" else min(max(count, pool), len(candidates))
+        chosen = stratified_sample(candidates.labels_NC, first, seed=seed)
+    if sampling == "farthest" and features is not None:
+        candidates = candidates.select(chosen)
+        chosen = farthest_points(features(candidates), count, seed=seed)
+    return CalibrationSet(
+        images=candidates.select(chosen),
+        dataset=dataset.name,
+        asked=asked,
+        sampling=sampling,
+        candidates=len(candidates),
+        excluded=len(dataset.split(TRAIN)) - len(apart),
+    )
+
+
+def _check(dataset: Dataset, count: int, sampling: str, *, with_features: bool) -> None:
     if count < 1:
         raise UsageError(f"calibration needs at least 1 image, got {count}")
     if sampling not in SAMPLINGS:
@@ -104,34 +132,14 @@ def draw_calibration(
             f"{dataset.name} has no split {TRAIN!r} to calibrate on, it has {', '.join(dataset.splits)}; "
             f"add a {TRAIN} split, since the images that gate or test must not calibrate"
         )
-    train = dataset.split(TRAIN)
-    apart = patients_apart(dataset)
-    first_of = {image: index for index, image in reversed(list(enumerate(apart.images)))}
-    candidates = apart.select([i for i, image in enumerate(apart.images) if first_of[image] == i])
-    if not len(candidates):
-        raise DataError(
-            f"the {TRAIN} split of {dataset.name} has {len(train)} images, all of patients who stand in "
-            "another split too; split by patient first"
-        )
-    count, asked = min(count, len(candidates)), count
-    if sampling == "random":
-        chosen = random_sample(len(candidates), count, seed=seed)
-    else:
-        first = count if sampling == "stratified" else min(max(count, pool), len(candidates))
-        chosen = stratified_sample(candidates.labels_NC, first, seed=seed)
-    if sampling == "farthest":
-        if features is None:
-            raise UsageError("farthest points are chosen among activations; give draw_calibration features")
-        candidates = candidates.select(chosen)
-        chosen = farthest_points(features(candidates), count, seed=seed)
-    return CalibrationSet(
-        images=candidates.select(chosen),
-        dataset=dataset.name,
-        asked=asked,
-        sampling=sampling,
-        candidates=len(candidates),
-        excluded=len(train) - len(apart),
-    )
+    if sampling == "farthest" and not with_features:
+        raise UsageError("farthest points are chosen among activations; give draw_calibration features")
+
+
+def _distinct(split: Split) -> Split:
+    """The split with each image once."""
+    first_of = {image: index for index, image in reversed(list(enumerate(split.images)))}
+    return split.select([i for i, image in enumerate(split.images) if first_of[image] == i])
 
 
 def patients_apart(dataset: Dataset) -> Split:

@@ -3,37 +3,43 @@
 Shape suffixes: N images, C classes.
 """
 
-import time
+import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ...benchmarks.heatmaps import HeatmapAgreement, compare_heatmaps, images_with_findings
-from ...datasets import Dataset, Split, load_images
+import numpy as np
+from numpy.typing import NDArray
+
+from ...datasets import Dataset, load_images
 from ...datasets.roles import PIXELS, Scored, check_fitted, joined
-from ...runtime.backends.base import Backend
 from ...runtime.backends.openvino import PRECISION_HINT, OpenVINOBackend
 from ...runtime.bundle.folder import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
-from ...runtime.bundle.manifest import Manifest
-from ...runtime.errors import BundleError, DataError, GateError, UsageError
+from ...runtime.errors import BundleError, GateError, UsageError
 from ...runtime.files import check_free
-from ..export.export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures
-from ..gate.evaluator import AskedGate
-from ..gate.gate import GateResult, check_gate_split
+from ..clock import Clock
+from ..export.export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures, versions
+from ..export.openvino_ir import encode_ir, read_ir
+from ..gate.evaluator import GateEvaluator, gate_split
+from ..gate.gate import GateResult
 from ..gate.image_copies import leave_out_copies
 from ..libraries import need_quantize
 from ..settings import GateSettings, QuantizeSettings
-from .calibration import TRAIN, CalibrationSet, draw_calibration
+from .calibration import CalibrationSet, draw_calibration
 from .coverage import image_features
-from .memory import peak_memory_mb
-from .mixed_precision import AwareSettings, Candidate, Rescue, rescue
+from .mixed_precision import AwareSettings, Candidate, MixedPrecision, return_harmful_layers
 from .onnx_form import OnnxForm, make_onnx_form
-from .provenance import ancestry, tool_versions
+
+if TYPE_CHECKING:
+    import openvino
 
 GOLDEN_TOLERANCE = 0.02
 """Kernels of another CPU round in other places, and one step of 8 bits is 1/255 of a layer's range: the same
 graph in float arithmetic was at most 0.006 away from AVX2's integers (docs/decisions/0022)."""
+_PARENT_PARTS = ("checkpoint", "alignment", "operating_points")
+"""Parts of the parent's provenance that stay true: images that aligned a head or chose thresholds did so for
+every bundle that is made of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,17 +56,8 @@ class Quantized:
     """Seconds per phase: calibration images, quantize, gate."""
     peak_memory_mb: float | None
     """The most memory this process held up to the end of quantizing, in MB."""
-    rescue: Rescue | None = None
+    mixed_precision: MixedPrecision | None = None
     """What the accuracy-aware path did; None where it had nothing to do."""
-
-
-class HasClasses(Protocol):
-    """A manifest, or whatever else names its outputs."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Name per output."""
-        ...
 
 
 class RejectedError(GateError):
@@ -103,168 +100,143 @@ def quantize_bundle(
     need_quantize()
     how, margin = settings or QuantizeSettings(), gate or GateSettings()
     rejected = out.with_name(f"{out.name}.rejected")
-    for place in (out, rejected):
+    _check_places(parent, (out, rejected), force=force)
+    split = gate_split(dataset, parent.manifest, margin)
+    scored = Scored(split=split, preprocessing=parent.manifest.preprocessing)
+    check_fitted([parent], scored)
+    clock = Clock()
+    model = read_ir(parent.read(MODEL), parent.read(WEIGHTS))
+    calibration, images_NHW = _calibrate(model, dataset, scored, how)
+    clock.lap("calibration_images")
+    evaluator = GateEvaluator(dataset.name, parent, split, margin)
+    best, mixed, peak = _best_candidate(model, images_NHW, evaluator, how, aware or AwareSettings(), clock)
+    onnx = _onnx_form(parent, best, how)
+    clock.lap("onnx")
+    provenance = _provenance(parent, calibration, how, best.gate, onnx, clock.seconds, peak, mixed, scored)
+    passed = best.gate.verdict.passed
+    place = out if passed else rejected
+    made = Quantized(
+        bundle=_write(parent, place, bundle_name(out), best, onnx, provenance, force=force),
+        gate=best.gate,
+        calibration=calibration,
+        onnx=onnx,
+        seconds=clock.seconds,
+        peak_memory_mb=peak,
+        mixed_precision=mixed,
+    )
+    if not passed:
+        reason = f"{best.gate.verdict.reason}{_tried(mixed)}"
+        raise RejectedError(f"{out} was not written: {reason}; the candidate is kept at {rejected}", made)
+    return made
+
+
+def _check_places(parent: Bundle, places: tuple[Path, ...], *, force: bool) -> None:
+    for place in places:
         check_free(place, force=force)
         if place.resolve() == parent.path.resolve():
             raise UsageError(f"{place} is the bundle to be quantized; choose another --out")
     if parent.manifest.precision != "FP32":
         raise BundleError(f"{parent.path} is {parent.manifest.precision} already; quantize the FP32 bundle")
-    split = gate_split(dataset, parent.manifest, margin)
-    from ..export.openvino_ir import encode_ir, read_ir
+
+
+def _calibrate(
+    model: "openvino.Model", dataset: Dataset, scored: Scored, how: QuantizeSettings
+) -> tuple[CalibrationSet, NDArray[np.uint8]]:
+    """The calibration set, and its images as uint8 (N, size, size)."""
+    preprocessing = scored.preprocessing
+    drawn = draw_calibration(
+        dataset,
+        how.calibration_size,
+        seed=how.seed,
+        sampling=how.sampling,
+        features=partial(image_features, model, preprocessing),
+    )
+    calibration = leave_out_copies(drawn, [scored], preprocessing)
+    return calibration, load_images(calibration.images, preprocessing)
+
+
+def _best_candidate(
+    model: "openvino.Model",
+    images_NHW: NDArray[np.uint8],
+    evaluator: GateEvaluator,
+    how: QuantizeSettings,
+    aware: AwareSettings,
+    clock: Clock,
+) -> tuple[Candidate, MixedPrecision | None, float | None]:
+    """The candidate to keep, what mixed precision did, and the most MB held up to the end of quantizing."""
     from .nncf_ptq import original_graph, quantize_model
 
-    preprocessing = parent.manifest.preprocessing
-    scored = Scored(split=split, preprocessing=preprocessing)
-    check_fitted([parent], scored)
-    clock = _Clock()
-    model = read_ir(parent.read(MODEL), parent.read(WEIGHTS))
-    features = partial(image_features, model, preprocessing)
-    calibration = draw_calibration(
-        dataset, how.calibration_size, seed=how.seed, sampling=how.sampling, features=features
-    )
-    calibration = leave_out_copies(calibration, [scored], preprocessing)
-    images_NHW = load_images(calibration.images, preprocessing)
-    clock.lap("calibration_images")
+    preprocessing = evaluator.parent.manifest.preprocessing
     quantized = quantize_model(model, images_NHW, preprocessing, how)
     xml, weights = encode_ir(quantized)
-    candidate: Backend = OpenVINOBackend(xml, weights)
+    backend = OpenVINOBackend(xml, weights)
     clock.lap("quantize")
     peak = peak_memory_mb()
-    reference = OpenVINOBackend(parent.read(MODEL), parent.read(WEIGHTS))
-    asked = AskedGate(dataset.name, parent.manifest, split, reference, margin)
-    result = asked.judge(candidate)
+    plain = Candidate(
+        model=quantized, xml=xml, weights=weights, backend=backend, gate=evaluator.evaluate(backend)
+    )
     clock.lap("gate")
-    kept, rescued = rescue(
+    best, mixed = return_harmful_layers(
         original_graph(model, images_NHW, preprocessing, how),
-        reference,
-        Candidate(model=quantized, xml=xml, weights=weights, backend=candidate, gate=result),
+        evaluator.reference,
+        plain,
         images_NHW,
         preprocessing,
-        asked.judge,
-        aware or AwareSettings(),
+        evaluator.evaluate,
+        aware,
     )
-    xml, weights, candidate, result = kept.xml, kept.weights, kept.backend, kept.gate
-    if rescued is not None:
+    if mixed is not None:
         clock.lap("accuracy_aware")
-    maps = compare_gate_heatmaps(parent, (xml, weights), split, margin.heatmap_images)
-    result = replace(result, heatmaps=maps)
+    maps = evaluator.compare_heatmaps(best.xml, best.weights)
     clock.lap("heatmaps")
-    pictures_NHW = golden_pictures(preprocessing.size)
-    onnx = OnnxForm(content=None, max_difference=None, reason="the network was smoothed, model.onnx was not")
-    if how.smooth is None:
-        onnx = make_onnx_form(parent, xml, weights, candidate, pictures_NHW, tolerance=GOLDEN_TOLERANCE)
-    clock.lap("onnx")
-    provenance = _provenance(parent, calibration, how, result, onnx, clock.seconds, peak, rescued)
-    provenance["gate"][PIXELS] = joined(scored.pixels)
+    return replace(best, gate=replace(best.gate, heatmaps=maps)), mixed, peak
+
+
+def _onnx_form(parent: Bundle, candidate: Candidate, how: QuantizeSettings) -> OnnxForm:
+    if how.smooth is not None:
+        reason = "the network was smoothed, model.onnx was not"
+        return OnnxForm(content=None, max_difference=None, reason=reason)
+    pictures_NHW = golden_pictures(parent.manifest.preprocessing.size)
+    return make_onnx_form(
+        parent,
+        candidate.xml,
+        candidate.weights,
+        candidate.backend,
+        pictures_NHW,
+        tolerance=GOLDEN_TOLERANCE,
+    )
+
+
+def _write(
+    parent: Bundle,
+    place: Path,
+    name: str,
+    candidate: Candidate,
+    onnx: OnnxForm,
+    provenance: dict[str, Any],
+    *,
+    force: bool,
+) -> Bundle:
     manifest = replace(
         parent.manifest,
-        name=bundle_name(out),
+        name=name,
         precision="INT8",
         golden={"images": GOLDEN_IMAGES, "tolerance": GOLDEN_TOLERANCE},
         provenance=provenance,
     )
-    files = {MODEL: xml, WEIGHTS: weights, GOLDEN: golden_images(candidate, preprocessing.size)}
+    golden = golden_images(candidate.backend, parent.manifest.preprocessing.size)
+    files = {MODEL: candidate.xml, WEIGHTS: candidate.weights, GOLDEN: golden}
     if onnx.content is not None:
         files[ONNX] = onnx.content
-    passed = result.verdict.passed
-    made = Quantized(
-        bundle=write_bundle(out if passed else rejected, manifest, files, force=force),
-        gate=result,
-        calibration=calibration,
-        onnx=onnx,
-        seconds=clock.seconds,
-        peak_memory_mb=peak,
-        rescue=rescued,
-    )
-    if not passed:
-        raise RejectedError(
-            f"{out} was not written: {result.verdict.reason}{_tried(rescued)}; the candidate is kept at "
-            f"{rejected}",
-            made,
-        )
-    return made
+    return write_bundle(place, manifest, files, force=force)
 
 
-def _tried(rescued: Rescue | None) -> str:
-    if rescued is None:
+def _tried(mixed: MixedPrecision | None) -> str:
+    if mixed is None:
         return ""
-    return (
-        f"; {len(rescued.returned)} layers in floating point did not help"
-        if rescued.returned
-        else (f"; {rescued.reason}")
-    )
-
-
-def gate_split(dataset: Dataset, manifest: Manifest, gate: GateSettings) -> Split:
-    """The split that gates, its label columns in the order of the bundle's classes.
-
-    Raises:
-        UsageError: it is the training split.
-        DataError: there is no such split, its classes are others, or it has no AUC.
-    """
-    if gate.split == TRAIN:
-        raise UsageError(f"the {TRAIN} split calibrates, so it cannot gate; choose another --split")
-    split = label_columns(dataset, dataset.split(gate.split), manifest)
-    check_gate_split(split)
-    return split
-
-
-def label_columns(dataset: Dataset, split: Split, manifest: HasClasses) -> Split:
-    """A split with its label columns in the order of a bundle's classes.
-
-    Raises:
-        DataError: the dataset is labelled for other classes.
-    """
-    if set(dataset.classes) != set(manifest.classes):
-        absent = [name for name in manifest.classes if name not in dataset.classes]
-        extra = [name for name in dataset.classes if name not in manifest.classes]
-        raise DataError(
-            f"{dataset.name} is labelled for other classes than the bundle: it lacks {absent or 'none'} and "
-            f"has {extra or 'none'} beyond; name its columns by classes.txt"
-        )
-    columns = [dataset.classes.index(name) for name in manifest.classes]
-    mask_NC = None if split.mask_NC is None else split.mask_NC[:, columns]
-    return replace(split, labels_NC=split.labels_NC[:, columns], mask_NC=mask_NC)
-
-
-def compare_gate_heatmaps(
-    parent: Bundle, candidate: tuple[bytes, bytes], split: Split, count: int
-) -> HeatmapAgreement | None:
-    """How alike the heatmaps of a bundle and of a candidate's IR are, over findings of a labelled split.
-
-    Args:
-        parent: the FP32 bundle.
-        candidate: model.xml and model.bin, with the parent's preprocessing.
-        split: that gates; `count` of its images with a finding are looked at, at most.
-        count: 0 compares none.
-
-    Returns:
-        None where nothing was compared: no image has a finding, or the parent gives no activation maps.
-    """
-    shown = images_with_findings(split, count) if count else split.select([])
-    if not len(shown) or len(parent.manifest.outputs) < 2:
-        return None
-    preprocessing = parent.manifest.preprocessing
-    return compare_heatmaps(
-        OpenVINOBackend(parent.read(MODEL), parent.read(WEIGHTS), maps=True),
-        OpenVINOBackend(*candidate, maps=True),
-        load_images(shown, preprocessing),
-        shown.marked_labels,
-        preprocessing,
-    )
-
-
-class _Clock:
-    """Seconds between laps."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._since = time.perf_counter()
-
-    def lap(self, phase: str) -> None:
-        now = time.perf_counter()
-        self.seconds[phase] = round(now - self._since, 2)
-        self._since = now
+    if mixed.returned:
+        return f"; {len(mixed.returned)} layers in floating point did not help"
+    return f"; {mixed.reason}"
 
 
 def _provenance(
@@ -275,17 +247,49 @@ def _provenance(
     onnx: OnnxForm,
     seconds: dict[str, float],
     peak: float | None,
-    rescued: Rescue | None,
+    mixed: MixedPrecision | None,
+    scored: Scored,
 ) -> dict[str, Any]:
     return {
-        **ancestry(parent),
+        **parent_provenance(parent),
         "settings": settings.to_json(),
         "calibration": calibration.to_json(),
-        "gate": gate.to_json(),
-        "accuracy_aware": None if rescued is None else rescued.to_json(),
+        "gate": gate.to_json() | {PIXELS: joined(scored.pixels)},
+        "accuracy_aware": None if mixed is None else mixed.to_json(),
         "onnx": onnx.to_json(),
         "inference_precision": PRECISION_HINT,
         "seconds": seconds,
         "peak_memory_mb": None if peak is None else round(peak),
         "versions": tool_versions(),
     }
+
+
+def parent_provenance(parent: Bundle) -> dict[str, Any]:
+    """The FP32 bundle and what it was made of, as plain JSON values, for a manifest's provenance."""
+    facts = parent.manifest.provenance
+    return {
+        "parent": {"name": parent.manifest.name, "digest": parent.digest},
+        **{part: facts.get(part) for part in _PARENT_PARTS},
+    }
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of what a quantized bundle was made with."""
+    return versions("openvino", "nncf", "onnx", "onnxruntime", "numpy")
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory this process has held so far, in MB (10^6 bytes); None where the system is silent."""
+    try:
+        # Linux's own figure; getrusage's is inherited from the parent process.
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    except OSError:
+        pass
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

@@ -18,11 +18,11 @@ from ...runtime.backends.base import Backend
 from ...runtime.backends.openvino import OpenVINOBackend
 from ...runtime.errors import UsageError
 from ...runtime.images.preprocessing import Preprocessing
+from ..gate.evaluator import at_stricter_level
 from ..gate.gate import MIN_PATIENTS, GateResult
-from ..gate.sequential import second_look
+from .interleaved_latency import ROUNDS, Latency, interleaved_latency
 from .layer_count import FIRST_LEVEL, LATER_ASKS, LATER_LEVEL, Chooser
 from .layer_sensitivity import IMAGES, MEASUREMENTS, LayerEffect, rank_layers
-from .paired_latency import ROUNDS, Latency, side_by_side
 from .revert_layers import return_layers
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rescue:
+class MixedPrecision:
     """What the accuracy-aware path did."""
 
     reason: str
@@ -136,24 +136,24 @@ class Rescue:
         }
 
 
-def rescue(
-    parent: "openvino.Model",
+def return_harmful_layers(
+    original: "openvino.Model",
     reference: Backend,
     plain: Candidate,
     images_NHW: NDArray[np.uint8],
     preprocessing: Preprocessing,
-    measure: Callable[[Backend], GateResult],
+    evaluate: Callable[[Backend], GateResult],
     settings: AwareSettings,
-) -> tuple[Candidate, Rescue | None]:
+) -> tuple[Candidate, MixedPrecision | None]:
     """Return layers of a candidate to floating point until it passes the gate, if it does not.
 
     Args:
-        parent: the FP32 graph.
+        original: the FP32 graph that was quantized.
         reference: the same, to be run.
-        plain: plain INT8 with its verdict.
+        plain: plain INT8 with its gate result.
         images_NHW: those that calibrated, uint8 (N, size, size).
         preprocessing: the bundle's.
-        measure: asks the gate.
+        evaluate: the gate.
         settings: whether and how far.
 
     Returns:
@@ -164,60 +164,61 @@ def rescue(
         return plain, None
     first = _ask(plain.gate, 0, FIRST_LEVEL)
     if not passed and (reason := _hopeless(plain.gate)):
-        return plain, Rescue(reason=reason, asks=(first,))
+        return plain, MixedPrecision(reason=reason, asks=(first,))
     limits = {"images": settings.images, "measurements": settings.measurements}
-    effects = rank_layers(parent, plain.model, images_NHW, preprocessing, **limits)
+    effects = rank_layers(original, plain.model, images_NHW, preprocessing, **limits)
     if passed:
-        return plain, Rescue(
-            reason="plain INT8 passed, so no layer was returned", effects=effects, asks=(first,)
-        )
-    return _return_layers(parent, reference, plain, effects, images_NHW, preprocessing, measure, settings)
+        reason = "plain INT8 passed, so no layer was returned"
+        return plain, MixedPrecision(reason=reason, effects=effects, asks=(first,))
+    return _return_layers(original, reference, plain, effects, images_NHW, preprocessing, evaluate, settings)
 
 
 def _return_layers(
-    parent: "openvino.Model",
+    original: "openvino.Model",
     reference: Backend,
     plain: Candidate,
     effects: tuple[LayerEffect, ...],
     images_NHW: NDArray[np.uint8],
     preprocessing: Preprocessing,
-    measure: Callable[[Backend], GateResult],
+    evaluate: Callable[[Backend], GateResult],
     settings: AwareSettings,
-) -> tuple[Candidate, Rescue]:
+) -> tuple[Candidate, MixedPrecision]:
     names = _affordable(effects, settings.max_macs_share)
-    chooser = Chooser(parent, plain.model, plain.gate, names, images_NHW, preprocessing, 2 * settings.images)
+    chooser = Chooser(
+        original, plain.model, plain.gate, names, images_NHW, preprocessing, 2 * settings.images
+    )
     count, asks, best = chooser.choose(), [_ask(plain.gate, 0, FIRST_LEVEL)], plain
     for _ in range(LATER_ASKS):
-        best = _candidate(return_layers(parent, plain.model, names[:count]), measure)
+        best = _candidate(return_layers(original, plain.model, names[:count]), evaluate)
         asks.append(_ask(best.gate, count, LATER_LEVEL / LATER_ASKS))
         if best.gate.verdict.passed or count == len(names):
             break
         count = min(2 * count, len(names))
     returned = names[: asks[-1].layers]
-    after = "and it passed" if best.gate.verdict.passed else "and it did not pass either"
+    outcome = "and it passed" if best.gate.verdict.passed else "and it did not pass either"
     reason = (
         f"plain INT8 did not pass ({plain.gate.verdict.reason}); the {len(returned)} most harmful returned "
-        f"to floating point, {after}"
+        f"to floating point, {outcome}"
     )
     total = sum(effect.macs for effect in effects) or 1
     running = {"fp32": reference, "int8": plain.backend, "result": best.backend}
-    return best, Rescue(
+    return best, MixedPrecision(
         reason=reason,
         effects=effects,
         returned=tuple(returned),
         macs_share=sum(effect.macs for effect in effects if effect.name in returned) / total,
         logit_rms=(chooser.error(0), chooser.error(len(returned))),
         asks=tuple(asks),
-        latency_ms=side_by_side(running, images_NHW[:ROUNDS], rounds=settings.rounds),
+        latency_ms=interleaved_latency(running, images_NHW[:ROUNDS], rounds=settings.rounds),
     )
 
 
-def _candidate(model: "openvino.Model", measure: Callable[[Backend], GateResult]) -> Candidate:
+def _candidate(model: "openvino.Model", evaluate: Callable[[Backend], GateResult]) -> Candidate:
     from ..export.openvino_ir import encode_ir
 
     xml, weights = encode_ir(model)
     backend = OpenVINOBackend(xml, weights)
-    gate = second_look(measure(backend), LATER_LEVEL / LATER_ASKS)
+    gate = at_stricter_level(evaluate(backend), LATER_LEVEL / LATER_ASKS)
     return Candidate(model=model, xml=xml, weights=weights, backend=backend, gate=gate)
 
 

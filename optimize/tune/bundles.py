@@ -20,10 +20,9 @@ from ..export.export import (
 from ..export.head_alignment import Alignment, align_head
 from ..gate.image_copies import leave_out_copies
 from ..quantize.calibration import CalibrationSet, draw_calibration
-from ..quantize.int8 import GOLDEN_TOLERANCE
+from ..quantize.int8 import GOLDEN_TOLERANCE, parent_provenance, tool_versions
 from ..quantize.nncf_ptq import quantize_model
 from ..quantize.onnx_form import make_onnx_form
-from ..quantize.provenance import ancestry, tool_versions
 from ..settings import ExportSettings, QuantizeSettings
 from .plan import Graph
 from .roles import Roles
@@ -115,7 +114,11 @@ class Workshop:
             name=graph.key,
             precision="BF16",
             golden={"images": GOLDEN_IMAGES, "tolerance": GOLDEN_TOLERANCE},
-            provenance={**ancestry(parent), "inference_precision": "bf16", "versions": tool_versions()},
+            provenance={
+                **parent_provenance(parent),
+                "inference_precision": "bf16",
+                "versions": tool_versions(),
+            },
         )
         xml, weights = parent.read(MODEL), parent.read(WEIGHTS)
         backend = OpenVINOBackend(xml, weights, manifest=manifest)
@@ -185,7 +188,7 @@ class Workshop:
             precision="INT8",
             golden={"images": GOLDEN_IMAGES, "tolerance": GOLDEN_TOLERANCE},
             provenance={
-                **ancestry(parent),
+                **parent_provenance(parent),
                 "settings": {**how.to_json(), "calibrated_in": self.home(graph)},
                 "calibration": self.calibration.to_json(),
                 "onnx": onnx.to_json(),

@@ -7,9 +7,9 @@ from ...datasets import Dataset, Split
 from ...datasets.roles import Scored, check_fitted
 from ...runtime.bundle.folder import Bundle
 from ...runtime.errors import DataError, UsageError
+from ..gate.evaluator import label_columns
 from ..gate.gate import check_gate_split
 from ..quantize.calibration import TRAIN
-from ..quantize.int8 import label_columns
 from .settings import TuneSettings
 from .source import Source
 

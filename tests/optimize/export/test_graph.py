@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torchvision.transforms import functional  # noqa: E402
 
-from xopt.models.backbone import Anatomy, take_apart  # noqa: E402
+from xopt.models.backbone import NetworkParts, split_network  # noqa: E402
 from xopt.models.registry import build  # noqa: E402
 from xopt.optimize.export.graph import InferenceGraph  # noqa: E402
 from xopt.runtime.images.preprocessing import Preprocessing  # noqa: E402
@@ -41,7 +41,7 @@ class GlobalAverage(nn.Module):
 
 
 def graph(net: nn.Module, preprocessing: Preprocessing, task: str) -> InferenceGraph:
-    return InferenceGraph(net, Anatomy(trunk=net[:2], head=net[3]), preprocessing, task).eval()
+    return InferenceGraph(net, NetworkParts(backbone=net[:2], head=net[3]), preprocessing, task).eval()
 
 
 @pytest.mark.parametrize("task", ["multi-label", "multi-class", "binary"])
@@ -86,7 +86,7 @@ class TestSharedPlan:
     def test_the_network_sees_the_whole_image_and_its_mirror(self):
         net = build("resnet18", 3).eval()
         images = torch.randint(0, 256, (2, 128, 128), dtype=torch.uint8)
-        shared = InferenceGraph(net, take_apart("resnet18", net), self.ON_CELLS, "multi-label")
+        shared = InferenceGraph(net, split_network("resnet18", net), self.ON_CELLS, "multi-label")
         views = shared.cut(images)
         assert torch.equal(views[:2, 0], images)
         assert torch.equal(views[2:, 0], images.flip(-1))
@@ -98,11 +98,11 @@ class TestSharedPlan:
         torch.manual_seed(3)
         layers = [nn.Conv2d(3, 8, 8, stride=8), nn.ReLU(), nn.Conv2d(8, 5, 4, stride=4)]
         net = nn.Sequential(*layers, GlobalAverage(), nn.Linear(5, 3)).eval()
-        anatomy = Anatomy(trunk=net[:3], head=net[4])
+        parts = NetworkParts(backbone=net[:3], head=net[4])
         images = torch.randint(0, 256, (2, 128, 128), dtype=torch.uint8)
         with torch.inference_mode():
             plans = [replace(self.ON_CELLS, crops=name) for name in (f"{plan}-shared", plan)]
-            shared, exact = (InferenceGraph(net, anatomy, one, task)(images) for one in plans)
+            shared, exact = (InferenceGraph(net, parts, one, task)(images) for one in plans)
         assert torch.allclose(shared[0], exact[0], atol=1e-6)
         assert shared[1].shape == (2, views, 3, 4, 4)
         # View by view the windows are the exact plan's, in its order.
@@ -112,8 +112,8 @@ class TestSharedPlan:
     def test_the_answer_of_the_mirrored_image_is_the_same(self):
         torch.manual_seed(5)
         net = build("mobilenet_v3_small", 3).eval()
-        anatomy = take_apart("mobilenet_v3_small", net)
-        shared = InferenceGraph(net, anatomy, replace(self.ON_CELLS, size=72), "multi-label")
+        parts = split_network("mobilenet_v3_small", net)
+        shared = InferenceGraph(net, parts, replace(self.ON_CELLS, size=72), "multi-label")
         image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 72, 72), dtype=np.uint8))
         with torch.inference_mode():
             assert torch.allclose(shared(image)[0], shared(image.flip(-1))[0], atol=1e-6)

@@ -1,8 +1,8 @@
 """Do heatmaps point at the signs? Phantoms know where theirs are.
 
 The pointing game (Zhang et al., "Top-down Neural Attention by Excitation Backprop", 2016): a heatmap hits if
-its peak lies in the box around the sign, or within 15 pixels of it. The trunk is trained on X-rays; its head
-is fitted to phantoms here, by logistic regression on pooled features.
+its peak lies in the box around the sign, or within 15 pixels of it. The backbone is trained on X-rays; its
+head is fitted to phantoms here, by logistic regression on pooled features.
 """
 
 from collections import defaultdict
@@ -16,7 +16,6 @@ pytest.importorskip("onnx")
 linear_model = pytest.importorskip("sklearn.linear_model")
 
 from xopt.datasets import phantoms  # noqa: E402
-from xopt.models.backbone import take_apart  # noqa: E402
 from xopt.models.checkpoint import load_checkpoint  # noqa: E402
 from xopt.optimize.export.export import ExportSettings, export_checkpoint  # noqa: E402
 from xopt.runtime import Classifier  # noqa: E402
@@ -26,12 +25,14 @@ TRAIN, TEST = 160, 80
 
 
 def features_of(checkpoint, images_NHW):
-    trunk, figures = take_apart(checkpoint.architecture, checkpoint.network).trunk, checkpoint.preprocessing
+    backbone, figures = checkpoint.parts.backbone, checkpoint.preprocessing
     planes = (images_NHW[:, None] / 255 - figures.mean[0]) / figures.std[0]
     with torch.inference_mode():
         return np.stack(
             [
-                trunk(torch.from_numpy(plane.astype(np.float32)).expand(1, 3, -1, -1)).mean((2, 3))[0].numpy()
+                backbone(torch.from_numpy(plane.astype(np.float32)).expand(1, 3, -1, -1))
+                .mean((2, 3))[0]
+                .numpy()
                 for plane in planes
             ]
         )

@@ -8,7 +8,7 @@ pytest.importorskip("nncf")
 
 from xopt.datasets import open_source, phantoms  # noqa: E402
 from xopt.datasets.phantoms import draw  # noqa: E402
-from xopt.models.backbone import take_apart  # noqa: E402
+from xopt.models.backbone import split_network  # noqa: E402
 from xopt.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint  # noqa: E402
 from xopt.models.registry import build  # noqa: E402
 from xopt.optimize.export.export import ExportSettings, export_checkpoint  # noqa: E402
@@ -82,9 +82,9 @@ def test_the_shared_plan_counts_in_a_searched_networks_own_stride():
         source="",
         notes={},
     )
-    anatomy = take_apart(architecture, network)
-    assert anatomy.stride == 4
-    graph = InferenceGraph(network, anatomy, preprocessing, "multi-label").eval()
+    parts = split_network(architecture, network)
+    assert parts.stride == 4
+    graph = InferenceGraph(network, parts, preprocessing, "multi-label").eval()
     images = draw(2, seed=3, size=44).images_NHW
     with torch.inference_mode():
         answers = graph(torch.from_numpy(images))[0].numpy()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xopt.optimize.export.window_pooling import window_weights
+from xopt.optimize.export.graph import window_weights
 from xopt.runtime.images.crops import Window, windows
 
 

@@ -11,13 +11,13 @@ pytest.importorskip("nncf")
 
 from xopt.datasets import Split
 from xopt.datasets.phantoms import draw
-from xopt.optimize import AwareSettings, GateSettings, Rescue, rank_layers, run_gate
+from xopt.optimize import AwareSettings, GateSettings, MixedPrecision, rank_layers, run_gate
 from xopt.optimize.export.openvino_ir import encode_ir, read_ir
+from xopt.optimize.quantize.interleaved_latency import Latency
 from xopt.optimize.quantize.layer_count import LATER_ASKS, LATER_LEVEL
-from xopt.optimize.quantize.mixed_precision import Candidate, rescue
+from xopt.optimize.quantize.mixed_precision import Candidate, return_harmful_layers
 from xopt.optimize.quantize.nncf_ptq import QuantizeSettings, quantize_model
-from xopt.optimize.quantize.paired_latency import Latency
-from xopt.optimize.summary import describe_rescue
+from xopt.optimize.summary import describe_mixed_precision
 from xopt.runtime import Bundle, UsageError
 from xopt.runtime.backends.openvino import OpenVINOBackend
 
@@ -92,12 +92,12 @@ def plain(int8, gate_of):
 def run(fragile, plain, bundle, gate_of):
     reference = OpenVINOBackend(*encode_ir(fragile))
 
-    def rescued(settings, candidate=plain, measure=gate_of):
-        return rescue(
+    def mixed(settings, candidate=plain, measure=gate_of):
+        return return_harmful_layers(
             fragile, reference, candidate, CALIBRATE, bundle.manifest.preprocessing, measure, settings
         )
 
-    return rescued
+    return mixed
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_the_three_networks_latencies_are_measured_in_one_go(made):
 
 def test_the_text_names_what_returned_and_what_it_cost(made):
     _, record = made
-    text = "\n".join(describe_rescue(record))
+    text = "\n".join(describe_mixed_precision(record))
     assert f"the {len(record.returned)} most harmful returned to floating point, and it passed" in text
     assert f"returned: {record.returned[0]} (" in text
     assert "latency  " in text
@@ -171,7 +171,7 @@ def test_the_text_names_what_returned_and_what_it_cost(made):
 def test_the_share_kept_is_of_what_int8_gains_over_fp32(fp32, int8, result, kept):
     times = {"fp32": fp32, "int8": int8, "result": result}
     latency = {name: Latency(median=ms, p10=ms, p90=ms, rounds=5) for name, ms in times.items()}
-    assert Rescue(reason="", latency_ms=latency).kept_speedup == (
+    assert MixedPrecision(reason="", latency_ms=latency).kept_speedup == (
         kept if kept is None else pytest.approx(kept)
     )
 

@@ -14,7 +14,7 @@ import onnx
 import torch
 
 from xopt.datasets import phantoms
-from xopt.models.backbone import take_apart
+from xopt.models.backbone import split_network
 from xopt.models.registry import build
 from xopt.optimize.export.graph import InferenceGraph
 from xopt.optimize.export.onnx import to_onnx
@@ -43,7 +43,7 @@ def quantized(architecture: str, *, crops: str = "center", **settings: object) -
     network = build(architecture, CLASSES).eval()
     preprocessing = Preprocessing(size=SIZE, crop=CROP, crops=crops)
     images = phantoms.draw(4, seed=3, size=SIZE).images_NHW
-    graph = InferenceGraph(network, take_apart(architecture, network), preprocessing, "multi-label").eval()
+    graph = InferenceGraph(network, split_network(architecture, network), preprocessing, "multi-label").eval()
     fp32 = to_onnx(graph, size=SIZE)
     model = from_onnx(fp32, size=SIZE, name="network")
     int8 = read_ir(*encode_ir(quantize_model(model, images, preprocessing, QuantizeSettings(**settings))))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from xopt.datasets import Split
+from xopt.optimize.gate.evaluator import at_stricter_level
 from xopt.optimize.gate.gate import GateSettings, run_gate
-from xopt.optimize.gate.sequential import second_look
 
 NAMES = tuple(f"{index}.png" for index in range(200))
 RANDOM = np.random.default_rng(3)
@@ -31,7 +31,7 @@ def drop():
 )
 def test_a_margin_some_standard_errors_away_is_judged_at_the_stricter_level(drop, errors, first, second):
     result = asked(drop.drop + errors * drop.standard_error)
-    again = second_look(result, 0.005)
+    again = at_stricter_level(result, 0.005)
     assert (result.verdict.outcome, again.verdict.outcome) == (first, second)
     assert "a later look at the same images, at 0.5%" in again.verdict.reason
 
@@ -41,6 +41,6 @@ def test_a_finding_that_was_kept_at_five_percent_has_to_be_kept_at_the_stricter_
     margin = finding.drop + 2 * finding.standard_error
     result = asked(1, max_class_auc_drop=margin)
     assert result.verdict.passed
-    again = second_look(result, 0.005)
+    again = at_stricter_level(result, 0.005)
     assert again.verdict.outcome == "too_few"
     assert "not shown for Mass" in again.verdict.reason

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from xopt.models.registry import ARCHITECTURES, build
-from xopt.optimize.export.grey_planes import fold_grey_planes
+from xopt.optimize.export.graph import fold_grey_planes
 from xopt.runtime import Preprocessing
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from xopt.optimize.quantize.paired_latency import WARM_UP, side_by_side
+from xopt.optimize.quantize.interleaved_latency import WARM_UP, interleaved_latency
 
 IMAGES = np.zeros((2, 4, 4), np.uint8)
 
@@ -23,7 +23,7 @@ class Noted:
 
 def test_each_stands_everywhere_and_follows_every_other_equally_often():
     asked = []
-    found = side_by_side({name: Noted(name, asked) for name in "abc"}, IMAGES, rounds=6)
+    found = interleaved_latency({name: Noted(name, asked) for name in "abc"}, IMAGES, rounds=6)
     answered = "".join(asked[3 * WARM_UP :])
     rounds = [answered[i : i + 3] for i in range(0, 18, 3)]
     assert all(sorted(one) == ["a", "b", "c"] for one in rounds)

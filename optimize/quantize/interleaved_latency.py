@@ -1,4 +1,4 @@
-"""Latencies of a few graphs on this machine, image by image in turns, so that its moods are shared."""
+"""Latencies of a few graphs on this machine, image by image in turns, so that its load is shared."""
 
 import time
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ class Latency:
         return {"p50": self.median, "p10": self.p10, "p90": self.p90, "rounds": self.rounds}
 
 
-def side_by_side(
+def interleaved_latency(
     backends: Mapping[str, Backend], images_NHW: NDArray[np.uint8], *, rounds: int = ROUNDS
 ) -> dict[str, Latency]:
     """Latencies of backends that take turns.
