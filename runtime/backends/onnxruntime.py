@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.ports import MAPS, OUTPUT
+from ..bundle.manifest import MAPS, OUTPUT
 from ..errors import BundleError
 from ..requires import need
 from .base import check_image, check_probabilities, check_threads, closed, no_maps, reason, usable_cores

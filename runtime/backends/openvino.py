@@ -1,5 +1,6 @@
 """The OpenVINO backend: one compiled graph, answers that never depend on threads, batches or neighbours."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -9,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.manifest import Manifest
-from ..bundle.ports import MAPS
+from ..bundle.manifest import MAPS, Manifest
 from ..errors import BundleError, DeviceError, UsageError
 from ..graph_check.check import check_graph, check_inferred, check_ports, graph_ports
 from ..graph_check.text import Graph
-from ..telemetry import without_telemetry
 from .base import (
     DEVICES,
     check_image,
@@ -257,3 +256,22 @@ def import_openvino() -> Any:
         import openvino
 
     return openvino
+
+
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """Import openvino or nncf inside this block, and they send nothing.
+
+    `import openvino` alone sends an event (openvino.tools.ovc does), with no opt-in asked. Both packages
+    fall back to a stub of their own where `openvino_telemetry` cannot be imported; a None entry in
+    sys.modules is Python's documented way to make it so.
+    """
+    name = "openvino_telemetry"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.modules.pop(name, None)

@@ -24,7 +24,7 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """How far this machine's answers are from the expected ones."""
+    """The distance of this machine's answers from the expected ones."""
 
     images: int
     max_difference: float
