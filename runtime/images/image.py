@@ -64,7 +64,7 @@ def decode(source: Path | str | bytes) -> NDArray[np.uint8]:
 
 
 def decode_with_notes(source: Path | str | bytes) -> Decoded:
-    """As `decode`, with notes on what decided the grey values, such as the window of a DICOM.
+    """Decode as `decode` does, with notes on what decided the grey values, such as the window of a DICOM.
 
     Raises:
         InputError, DependencyError: as for `decode`.
@@ -95,7 +95,7 @@ def load(source: Path | str | bytes, preprocessing: Preprocessing) -> NDArray[np
 
 
 def prepare(source: Path | str | bytes | NDArray[np.uint8], preprocessing: Preprocessing) -> Prepared:
-    """As `load`, also of an array, with the shape that the image had and the notes of its decoding.
+    """Decode and resize an image or an array; keep its own shape and the notes of its decoding.
 
     The same pixels as `resize(decode(source), size)`, without an array in between.
 
@@ -211,13 +211,9 @@ def _grey_of_png(png: CheckedPNG) -> "Image.Image":
         # Rows that were never coded are left at zero: only where the last one is must they be counted.
         if png.interlaced or not np.asarray(last_row).any():
             png.check_pixels()
-        if png.colours is not None and picture.mode == "P" and _highest(picture) >= png.colours:
+        if png.colours is not None and picture.mode == "P" and np.asarray(picture).max() >= png.colours:
             raise InputError("is no readable PNG or JPEG (it has colours beyond its palette); check the file")
         return _to_grey(upright(picture, png.orientation))
-
-
-def _highest(picture: "Image.Image") -> int:
-    return int(np.asarray(picture).max())
 
 
 def _grey_of_jpeg(jpeg: CheckedJPEG) -> "Image.Image":
