@@ -24,16 +24,18 @@ class Backend(Protocol):
 
         Raises:
             InputError: the image has another shape or type, or the backend is closed.
-            BundleError: the graph answers with something that is no probability.
+            BundleError: the graph fails, or answers with something that is no probability.
         """
         ...
 
     def activation_maps(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Activation maps float32 (V, C, H, W) of one resized image: logits at every cell of every view.
 
+        A copy that stays as it is.
+
         Raises:
             InputError: as for `infer`.
-            BundleError: the graph has no such output, or was opened without it.
+            BundleError: the graph fails, has no such output, or was opened without it.
         """
         ...
 

@@ -103,27 +103,11 @@ class OpenVINOBackend:
         self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
 
     def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities of one image.
-
-        Args:
-            image_HW: uint8 (size, size), decoded and resized.
-
-        Returns:
-            float32 (C,), a copy that stays as it is.
-
-        Raises:
-            InputError: the image has another shape or type, or the backend is closed.
-            BundleError: the graph answers with something that is no probability.
-        """
+        """Probabilities float32 (C,) of one resized image; see `Backend.infer`."""
         return check_probabilities(self._run(image_HW, 0))
 
     def activation_maps(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Activation maps float32 (V, C, H, W), a copy that stays as it is.
-
-        Raises:
-            InputError: as for `infer`.
-            BundleError: the graph has no such output, or was opened without it.
-        """
+        """Activation maps float32 (V, C, H, W) of one resized image; see `Backend.activation_maps`."""
         if self._compiled is not None and len(self._compiled.outputs) < 2:
             raise no_maps()
         return self._run(image_HW, 1)

@@ -85,18 +85,10 @@ def resize(image_HW: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return _resized(Image.fromarray(np.ascontiguousarray(image_HW)), size)
 
 
-def load(source: Path | str | bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Decode and resize: uint8 (size, size), what a bundle's graph takes.
-
-    Raises:
-        InputError, DependencyError: as for `decode`.
-    """
-    return prepare(source, preprocessing).image_HW
-
-
 def prepare(source: Path | str | bytes | NDArray[np.uint8], preprocessing: Preprocessing) -> Prepared:
-    """Decode and resize an image or an array; keep its own shape and the notes of its decoding.
+    """Decode and resize to uint8 (size, size), what a bundle's graph takes; an array is only resized.
 
+    The shape that the image had and the notes of its decoding are kept.
     The same pixels as `resize(decode(source), size)`, without an array in between.
 
     Raises:
