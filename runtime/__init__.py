@@ -1,4 +1,4 @@
-"""What a device installs: bundles, image decoding, the classifier. Never torch.
+"""The part that a device installs: bundles, image decoding, the classifier. Never torch.
 
     from xopt.runtime import Classifier
 

@@ -114,12 +114,12 @@ class Classifier:
 
     @property
     def manifest(self) -> Manifest:
-        """What the bundle says of itself."""
+        """The loaded bundle's manifest."""
         return self._loaded.bundle.manifest
 
     @property
     def trace(self) -> Trace:
-        """What every answer carries: the bundle, the engine, the versions."""
+        """The provenance of every answer: the bundle, the engine, the versions."""
         return self._loaded.trace
 
     @property
@@ -167,7 +167,7 @@ class Classifier:
     def stream_all(
         self, images: Iterable[ImageSource], *, workers: int | None = None, window: int | None = None
     ) -> Iterator[Result | Failure]:
-        """As `stream`, but an image that cannot be classified yields a Failure and the rest goes on."""
+        """Classify like `stream`, but yield a Failure for an image that cannot be classified and go on."""
         threads = workers if workers is not None else usable_cores()
         ahead = window if window is not None else 4 * threads
         if threads < 1 or ahead < 1:

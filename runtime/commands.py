@@ -120,7 +120,7 @@ def verify(
     json_target: JsonOption = None,
 ) -> None:
     """Check a bundle: every digest, the schema, and its golden images on this machine."""
-    from .bundle.verification import verify as check
+    from .bundle.loading import verify as check
 
     verified = check(bundle, public_key=key, engine=running.engine, device=running.device)
     manifest, parity = verified.bundle.manifest, verified.parity

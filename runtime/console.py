@@ -1,4 +1,4 @@
-"""What a command shows: text for people, the same facts as JSON for machines, progress on a terminal."""
+"""Output of the commands: text for people, the same facts as JSON for machines, progress on a terminal."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What this machine can do, and what that means for INT8."""
+"""`xopt doctor`: the abilities of this machine, and what they mean for INT8."""
 
 import os
 import platform
@@ -51,7 +51,7 @@ class Machine:
     """Another distribution that installs a package `xopt` here, and how to mend it."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The facts as plain JSON values."""
         return {**asdict(self), "features": list(self.features), "capabilities": list(self.capabilities)}
 
 
@@ -88,7 +88,7 @@ def cpu_features() -> tuple[str, ...]:
 
 
 def int8_advice(features: tuple[str, ...]) -> str:
-    """What the instruction sets mean for INT8, in a sentence."""
+    """Advise on INT8 by the instruction sets, in a sentence."""
     dot_products = [_FEATURES[name] for name in features if name in _INT8_FEATURES]
     if dot_products:
         return (

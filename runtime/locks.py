@@ -33,7 +33,7 @@ def locked(file: Path, busy: str) -> Iterator[None]:
 
 
 def is_locked(file: Path) -> bool:
-    """Whether a process holds a lock file now."""
+    """Say whether a process holds a lock file now."""
     try:
         handle = os.open(file, os.O_RDONLY)
     except OSError:

@@ -51,7 +51,7 @@ def parse_requirement(line: str) -> Requirement:
 
 
 def applies(marker: str, *, extra: str = "") -> bool:
-    """Whether a marker holds here.
+    """Say whether a marker holds here.
 
     Args:
         marker: as after the semicolon of a requirement; empty always holds.

@@ -9,8 +9,8 @@ from pathlib import Path
 from .classifier import Classifier
 from .errors import InputError
 from .files import write_file
+from .heatmap import encode_png, overlay, overlay_name
 from .images.image import SUFFIXES, decode
-from .overlay import encode_png, overlay, overlay_name
 from .results import Failure, Result
 
 

@@ -37,13 +37,13 @@ def conflict(owners: Iterable[str] = ()) -> str | None:
     from importlib import metadata
 
     for name in sorted({"xopt", *owners} - {DISTRIBUTION}):
-        try:
-            version = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-        # Removing the other one alone would take the files that both have from xopt-edge.
-        return (
-            f"{name} {version} is installed beside {DISTRIBUTION} and writes to the same folder xopt; "
-            f"mend it with: pip uninstall {name} {DISTRIBUTION} && pip install {DISTRIBUTION}"
-        )
+        for found in metadata.distributions(name=name):
+            # An installer leaves both; the egg-info of a source checkout has neither, and installed nothing.
+            if found.read_text("RECORD") is None and found.read_text("INSTALLER") is None:
+                continue
+            # Removing the other one alone would take the files that both have from xopt-edge.
+            return (
+                f"{name} {found.version} is installed beside {DISTRIBUTION} and writes to the same folder "
+                f"xopt; mend it with: pip uninstall {name} {DISTRIBUTION} && pip install {DISTRIBUTION}"
+            )
     return None

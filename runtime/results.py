@@ -1,4 +1,4 @@
-"""What a classifier answers: probabilities, findings, heatmaps, and where the answer is from."""
+"""Answers of a classifier: probabilities, findings, heatmaps, and the bundle and engine they come from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from .errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Where an answer is from: enough to get it again."""
+    """The provenance of an answer, enough to get it again."""
 
     bundle: str
     """The bundle's name."""
@@ -30,7 +30,7 @@ class Trace:
     """Of xopt, the engine and the libraries that decode."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The facts as plain JSON values."""
         return {
             "bundle": self.bundle,
             "digest": self.bundle_digest,
@@ -65,7 +65,7 @@ class Result:
         return self.trace.bundle_digest
 
     def heatmap(self, name: str) -> NDArray[np.float32]:
-        """Where in the image the evidence for a class is: float32 (H, W) in 0..1, in the image's own pixels.
+        """Show where in the image the evidence for a class is: float32 (H, W) in 0..1, in its own pixels.
 
         Computed when the first one is asked for, by one more inference on the bundle that answered.
         0 is the least and 1 the most evidence within this image: a heatmap says where, not how much.

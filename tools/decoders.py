@@ -60,7 +60,7 @@ def resizers(decode: dict[str, Callable[[bytes], Grey]]) -> dict[str, Callable[[
     """The decoders, each followed by a resize; xopt's own as the runtime does both."""
     preprocessing = Preprocessing(size=SIZE, crop=SIZE)
     followed = {name: _then_resize(way) for name, way in decode.items()}
-    return followed | {"xopt": lambda content: image.load(content, preprocessing)}
+    return followed | {"xopt": lambda content: image.prepare(content, preprocessing).image_HW}
 
 
 def _then_resize(decode: Callable[[bytes], Grey]) -> Callable[[bytes], Grey]:

@@ -24,7 +24,7 @@ from xopt.runtime.backends.base import usable_cores
 from xopt.runtime.backends.openvino import PRECISION_HINT, compile_graph, import_openvino
 from xopt.runtime.bundle.folder import Bundle
 from xopt.runtime.classifier import Classifier
-from xopt.runtime.images.image import SUFFIXES, load
+from xopt.runtime.images.image import SUFFIXES, prepare
 
 ROUNDS = 7
 CALLS = 20
@@ -68,7 +68,7 @@ def streaming(path: Path, files: Sequence[Path]) -> list[str]:
     cores = usable_cores()
     bundle = Bundle.open(path)
     preprocessing = bundle.manifest.preprocessing
-    images = [load(file, preprocessing) for file in files]
+    images = [prepare(file, preprocessing).image_HW for file in files]
     hint = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": cores}
     compiled, _kept = bare_requests(bundle, hint)
     requests = [compiled.create_infer_request() for _ in range(cores)]
@@ -80,7 +80,7 @@ def streaming(path: Path, files: Sequence[Path]) -> list[str]:
     rates: dict[str, list[float]] = {"decode": [], "infer": [], "stream": [], "share": []}
     with Classifier.load(path, mode="throughput") as classifier, ThreadPoolExecutor(cores) as pool:
         ways: dict[str, Callable[[], object]] = {
-            "decode": lambda: list(pool.map(lambda file: load(file, preprocessing), files)),
+            "decode": lambda: list(pool.map(lambda file: prepare(file, preprocessing).image_HW, files)),
             "infer": lambda: list(pool.map(infer_share, range(cores))),
             "stream": lambda: list(classifier.stream(files)),
         }
@@ -122,7 +122,7 @@ def main() -> None:
         raise SystemExit(f"no image in {folder}; give a folder of PNG or JPEG files")
     preprocessing = Bundle.open(path).manifest.preprocessing
     print(f"{path.name}, {len(files)} files of {folder.name}, {ROUNDS} rounds")
-    print("\n".join(overhead(path, [load(file, preprocessing) for file in files[:CALLS]])))
+    print("\n".join(overhead(path, [prepare(file, preprocessing).image_HW for file in files[:CALLS]])))
     print("\n".join(streaming(path, files)))
 
 

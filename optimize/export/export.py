@@ -17,8 +17,7 @@ from ...runtime.backends.base import Backend
 from ...runtime.backends.openvino import PRECISION_HINT, OpenVINOBackend
 from ...runtime.bundle.folder import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
 from ...runtime.bundle.golden import encode_golden
-from ...runtime.bundle.manifest import Manifest, Port
-from ...runtime.bundle.ports import INPUT, MAPS, OUTPUT
+from ...runtime.bundle.manifest import INPUT, MAPS, OUTPUT, Manifest, Port
 from ...runtime.files import check_free
 from ...runtime.images.preprocessing import Preprocessing
 from ..clock import Clock

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...runtime.bundle.ports import INPUT, MAPS, OUTPUT
+from ...runtime.bundle.manifest import INPUT, MAPS, OUTPUT
 from ...runtime.errors import CheckpointError
 from .tensors import AT_CELLS, CROP_MAPS, CROP_OUTPUT, CROPS, POOLING
 

@@ -17,8 +17,7 @@ from ...metrics.scores import class_metrics
 from ...runtime.backends.openvino import OpenVINOBackend
 from ...runtime.bundle.folder import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
 from ...runtime.bundle.golden import encode_golden, read_golden
-from ...runtime.bundle.manifest import Manifest
-from ...runtime.bundle.ports import OUTPUT
+from ...runtime.bundle.manifest import OUTPUT, Manifest
 from ...runtime.console import progress, table
 from ...runtime.errors import BundleError, DataError, UsageError
 from ...runtime.files import check_free

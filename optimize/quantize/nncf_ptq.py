@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...runtime.backends.openvino import without_telemetry
 from ...runtime.errors import UsageError
 from ...runtime.images.crops import take
 from ...runtime.images.preprocessing import Preprocessing
-from ...runtime.telemetry import without_telemetry
 from ..settings import QuantizeSettings
 from .smoothing import smooth_network
 from .subgraph import cut_network, floating_point, join_network, layers

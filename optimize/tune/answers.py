@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets import Split
-from ...runtime.backends.base import Backend, open_backend, usable_cores
+from ...runtime.backends import open_backend
+from ...runtime.backends.base import Backend, usable_cores
 from ...runtime.bundle.folder import Bundle
 from ...runtime.console import progress
 from ...runtime.files import write_file

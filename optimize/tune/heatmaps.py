@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...benchmarks.heatmaps import compare_heatmaps, images_with_findings
 from ...datasets import load_images
-from ...runtime.backends.base import open_backend
+from ...runtime.backends import open_backend
 
 if TYPE_CHECKING:
     from .stages import Stages

@@ -1,24 +1,18 @@
-"""Backends: what runs a bundle's graph, one verb behind which OpenVINO and ONNX Runtime are alike.
-
-This file imports neither of them: each is loaded when a bundle is opened with it.
-"""
+"""The interface of a backend, and the checks that all of them make of threads, images and answers."""
 
 import os
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.folder import MODEL, ONNX, WEIGHTS, Bundle
 from ..errors import BundleError, InputError, UsageError
 
-ENGINES = ("openvino", "onnxruntime")
 DEVICES = ("CPU", "GPU", "NPU", "AUTO")
 
 
 class Backend(Protocol):
-    """What runs a bundle's graph. Thread-safe."""
+    """A bundle's graph, ready to run on an engine. Thread-safe."""
 
     input_shape: tuple[int, ...]
     """(1, size, size)."""
@@ -30,86 +24,24 @@ class Backend(Protocol):
 
         Raises:
             InputError: the image has another shape or type, or the backend is closed.
-            BundleError: the graph answers with something that is no probability.
+            BundleError: the graph fails, or answers with something that is no probability.
         """
         ...
 
     def activation_maps(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Activation maps float32 (V, C, H, W) of one resized image: logits at every cell of every view.
 
+        A copy that stays as it is.
+
         Raises:
             InputError: as for `infer`.
-            BundleError: the graph has no such output, or was opened without it.
+            BundleError: the graph fails, has no such output, or was opened without it.
         """
         ...
 
     def close(self) -> None:
         """Let go of the graph; `infer` raises InputError from then on."""
         ...
-
-
-def open_backend(
-    bundle: Bundle,
-    *,
-    engine: str = "openvino",
-    device: str = "CPU",
-    threads: int | None = None,
-    mode: str = "latency",
-    maps: bool = False,
-    cache: Path | None = None,
-) -> Backend:
-    """Load a bundle's verified bytes into an engine.
-
-    Args:
-        bundle: opened, so every byte was hashed.
-        engine: one of ENGINES. openvino runs model.xml, onnxruntime runs model.onnx.
-        device: one of DEVICES; ONNX Runtime has the CPU only.
-        threads: threads for one inference; all cores by default. Matters on a CPU only.
-        mode: latency runs one image on all threads, throughput as many images at once, on one thread each.
-        maps: also compute activation maps, which `infer` alone does not need.
-        cache: folder where OpenVINO's compiled graph is kept for the next start; nowhere by default.
-
-    Raises:
-        UsageError: an engine or a device that there is not, a cache for ONNX Runtime, or threads below 1.
-        BundleError: the bundle holds nothing that this engine runs, its graph does not fit the manifest, or
-            it cannot be loaded.
-        DeviceError: this machine has no such device.
-        DependencyError: the engine is not installed.
-    """
-    if engine not in ENGINES:
-        raise UsageError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
-    if engine == "openvino":
-        from .model_cache import ModelCache
-        from .openvino import OpenVINOBackend
-
-        kept = None if cache is None else ModelCache(folder=cache, bundle_digest=bundle.digest)
-        try:
-            return OpenVINOBackend(
-                bundle.read(MODEL),
-                bundle.read(WEIGHTS),
-                device=device,
-                threads=threads,
-                throughput=mode == "throughput",
-                maps=maps,
-                manifest=bundle.manifest,
-                cache=kept,
-            )
-        except BundleError as error:
-            raise BundleError(f"{bundle.path}: {error}") from error
-    if cache is not None:
-        raise UsageError("ONNX Runtime compiles nothing that could be kept; leave the cache out")
-    if device != "CPU":
-        raise UsageError(
-            f"ONNX Runtime runs on the CPU only here, got device {device!r}; use the engine openvino"
-        )
-    if not bundle.has(ONNX):
-        raise BundleError(
-            f"{bundle.path} holds no {ONNX}, which the engine onnxruntime runs; use the engine openvino, or "
-            "export or quantize the bundle again with this xopt"
-        )
-    from .onnxruntime import OnnxRuntimeBackend
-
-    return OnnxRuntimeBackend(bundle.read(ONNX), threads=1 if mode == "throughput" else threads)
 
 
 def check_threads(threads: int | None) -> None:

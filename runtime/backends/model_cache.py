@@ -82,7 +82,7 @@ def _digest_line(blob: bytes) -> bytes:
 
 
 def cpu_identity() -> str:
-    """What a compiled graph depends on of this CPU: architecture, model and all instruction sets."""
+    """Digest of all that a compiled graph depends on: the CPU's architecture, model and instruction sets."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.ports import MAPS, OUTPUT
+from ..bundle.manifest import MAPS, OUTPUT
 from ..errors import BundleError
 from ..requires import need
 from .base import check_image, check_probabilities, check_threads, closed, no_maps, reason, usable_cores
@@ -61,27 +61,11 @@ class OnnxRuntimeBackend:
         self.output_shape = _static(outputs[0].shape)
 
     def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities of one image.
-
-        Args:
-            image_HW: uint8 (size, size), decoded and resized.
-
-        Returns:
-            float32 (C,), a copy that stays as it is.
-
-        Raises:
-            InputError: the image has another shape or type, or the backend is closed.
-            BundleError: the graph fails, or answers with something that is no probability.
-        """
+        """Probabilities float32 (C,) of one resized image; see `Backend.infer`."""
         return check_probabilities(self._run(image_HW, OUTPUT))
 
     def activation_maps(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Activation maps float32 (V, C, H, W), a copy that stays as it is.
-
-        Raises:
-            InputError: as for `infer`.
-            BundleError: the graph fails, or has no such output.
-        """
+        """Activation maps float32 (V, C, H, W) of one resized image; see `Backend.activation_maps`."""
         if MAPS not in self._outputs:
             raise no_maps()
         return self._run(image_HW, MAPS)

@@ -1,5 +1,6 @@
 """The OpenVINO backend: one compiled graph, answers that never depend on threads, batches or neighbours."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -9,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.manifest import Manifest
-from ..bundle.ports import MAPS
+from ..bundle.manifest import MAPS, Manifest
 from ..errors import BundleError, DeviceError, UsageError
 from ..graph_check.check import check_graph, check_inferred, check_ports, graph_ports
 from ..graph_check.text import Graph
-from ..telemetry import without_telemetry
 from .base import (
     DEVICES,
     check_image,
@@ -104,27 +103,11 @@ class OpenVINOBackend:
         self._idle: SimpleQueue[openvino.InferRequest] = SimpleQueue()
 
     def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities of one image.
-
-        Args:
-            image_HW: uint8 (size, size), decoded and resized.
-
-        Returns:
-            float32 (C,), a copy that stays as it is.
-
-        Raises:
-            InputError: the image has another shape or type, or the backend is closed.
-            BundleError: the graph answers with something that is no probability.
-        """
+        """Probabilities float32 (C,) of one resized image; see `Backend.infer`."""
         return check_probabilities(self._run(image_HW, 0))
 
     def activation_maps(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Activation maps float32 (V, C, H, W), a copy that stays as it is.
-
-        Raises:
-            InputError: as for `infer`.
-            BundleError: the graph has no such output, or was opened without it.
-        """
+        """Activation maps float32 (V, C, H, W) of one resized image; see `Backend.activation_maps`."""
         if self._compiled is not None and len(self._compiled.outputs) < 2:
             raise no_maps()
         return self._run(image_HW, 1)
@@ -257,3 +240,22 @@ def import_openvino() -> Any:
         import openvino
 
     return openvino
+
+
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """Import openvino or nncf inside this block, and they send nothing.
+
+    `import openvino` alone sends an event (openvino.tools.ovc does), with no opt-in asked. Both packages
+    fall back to a stub of their own where `openvino_telemetry` cannot be imported; a None entry in
+    sys.modules is Python's documented way to make it so.
+    """
+    name = "openvino_telemetry"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.modules.pop(name, None)

@@ -5,14 +5,11 @@ import os
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ..errors import BundleError
 from ..files import read_regular, staged_folder
 from .manifest import MAX_MANIFEST_BYTES, FileFacts, Manifest
-
-if TYPE_CHECKING:
-    from .signature import Verifier
 
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"
@@ -25,6 +22,18 @@ GOLDEN = "golden.npz"
 REQUIRED = (MODEL, WEIGHTS, GOLDEN)
 MAX_BUNDLE_BYTES = 4 * 1024**3
 """All of a bundle is read into memory; DenseNet-121 with its ONNX form has 57 MB."""
+
+
+class ManifestVerifier(Protocol):
+    """Checks the signature of a manifest; `signature.Verifier` does so with an Ed25519 key."""
+
+    def check(self, path: Path, manifest: bytes, signature: bytes | None) -> None:
+        """Insist that `signature` is a valid one of the bytes of `manifest`.
+
+        Raises:
+            BundleError: there is none, or it is not valid.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +53,7 @@ class Bundle:
     """Whether it holds a signature; that says nothing until a verifier has checked it."""
 
     @classmethod
-    def open(cls, path: Path | str, *, verifier: "Verifier | None" = None) -> "Bundle":
+    def open(cls, path: Path | str, *, verifier: ManifestVerifier | None = None) -> "Bundle":
         """Read a bundle and check every file against the manifest.
 
         Args:
@@ -80,7 +89,7 @@ class Bundle:
         )
 
     def has(self, name: str) -> bool:
-        """Whether the bundle holds a file of this name."""
+        """Say whether the bundle holds a file of this name."""
         return name in self._contents
 
     def read(self, name: str) -> bytes:

@@ -24,7 +24,7 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """How far this machine's answers are from the expected ones."""
+    """The distance of this machine's answers from the expected ones."""
 
     images: int
     max_difference: float
@@ -94,25 +94,16 @@ def check_parity(bundle: Bundle, backend: Backend) -> Parity:
     Raises:
         BundleError: golden.npz is not readable, or this machine answers differently.
     """
-    parity = measure_parity(bundle, backend)
+    images, expected = read_golden(bundle)
+    answers = np.stack([backend.infer(image) for image in images])
+    parity = Parity(
+        images=len(images),
+        max_difference=float(np.abs(answers - expected).max()),
+        tolerance=float(bundle.manifest.golden["tolerance"]),
+    )
     if not parity.holds:
         raise BundleError(
             f"{bundle.path}: golden images differ by {parity.max_difference:.2g} on this machine, allowed is "
             f"{parity.tolerance:.2g}; do not use it here, see xopt doctor"
         )
     return parity
-
-
-def measure_parity(bundle: Bundle, backend: Backend) -> Parity:
-    """Run the golden images and compare.
-
-    Raises:
-        BundleError: golden.npz is not readable.
-    """
-    images, expected = read_golden(bundle)
-    answers = np.stack([backend.infer(image) for image in images])
-    return Parity(
-        images=len(images),
-        max_difference=float(np.abs(answers - expected).max()),
-        tolerance=float(bundle.manifest.golden["tolerance"]),
-    )

@@ -1,27 +1,28 @@
-"""From a bundle's folder to a graph that answers: the one way in, for a first load and for a reload."""
+"""From a bundle's folder to a graph that answers: to load it, to reload it, and for `xopt verify`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from threading import Lock
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import __version__
-from ..backends.base import Backend, closed, open_backend
+from ..backends import open_backend
+from ..backends.base import Backend, closed
 from ..errors import BundleError
 from ..results import Trace
 from .folder import Bundle
-from .golden import check_parity
-from .signature import Verifier
+from .golden import Parity, check_parity
+from .signature import KeySource, Verifier
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadSettings:
-    """How bundles are loaded."""
+    """Settings of a load, kept for every reload."""
 
     engine: str = "openvino"
     """openvino, or onnxruntime for a bundle with a model.onnx."""
@@ -114,19 +115,84 @@ def load_bundle(path: Path | str, settings: LoadSettings) -> Loaded:
         )
 
     backend = open_graph(maps=False)
-    check_shapes(bundle, backend)
+    _check_shapes(bundle, backend)
     if settings.verify == "full":
         check_parity(bundle, backend)
     return Loaded(
         bundle=bundle,
         backend=backend,
         maps=LazyMaps(lambda: open_graph(maps=True)),
-        trace=trace(bundle, settings),
+        trace=_trace(bundle, settings),
     )
 
 
-def trace(bundle: Bundle, settings: LoadSettings) -> Trace:
-    """What every answer of this bundle carries."""
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """A bundle that is what it says, and answers here as where it was made."""
+
+    bundle: Bundle
+    parity: Parity
+    engine: str
+    """What answered for the golden images."""
+    key: str | None
+    """Fingerprint of the public key that its signature was checked with, if one was given."""
+
+    @property
+    def signature(self) -> str:
+        """The state of its signature, in words."""
+        if self.key is not None:
+            return f"Ed25519, by key {self.key}"
+        return "there, not checked (give --key PUBLIC.pem)" if self.bundle.signed else "none"
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts as plain JSON values."""
+        manifest = self.bundle.manifest
+        return {
+            "bundle": str(self.bundle.path),
+            "engine": self.engine,
+            "digest": self.bundle.digest,
+            "name": manifest.name,
+            "precision": manifest.precision,
+            "crops": manifest.preprocessing.crops,
+            "classes": list(manifest.classes),
+            "signature": {"present": self.bundle.signed, "checked_with": self.key},
+            "files": {name: asdict(facts) for name, facts in manifest.files.items()},
+            "golden": asdict(self.parity),
+        }
+
+
+def verify(
+    path: Path, *, public_key: KeySource | None = None, engine: str = "openvino", device: str = "CPU"
+) -> Verified:
+    """Check a bundle completely; with a public key, its signature as well.
+
+    Args:
+        path: the bundle's folder.
+        public_key: whose signature it has to bear, if any.
+        engine: openvino or onnxruntime; the golden images run there.
+        device: as for `open_backend`.
+
+    Raises:
+        BundleError: a file is missing, added, changed or a link, the manifest does not fit, the signature is
+            missing or wrong, or the golden images get other answers on this machine.
+        KeyFileError: `public_key` is no Ed25519 public key.
+        UsageError: an engine or device that there is not.
+        DeviceError: this machine has no such device.
+        DependencyError: the engine is not installed.
+    """
+    verifier = None if public_key is None else Verifier(public_key)
+    bundle = Bundle.open(path, verifier=verifier)
+    backend = open_backend(bundle, engine=engine, device=device)
+    _check_shapes(bundle, backend)
+    return Verified(
+        bundle=bundle,
+        parity=check_parity(bundle, backend),
+        engine=engine,
+        key=None if verifier is None else verifier.fingerprint,
+    )
+
+
+def _trace(bundle: Bundle, settings: LoadSettings) -> Trace:
     manifest = bundle.manifest
     libraries = (settings.engine, "numpy", "pillow")
     return Trace(
@@ -140,7 +206,7 @@ def trace(bundle: Bundle, settings: LoadSettings) -> Trace:
     )
 
 
-def check_shapes(bundle: Bundle, backend: Backend) -> None:
+def _check_shapes(bundle: Bundle, backend: Backend) -> None:
     """Check that the graph takes and gives what preprocessing and classes ask for.
 
     Raises:

@@ -1,8 +1,8 @@
-"""manifest.json: what a bundle says of itself, with the digest of every other file and of its own content."""
+"""manifest.json: a bundle's facts and ports, with the digest of every other file and of its own content."""
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ..errors import BundleError
@@ -12,6 +12,15 @@ SCHEMA = 1
 TASKS = ("multi-label", "multi-class", "binary")
 PRECISIONS = ("FP32", "BF16", "INT8")
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+
+# Names of the tensors by which a bundle's graph is fed and read.
+INPUT = "image"
+"""uint8 (1, size, size)."""
+OUTPUT = "probabilities"
+"""float32 (1, C)."""
+MAPS = "activation_maps"
+"""float32 (1, V, C, H, W): logits of the head at every cell of every view's feature map. Bundles from before
+there were heatmaps lack it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +126,6 @@ class Manifest:
         return manifest
 
     def _content(self) -> dict[str, Any]:
-        ports = {
-            side: [{"name": p.name, "shape": list(p.shape), "dtype": p.dtype} for p in getattr(self, side)]
-            for side in ("inputs", "outputs")
-        }
         return {
             "schema": SCHEMA,
             "name": self.name,
@@ -128,12 +133,13 @@ class Manifest:
             "classes": list(self.classes),
             "thresholds": self.thresholds,
             "preprocessing": self.preprocessing.to_json(),
-            **ports,
+            "inputs": [asdict(port) for port in self.inputs],
+            "outputs": [asdict(port) for port in self.outputs],
             "precision": self.precision,
             "golden": self.golden,
             "provenance": self.provenance,
             "intended_use": self.intended_use,
-            "files": {name: {"sha256": f.sha256, "size": f.size} for name, f in sorted(self.files.items())},
+            "files": {name: asdict(facts) for name, facts in sorted(self.files.items())},
         }
 
     @classmethod

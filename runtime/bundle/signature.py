@@ -38,7 +38,7 @@ class Signed:
     """Fingerprint of the public key (see `fingerprint`)."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The facts as plain JSON values."""
         return {
             "bundle": str(self.bundle.path),
             "digest": self.bundle.digest,
@@ -49,7 +49,7 @@ class Signed:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyPair:
-    """Where a new key's two halves lie."""
+    """The files of a new key's two halves."""
 
     private: Path
     public: Path
@@ -57,7 +57,7 @@ class KeyPair:
     """Fingerprint of the public key."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The facts as plain JSON values."""
         return {"private": str(self.private), "public": str(self.public), "key": self.key}
 
 

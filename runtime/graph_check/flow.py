@@ -1,4 +1,4 @@
-"""How values flow through a graph: every edge, and what must be known before any image comes."""
+"""Checks of the flow of values through a graph: every edge, and what must be known before any image comes."""
 
 from typing import Any, cast
 
@@ -91,7 +91,7 @@ def _sources(graph: Graph) -> list[list[Layer]]:
 
 
 def _is_plain(layer: Layer) -> bool:
-    """Whether a layer's claimed shape is seen to be right: a list that is converted, joined, picked from."""
+    """Say whether a layer's claimed shape is plainly right: a list that is converted, joined, picked from."""
     if layer.type == "Convert":
         return True
     if any(len(tensor.shape) != 1 for tensor in layer.inputs[: None if layer.type == "Concat" else 1]):

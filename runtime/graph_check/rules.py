@@ -64,7 +64,7 @@ _ROUNDING = _words("floor", "ceil", "ceil_torch")
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What one operation may look like."""
+    """The form that one operation may have."""
 
     inputs: tuple[int, int] = (1, 1)
     """Fewest and most inputs."""

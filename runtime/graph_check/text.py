@@ -92,7 +92,7 @@ class Layer(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """What model.xml says, nothing of it believed yet."""
+    """The content of model.xml, nothing of it verified yet."""
 
     layers: list[Layer]
     edges: list[tuple[int, int, int, int]]
@@ -180,8 +180,8 @@ def _tensors(section: str, shapes: dict[str, tuple[int, ...]]) -> tuple[Tensor, 
 
 
 def _edges(text: str, place: int) -> tuple[list[tuple[int, int, int, int]], int]:
-    whole = _EDGES.match(text, place)
-    end = whole.end() if whole else place
+    section = _EDGES.match(text, place)
+    end = section.end() if section else place
     found = _ONE_EDGE.findall(text, place, end)
     if len(found) > MAX_EDGES:
         raise malformed(f"it has more than {MAX_EDGES} edges")

@@ -67,7 +67,7 @@ def windows(plan: str, *, size: int, crop: int) -> tuple[Window, ...]:
 
 
 def views(plan: str, *, size: int, crop: int) -> tuple[tuple[Window, ...], int]:
-    """What the network runs on, and the side of each view in pixels.
+    """The views that the network runs on, and the side of each in pixels.
 
     The windows themselves for an exact plan; for a shared one the whole image, and its mirror if windows
     of the mirror are among them.

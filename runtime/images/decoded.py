@@ -1,4 +1,4 @@
-"""What every image decoder gives and keeps to: the answer with its notes, the caps, grey by table."""
+"""The common ground of the image decoders: the answer with its notes, the caps, grey by table."""
 
 from dataclasses import dataclass
 

@@ -49,7 +49,7 @@ _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM U
 
 @dataclass(frozen=True, kw_only=True)
 class Elements:
-    """What of a DICOM file decides its pixels."""
+    """The parts of a DICOM file that decide its pixels."""
 
     transfer_syntax: str
     """Its UID."""

@@ -1,4 +1,4 @@
-"""How stored values become grey: modality and VOI transformations of DICOM PS3.3 C.11, as one table.
+"""From stored values to grey: modality and VOI transformations of DICOM PS3.3 C.11, as one table.
 
 Shapes: V stored values. Transformations are computed in float64 for every value that can be stored (at most
 65,536), rounded once at the end; the image is then looked up in the table.

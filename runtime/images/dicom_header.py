@@ -1,4 +1,4 @@
-"""What the header of a single-frame grey DICOM image says, checked for what can be shown without guessing."""
+"""The header of a single-frame grey DICOM image, checked for what can be shown without guessing."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -51,15 +51,15 @@ def read_header(elements: Elements) -> Header:
     from pydicom.filereader import read_dataset
 
     dataset = read_dataset(BytesIO(elements.header), elements.implicit, elements.little)
-    frames = _whole(dataset, "NumberOfFrames", 1)
+    frames = _integer(dataset, "NumberOfFrames", 1)
     if frames != 1:
         raise InputError(f"holds {frames} DICOM frames; give one single-frame image a file")
     photometric = _photometric(dataset)
-    rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
+    rows, columns = _integer(dataset, "Rows"), _integer(dataset, "Columns")
     if rows < 1 or columns < 1 or rows * columns > MAX_PIXELS:
         raise InputError(f"has {columns} x {rows} pixels; 1 to {MAX_PIXELS} are decoded")
-    allocated, stored = _whole(dataset, "BitsAllocated"), _whole(dataset, "BitsStored")
-    high, sign = _whole(dataset, "HighBit", stored - 1), _whole(dataset, "PixelRepresentation", 0)
+    allocated, stored = _integer(dataset, "BitsAllocated"), _integer(dataset, "BitsStored")
+    high, sign = _integer(dataset, "HighBit", stored - 1), _integer(dataset, "PixelRepresentation", 0)
     if allocated not in (8, 16):
         raise InputError(f"has {allocated} bits a pixel allocated; 8 and 16 are read")
     if not 1 <= stored <= high + 1 <= allocated or sign not in (0, 1):
@@ -81,7 +81,7 @@ def read_header(elements: Elements) -> Header:
 
 def _photometric(dataset: "Dataset") -> str:
     photometric = _text(dataset, "PhotometricInterpretation")
-    samples = _whole(dataset, "SamplesPerPixel", 1)
+    samples = _integer(dataset, "SamplesPerPixel", 1)
     if photometric in _COLOURS or samples != 1:
         kind = photometric if photometric in _COLOURS else f"{samples} samples a pixel"
         raise InputError(f"is a colour DICOM ({kind}); grey ones are read (MONOCHROME1, MONOCHROME2)")
@@ -144,7 +144,7 @@ def _present(dataset: "Dataset", keyword: str) -> Any:
     return None if value is None or value == "" or (hasattr(value, "__len__") and not len(value)) else value
 
 
-def _whole(dataset: "Dataset", keyword: str, absent: int | None = None) -> int:
+def _integer(dataset: "Dataset", keyword: str, absent: int | None = None) -> int:
     value = _present(dataset, keyword)
     if value is None and absent is not None:
         return absent

@@ -64,7 +64,7 @@ def decode(source: Path | str | bytes) -> NDArray[np.uint8]:
 
 
 def decode_with_notes(source: Path | str | bytes) -> Decoded:
-    """As `decode`, with notes on what decided the grey values, such as the window of a DICOM.
+    """Decode as `decode` does, with notes on what decided the grey values, such as the window of a DICOM.
 
     Raises:
         InputError, DependencyError: as for `decode`.
@@ -85,18 +85,10 @@ def resize(image_HW: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return _resized(Image.fromarray(np.ascontiguousarray(image_HW)), size)
 
 
-def load(source: Path | str | bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Decode and resize: uint8 (size, size), what a bundle's graph takes.
-
-    Raises:
-        InputError, DependencyError: as for `decode`.
-    """
-    return prepare(source, preprocessing).image_HW
-
-
 def prepare(source: Path | str | bytes | NDArray[np.uint8], preprocessing: Preprocessing) -> Prepared:
-    """As `load`, also of an array, with the shape that the image had and the notes of its decoding.
+    """Decode and resize to uint8 (size, size), what a bundle's graph takes; an array is only resized.
 
+    The shape that the image had and the notes of its decoding are kept.
     The same pixels as `resize(decode(source), size)`, without an array in between.
 
     Raises:
@@ -211,13 +203,9 @@ def _grey_of_png(png: CheckedPNG) -> "Image.Image":
         # Rows that were never coded are left at zero: only where the last one is must they be counted.
         if png.interlaced or not np.asarray(last_row).any():
             png.check_pixels()
-        if png.colours is not None and picture.mode == "P" and _highest(picture) >= png.colours:
+        if png.colours is not None and picture.mode == "P" and np.asarray(picture).max() >= png.colours:
             raise InputError("is no readable PNG or JPEG (it has colours beyond its palette); check the file")
         return _to_grey(upright(picture, png.orientation))
-
-
-def _highest(picture: "Image.Image") -> int:
-    return int(np.asarray(picture).max())
 
 
 def _grey_of_jpeg(jpeg: CheckedJPEG) -> "Image.Image":

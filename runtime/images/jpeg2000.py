@@ -18,7 +18,7 @@ _MOST_SEGMENTS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Codestream:
-    """What a codestream's SIZ segment says of its one component."""
+    """The one component of a codestream, as its SIZ segment describes it."""
 
     width: int
     height: int

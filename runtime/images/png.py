@@ -89,9 +89,9 @@ def check_png(content: bytes) -> CheckedPNG:
         raise InputError("is no readable PNG or JPEG (its palette is missing); check the file")
     if header.depth == 16 and b"tRNS" in seen:
         raise InputError("has transparent pixels in 16 bits, which have no grey value; flatten it first")
-    whole = len(kept) == len(seen) + 1 and sum(map(len, kept)) == len(content)
+    unchanged = len(kept) == len(seen) + 1 and sum(map(len, kept)) == len(content)
     return CheckedPNG(
-        content=content if whole else b"".join(kept),
+        content=content if unchanged else b"".join(kept),
         orientation=turned,
         colours=colours if header.colour == _PALETTE else None,
         pixel_bytes=header.pixel_bytes(),

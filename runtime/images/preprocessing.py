@@ -46,7 +46,7 @@ class Preprocessing:
         return windows(self.crops, size=self.size, crop=self.crop)
 
     def views(self) -> tuple[Window, ...]:
-        """What the network runs on, in graph order, `view_size` pixels wide and high."""
+        """The views that the network runs on, in graph order, `view_size` pixels wide and high."""
         return views(self.crops, size=self.size, crop=self.crop)[0]
 
     @property
@@ -55,7 +55,7 @@ class Preprocessing:
         return views(self.crops, size=self.size, crop=self.crop)[1]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The facts as plain JSON values."""
         facts = asdict(self)
         return {**facts, "mean": list(self.mean), "std": list(self.std)}
 

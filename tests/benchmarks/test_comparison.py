@@ -122,11 +122,12 @@ def test_the_same_network_answers_alike_in_every_engine(comparison):
 
 def test_answers_and_drops_come_from_the_measured_calls(comparison, small):
     split, row = comparison.split, comparison.rows[3]
-    from xopt.runtime.images.image import load
+    from xopt.runtime.images.image import prepare
 
     with Classifier.load(small.other) as classifier:
         preprocessing = classifier.manifest.preprocessing
-        expected = np.stack([classifier.infer(load(split.path(i), preprocessing)) for i in range(len(split))])
+        images = [prepare(split.path(i), preprocessing).image_HW for i in range(len(split))]
+        expected = np.stack([classifier.infer(image_HW) for image_HW in images])
     assert np.array_equal(row.measured.probabilities, expected)
     reference = comparison.reference.measured.probabilities.astype(np.float64)
     drop = paired_auc_drop(

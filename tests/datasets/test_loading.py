@@ -28,7 +28,7 @@ def test_images_come_in_the_order_of_the_split_whatever_the_number_of_workers(sp
     assert loaded.shape == (9, 32, 32)
     assert loaded.dtype == np.uint8
     for i in range(9):
-        np.testing.assert_array_equal(loaded[i], image.load(split.path(i), PREPROCESSING))
+        np.testing.assert_array_equal(loaded[i], image.prepare(split.path(i), PREPROCESSING).image_HW)
 
 
 def test_a_damaged_image_is_named_in_one_error(split):

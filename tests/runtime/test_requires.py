@@ -4,10 +4,24 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from xopt.runtime.requires import conflict
+
 MEND = "mend it with: pip uninstall {name} xopt-edge && pip install xopt-edge"
+
+
+def lay_out(place: Path, name: str, *, form: str = "dist-info", version: str = "3.2", left: str = "") -> None:
+    """A distribution that has a package `xopt`, with the files that its installer left."""
+    facts = {"dist-info": "METADATA", "egg-info": "PKG-INFO"}[form]
+    folder = place / f"{name.replace('-', '_')}-{version}.{form}"
+    folder.mkdir(parents=True)
+    (folder / facts).write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n")
+    (folder / "top_level.txt").write_text("xopt\n")
+    for file in left.split():
+        (folder / file).write_text({"INSTALLER": "pip\n", "RECORD": "xopt/__init__.py,,\n"}[file])
 
 
 @pytest.fixture
@@ -16,10 +30,7 @@ def run(tmp_path):
 
     def run(*words: object, beside: str | None = None) -> subprocess.CompletedProcess[str]:
         if beside:
-            folder = tmp_path / f"{beside.replace('-', '_')}-3.2.dist-info"
-            folder.mkdir()
-            (folder / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {beside}\nVersion: 3.2\n")
-            (folder / "top_level.txt").write_text("xopt\n")
+            lay_out(tmp_path, beside, left="INSTALLER RECORD")
         paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(tmp_path)]
         return subprocess.run(
             [sys.executable, "-m", "xopt", *map(str, words)],
@@ -48,6 +59,34 @@ def test_another_xopt_is_named_in_one_line_on_stderr(run, words, code):
 def test_xopt_alone_has_nothing_to_mend(run):
     done = run("--version")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["xopt", "xopt-fork"])
+@pytest.mark.parametrize(
+    ("form", "left", "installed"),
+    [
+        ("dist-info", "INSTALLER RECORD", True),
+        ("dist-info", "RECORD", True),
+        ("dist-info", "INSTALLER", True),
+        ("dist-info", "", False),
+        ("egg-info", "INSTALLER", True),
+        ("egg-info", "", False),
+    ],
+)
+def test_only_what_an_installer_put_there_is_a_conflict(tmp_path, monkeypatch, name, form, left, installed):
+    lay_out(tmp_path, name, form=form, left=left)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = conflict([name, "xopt-edge"])
+    assert (found is not None) is installed
+    assert found is None or found.startswith(f"{name} 3.2 is installed beside xopt-edge")
+
+
+def test_an_installed_xopt_behind_an_old_checkout_on_the_path_is_found(tmp_path, monkeypatch):
+    lay_out(tmp_path / "site", "xopt", version="3.2", left="INSTALLER")
+    lay_out(tmp_path / "checkout", "xopt", version="0.0", form="egg-info")
+    for folder in ("site", "checkout"):
+        monkeypatch.syspath_prepend(tmp_path / folder)
+    assert (conflict() or "").startswith("xopt 3.2 is installed beside xopt-edge")
 
 
 @pytest.mark.parametrize("name", ["xopt", "xopt-fork"])

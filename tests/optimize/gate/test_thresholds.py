@@ -12,7 +12,7 @@ from xopt.datasets import load_images, open_source
 from xopt.optimize.gate.temperature import apply_temperature
 from xopt.optimize.gate.thresholds import ThresholdSettings, describe, set_thresholds
 from xopt.runtime import Bundle, Classifier, UsageError
-from xopt.runtime.bundle.verification import verify
+from xopt.runtime.bundle.loading import verify
 
 
 @pytest.fixture(scope="module")

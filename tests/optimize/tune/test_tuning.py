@@ -24,7 +24,7 @@ from xopt.optimize.tune.bundles import Workshop
 from xopt.optimize.tune.roles import assign
 from xopt.optimize.tune.source import open_source as open_network
 from xopt.runtime import Bundle, BundleError, Classifier, DataError, OutputError, UsageError
-from xopt.runtime.backends.base import open_backend
+from xopt.runtime.backends import open_backend
 
 # An untrained network's AUC says nothing, and there are few patients: a drop of 1 is no gate at all.
 QUICK = TuneSettings(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xopt.runtime import BundleError, InputError, UsageError
-from xopt.runtime.backends.base import open_backend
+from xopt.runtime.backends import open_backend
 from xopt.runtime.bundle.folder import Bundle, write_bundle
 
 from ..conftest import SIZE, small_manifest

@@ -8,7 +8,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
 from xopt.runtime import Bundle, BundleError, Classifier, UsageError
-from xopt.runtime.backends.base import open_backend
+from xopt.runtime.backends import open_backend
 from xopt.runtime.bundle.folder import write_bundle
 
 from ..conftest import SIZE, small_manifest

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from xopt.runtime import Bundle, DeviceError, UsageError
+from xopt.runtime.backends import open_backend
 from xopt.runtime.backends import openvino as openvino_backend
-from xopt.runtime.backends.base import open_backend
 from xopt.runtime.backends.openvino import OpenVINOBackend, check_device, choose_device
 
 from ..conftest import SIZE, small_ir

@@ -1,5 +1,6 @@
 """Whatever happens to a bundle while it is loaded: the right answer or a BundleError, never a signal."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from xopt.runtime.backends import openvino as openvino_backend
 from xopt.runtime.bundle import folder as bundles
 from xopt.runtime.bundle import loading
 from xopt.runtime.bundle.folder import write_bundle
-from xopt.runtime.bundle.golden import check_parity
+from xopt.runtime.bundle.golden import check_parity, encode_golden
 
 from ..conftest import SIZE, small_manifest
 
@@ -136,3 +137,45 @@ def test_a_bundle_of_terabytes_is_not_read(bundle):
 def test_verify_takes_two_words(bundle):
     with pytest.raises(ValueError, match="verify must be 'full' or 'digest', got 'none'"):
         Classifier.load(bundle, verify="none")
+
+
+def test_verify_says_what_was_checked(bundle, xopt):
+    done = xopt("verify", bundle)
+    assert done.code == 0
+    assert "is intact: 3 files" in done.out
+    assert "golden images  2" in done.out
+
+
+def test_verify_gives_the_same_as_json(bundle, xopt):
+    done = xopt("verify", bundle, "--json")
+    facts = json.loads(done.out)
+    assert facts["golden"]["max_difference"] <= facts["golden"]["tolerance"]
+    assert set(facts["files"]) == {"model.xml", "model.bin", "golden.npz"}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda b: (b / "model.bin").write_bytes((b / "model.bin").read_bytes()[:-1] + b"\xff"),
+        lambda b: (b / "golden.npz").unlink(),
+        lambda b: (b / "note.txt").write_text("x"),
+        lambda b: (b / "model.xml").rename(b.parent / "m") and (b / "model.xml").symlink_to(b.parent / "m"),
+    ],
+    ids=["byte", "missing", "added", "link"],
+)
+def test_verify_refuses_a_changed_bundle_in_one_line(bundle, xopt, damage):
+    damage(bundle)
+    done = xopt("verify", bundle)
+    assert done.code == 1
+    assert done.out == ""
+    assert done.err.startswith("xopt: ")
+    assert done.err.count("\n") == 1
+
+
+def test_verify_refuses_other_answers_on_this_machine(tmp_path, files, xopt):
+    images = np.zeros((2, SIZE, SIZE), np.uint8)
+    wrong = encode_golden(images, np.full((2, 3), 0.9, np.float32))
+    write_bundle(tmp_path / "b.xopt", small_manifest(), {**files, "golden.npz": wrong})
+    done = xopt("verify", tmp_path / "b.xopt")
+    assert done.code == 1
+    assert "golden images differ" in done.err

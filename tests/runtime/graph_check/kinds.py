@@ -998,7 +998,7 @@ def try_all(bundle: Path, folder: Path) -> None:
             xml, weights = malformed(name, files["model.xml"], files["model.bin"])
             place = folder / f"{name}.xopt"
             write_bundle(place, opened.manifest, {**files, "model.xml": xml, "model.bin": weights})
-            started = time.perf_counter()
+            started = time.process_time()
             try:
                 Classifier.load(place).close()
                 error, message = "none", ""
@@ -1008,7 +1008,7 @@ def try_all(bundle: Path, folder: Path) -> None:
                 "kind": name,
                 "error": error,
                 "message": message,
-                "seconds": time.perf_counter() - started,
+                "cpu_seconds": time.process_time() - started,
                 "peak_mb": peak_mb(),
                 "alive": classifier.predict(image).probabilities == expected,
             }

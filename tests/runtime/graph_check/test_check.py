@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree.ElementTree import fromstring
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from xopt.runtime.graph_check.rules import RULES
 from ..conftest import SIZE, small_manifest
 from .kinds import KINDS, sound, written
 
-MOST_SECONDS, MOST_MB = 10, 1000
+MOST_CPU_SECONDS, MOST_MB = 10, 1000
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_a_malformed_graph_is_a_bundle_error(tried, name):
     assert "\n" not in found["message"]
     assert len(found["message"]) < 800
     assert found["alive"]
-    assert found["seconds"] < MOST_SECONDS
+    assert found["cpu_seconds"] < MOST_CPU_SECONDS
     assert found["peak_mb"] < MOST_MB
 
 
@@ -220,8 +221,8 @@ def test_ports_are_compared_in_order(graph):
         check_ports(read, inputs, ())
 
 
-def test_a_graph_of_a_megabyte_is_checked_in_milliseconds():
-    """As large as DenseNet-121 in INT8: 2,100 layers; the limit leaves room for a busy machine."""
+def test_a_graph_of_a_megabyte_is_checked_in_the_time_of_an_xml_parser():
+    """As large as DenseNet-121 in INT8: 2,100 layers. Python's XML parser shows how fast this machine is."""
 
     def build(op, image):
         kernel = np.ones((1, 1, 3, 3), np.float32)
@@ -234,9 +235,10 @@ def test_a_graph_of_a_megabyte_is_checked_in_milliseconds():
 
     xml, weights = written(build)
     assert len(xml) > 800_000
-    spent = []
+    spent: dict[str, list[float]] = {"check": [], "parse": []}
     for _ in range(5):
-        started = time.thread_time()
-        check_graph(xml, weights)
-        spent.append(time.thread_time() - started)
-    assert min(spent) < 0.1
+        for name, read in (("check", lambda: check_graph(xml, weights)), ("parse", lambda: fromstring(xml))):
+            started = time.thread_time()
+            read()
+            spent[name].append(time.thread_time() - started)
+    assert min(spent["check"]) < 2 * min(spent["parse"])

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from xopt.runtime import InputError, Preprocessing
-from xopt.runtime.images.image import decode, decode_with_notes, load, prepare, resize
+from xopt.runtime.images.image import decode, decode_with_notes, prepare, resize
 
 from .malformed_png import chunk, header
 from .malformed_png import png as made
@@ -237,9 +237,9 @@ def test_anything_but_a_grey_uint8_image_is_refused(array):
         resize(array, 4)
 
 
-def test_load_decodes_and_resizes(tmp_path):
+def test_prepare_decodes_and_resizes(tmp_path):
     (tmp_path / "x.png").write_bytes(png(Image.fromarray(GREY)))
-    assert load(tmp_path / "x.png", Preprocessing(size=5, crop=4)).shape == (5, 5)
+    assert prepare(tmp_path / "x.png", Preprocessing(size=5, crop=4)).image_HW.shape == (5, 5)
 
 
 @pytest.mark.parametrize("size", [4, 8])

@@ -29,7 +29,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (24, 20), dtype=np.uint8)
 def measured() -> dict[str, dict[str, float | str]]:
     """Every kind, decoded in a child of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.runtime.decoding.measure_malformed"],
+        [sys.executable, "-m", "tests.runtime.images.measure_malformed"],
         cwd=ROOT,
         capture_output=True,
         text=True,

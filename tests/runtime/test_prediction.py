@@ -1,55 +1,6 @@
-import json
-
 import numpy as np
 import pytest
 from PIL import Image
-
-from xopt.runtime.bundle.folder import write_bundle
-from xopt.runtime.bundle.golden import encode_golden
-
-from ..conftest import SIZE, small_manifest
-
-
-def test_verify_says_what_was_checked(bundle, xopt):
-    done = xopt("verify", bundle)
-    assert done.code == 0
-    assert "is intact: 3 files" in done.out
-    assert "golden images  2" in done.out
-
-
-def test_verify_gives_the_same_as_json(bundle, xopt):
-    done = xopt("verify", bundle, "--json")
-    facts = json.loads(done.out)
-    assert facts["golden"]["max_difference"] <= facts["golden"]["tolerance"]
-    assert set(facts["files"]) == {"model.xml", "model.bin", "golden.npz"}
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda b: (b / "model.bin").write_bytes((b / "model.bin").read_bytes()[:-1] + b"\xff"),
-        lambda b: (b / "golden.npz").unlink(),
-        lambda b: (b / "note.txt").write_text("x"),
-        lambda b: (b / "model.xml").rename(b.parent / "m") and (b / "model.xml").symlink_to(b.parent / "m"),
-    ],
-    ids=["byte", "missing", "added", "link"],
-)
-def test_verify_refuses_a_changed_bundle_in_one_line(bundle, xopt, damage):
-    damage(bundle)
-    done = xopt("verify", bundle)
-    assert done.code == 1
-    assert done.out == ""
-    assert done.err.startswith("xopt: ")
-    assert done.err.count("\n") == 1
-
-
-def test_verify_refuses_other_answers_on_this_machine(tmp_path, files, xopt):
-    images = np.zeros((2, SIZE, SIZE), np.uint8)
-    wrong = encode_golden(images, np.full((2, 3), 0.9, np.float32))
-    write_bundle(tmp_path / "b.xopt", small_manifest(), {**files, "golden.npz": wrong})
-    done = xopt("verify", tmp_path / "b.xopt")
-    assert done.code == 1
-    assert "golden images differ" in done.err
 
 
 def test_predict_writes_a_row_an_image_and_keeps_going_past_a_bad_one(bundle, tmp_path, xopt):
