@@ -7,13 +7,13 @@ from html import escape
 from ....report import page
 from .blocks import (
     Block,
-    Cards,
     Confusion,
     Confusions,
     Definitions,
     Figure,
     Figures,
     Heading,
+    KeyNumbers,
     Paragraph,
     Points,
     Table,
@@ -62,7 +62,7 @@ tr.chosen td { background: #e3f3ee; font-weight: 600; }
 
 
 def render(title: str, blocks: Iterable[Block]) -> str:
-    """A whole page under a plain title."""
+    """A complete page under a plain title."""
     return page.document(title, map(_block, blocks), style=STYLE)
 
 
@@ -95,8 +95,8 @@ def _block(block: Block) -> str:
             return f"<p{' class=note' if block.note else ''}>{phrase(block.phrase)}</p>"
         case Verdict():
             return f"<p class='verdict{'' if block.good else ' bad'}'>{phrase(block.phrase)}</p>"
-        case Cards():
-            return page.cards((phrase(shown), phrase(words)) for shown, words in block.cards)
+        case KeyNumbers():
+            return page.cards((phrase(shown), phrase(words)) for shown, words in block.numbers)
         case Points():
             return f"<ul>{''.join(f'<li>{phrase(point)}</li>' for point in block.points)}</ul>"
         case Table():
