@@ -1,4 +1,4 @@
-"""What a tuning tries, and how it measures."""
+"""The settings of a tuning: its objective, the variants it tries, and how it measures."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,18 +15,18 @@ PRESETS = ("performance", "mixed")
 
 @dataclass(frozen=True, kw_only=True)
 class TuneSettings:
-    """What a tuning tries, and how it measures."""
+    """The objective of a tuning, the variants it tries, and how it measures."""
 
     max_auc_drop: float | None = None
     """Largest drop in mean AUC, by its one-sided 95 % bound; 0.01 where `max_latency_ms` is not given."""
     max_class_auc_drop: float | None = None
     """Largest drop in the AUC of any single finding; None only reports them."""
     max_latency_ms: float | None = None
-    """Nine of ten images have to be answered within it. Alone: the best AUC within it is wanted."""
+    """90th-percentile latency limit; the most accurate variant within it wins."""
     gate_split: str = "val"
     """The split that the choice is made on."""
     report_split: str = "test"
-    """The split that the choice is held against, once."""
+    """The split that the chosen variant is evaluated on, once."""
     crops: tuple[str, ...] = CROP_PLANS
     """Crop plans to try."""
     engines: tuple[str, ...] = ENGINES
@@ -82,7 +82,7 @@ class TuneSettings:
 
     @property
     def objective(self) -> Objective:
-        """What is looked for."""
+        """The objective that follows from the limits given."""
         drop = self.max_auc_drop
         if drop is None and self.max_latency_ms is None:
             drop = DEFAULT_DROP

@@ -1,4 +1,4 @@
-"""What is tuned: a checkpoint, or the FP32 bundle of one."""
+"""The source of a tuning: a checkpoint, or the FP32 bundle of one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,12 +51,12 @@ class Source:
         return self._known.task
 
     @property
-    def plans(self) -> tuple[str, ...]:
+    def crop_plans(self) -> tuple[str, ...]:
         """The crop plans that it can be had in."""
         return CROP_PLANS if self.bundle is None else (self.bundle.manifest.preprocessing.crops,)
 
     @property
-    def reference_plan(self) -> str:
+    def reference_crops(self) -> str:
         """The plan that all variants are held against: the exact ten crops, or the bundle's own."""
         return exact_plan("ten") if self.bundle is None else self.bundle.manifest.preprocessing.crops
 

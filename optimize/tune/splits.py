@@ -1,4 +1,7 @@
-"""The three roles of images: some calibrate, others decide, others are the claim. Nobody has two of them."""
+"""The splits of a tuning's roles: calibrate on train, select on the gate split, report on the report split.
+
+No image has two roles, and no patient both gates and reports.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +18,24 @@ from .source import Source
 
 
 @dataclass(frozen=True, kw_only=True)
-class Roles:
-    """The splits that decide and that are the claim, label columns in the order of the network's classes."""
+class RoleSplits:
+    """The gate and report splits with digests of their pixels, which find an image also under another name.
 
-    gate: Split
-    report: Split
+    Label columns are in the order of the network's classes.
+    """
+
     gate_pixels: Scored
     report_pixels: Scored
-    """The same with digests of their pixels, which find an image also under another name."""
+
+    @property
+    def gate(self) -> Split:
+        """The split that the choice is made on."""
+        return self.gate_pixels.split
+
+    @property
+    def report(self) -> Split:
+        """The split that the chosen variant is evaluated on, once."""
+        return self.report_pixels.split
 
     def check(self, bundle: Bundle) -> None:
         """Check that a bundle was fitted to none of the images.
@@ -34,33 +47,34 @@ class Roles:
             check_fitted([bundle], scored)
 
 
-def assign(dataset: Dataset, network: Source, settings: TuneSettings) -> Roles:
+def assign_roles(dataset: Dataset, source: Source, settings: TuneSettings) -> RoleSplits:
     """Find the splits of the roles and check that no image or patient has two roles.
 
     Raises:
-        UsageError: the training split, which calibrates, is to decide or to be the claim.
+        UsageError: the training split, which calibrates, is given as the gate or the report split.
         DataError: a split is absent, has no AUC, or shares images or patients with another role.
     """
     names = {"gate": settings.gate_split, "report": settings.report_split}
     for role, name in names.items():
         if name == TRAIN:
             raise UsageError(f"the {TRAIN} split calibrates; choose another --{role}-split")
-    found = {role: label_columns(dataset, dataset.split(name), network) for role, name in names.items()}
-    for split in found.values():
+    gate, report = (label_columns(dataset, dataset.split(name), source) for name in names.values())
+    for split in (gate, report):
         check_gate_split(split)
-    _check_apart(found["gate"], found["report"])
+    _check_apart(gate, report)
     if TRAIN in dataset.splits:
-        for split in found.values():
+        for split in (gate, report):
             _check_images_apart(dataset.split(TRAIN), split)
-    gate, report = (
-        Scored(split=found[role], preprocessing=network.preprocessing) for role in ("gate", "report")
+    splits = RoleSplits(
+        gate_pixels=Scored(split=gate, preprocessing=source.preprocessing),
+        report_pixels=Scored(split=report, preprocessing=source.preprocessing),
     )
-    _check_pixels_apart(gate, report)
-    return Roles(gate=found["gate"], report=found["report"], gate_pixels=gate, report_pixels=report)
+    _check_pixels_apart(splits.gate_pixels, splits.report_pixels)
+    return splits
 
 
 def role_facts(split: Split, classes: tuple[str, ...]) -> dict[str, Any]:
-    """A role for the record."""
+    """The images of a role as plain JSON values."""
     return {
         "split": split.name,
         "images": len(split),
