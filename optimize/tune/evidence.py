@@ -59,7 +59,11 @@ def class_facts(
     labels_NC = split.marked_labels
     return [
         _class_facts(
-            finding, labels_NC[:, c], pair, (intervals[0].classes[c], intervals[1].classes[c]), c, thresholds
+            finding,
+            labels_NC[:, c],
+            (pair[0][:, c], pair[1][:, c]),
+            (intervals[0].classes[c], intervals[1].classes[c]),
+            thresholds[finding.name],
         )
         for c, finding in enumerate(findings)
     ]
@@ -119,14 +123,12 @@ def heatmap_facts(stages: Stages, chosen: str | None) -> dict[str, Any] | None:
 def _class_facts(
     finding: Finding,
     labels_N: Labels,
-    pair: tuple[Answers, Answers],
+    pair_N: tuple[Answers, Answers],
     intervals: tuple[Interval | None, Interval | None],
-    c: int,
-    thresholds: dict[str, float],
+    threshold: float,
 ) -> dict[str, Any]:
-    drop, threshold = finding.drop, thresholds[finding.name]
-    before_N, after_N = pair[0][:, c], pair[1][:, c]
-    verdict = "too_few" if finding.judged == "not_tested" else finding.judged
+    drop = finding.drop
+    before_N, after_N = pair_N
     return {
         "name": finding.name,
         "positives": finding.positives,
@@ -139,7 +141,7 @@ def _class_facts(
         "p_not_inferior": finding.p_corrected,
         "flipped": compare_decisions(labels_N, before_N, after_N, threshold).flips,
         "threshold": threshold,
-        "verdict": verdict,
+        "verdict": "too_few" if finding.judged == "not_tested" else finding.judged,
     }
 
 

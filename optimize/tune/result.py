@@ -250,7 +250,7 @@ def _histogram(values: np.ndarray[Any, Any]) -> dict[str, list[float]]:
 
 
 def _parity(outcome: Outcome, row: Row) -> float | None:
-    """Largest difference of a probability from the graph on OpenVINO, on the images that were raced."""
+    """Largest difference of a probability from the graph on OpenVINO, on the images that were timed."""
     scored = outcome.stages.table.gate.get(row.function)
     if row.times is None or not row.times.answers or scored is None:
         return None

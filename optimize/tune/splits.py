@@ -85,33 +85,30 @@ def role_facts(split: Split, classes: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _check_apart(one: Split, other: Split) -> None:
-    _check_images_apart(one, other)
-    if shared := sorted(set(one.patients) & set(other.patients)):
+def _check_apart(first: Split, second: Split) -> None:
+    _check_images_apart(first, second)
+    if shared := sorted(set(first.patients) & set(second.patients)):
         raise DataError(
-            f"{len(shared)} patients stand in {one.name} and in {other.name} ({shared[0]} is one), so the "
+            f"{len(shared)} patients stand in {first.name} and in {second.name} ({shared[0]} is one), so the "
             "report would not be independent of the choice; split by patient: xopt data split"
         )
 
 
-def _check_images_apart(one: Split, other: Split) -> None:
-    if shared := sorted(set(one.images) & set(other.images)):
+def _check_images_apart(first: Split, second: Split) -> None:
+    if shared := sorted(set(first.images) & set(second.images)):
         raise DataError(
-            f"{len(shared)} images stand in {one.name} and in {other.name} ({shared[0]} is one); an image "
+            f"{len(shared)} images stand in {first.name} and in {second.name} ({shared[0]} is one); an image "
             "may calibrate, gate or report, never two of these: use splits without common images"
         )
 
 
-def _check_pixels_apart(one: Scored, other: Scored) -> None:
-    names = dict(zip(one.pixels, one.split.images, strict=False))
-    copies = [
-        (names[pixels], image)
-        for pixels, image in zip(other.pixels, other.split.images, strict=False)
-        if pixels in names
-    ]
+def _check_pixels_apart(first: Scored, second: Scored) -> None:
+    names = dict(zip(first.pixels, first.split.images, strict=False))
+    images = zip(second.pixels, second.split.images, strict=False)
+    copies = [(names[pixels], image) for pixels, image in images if pixels in names]
     if copies:
         raise DataError(
-            f"{len(copies)} images of {one.split.name} are also in {other.split.name} under another name "
+            f"{len(copies)} images of {first.split.name} are also in {second.split.name} under another name "
             f"({copies[0][0]} is {copies[0][1]}); an image may gate or report, not both: remove them from "
             "one of the splits (xopt data check lists them)"
         )

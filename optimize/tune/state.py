@@ -66,11 +66,11 @@ class WorkFolder:
 
 @contextmanager
 def open_folder(path: Path, begun_with: dict[str, Any], *, force: bool = False) -> Iterator[WorkFolder]:
-    """Begin a tuning, or take one up again.
+    """Begin a tuning, or resume one.
 
     Args:
         path: the work folder.
-        begun_with: plain JSON values that have to be the same when it is taken up again.
+        begun_with: plain JSON values that have to be the same when it is resumed.
         force: begin anew where they are not.
 
     Raises:

@@ -172,7 +172,7 @@ def _table(bundles: BundleStore) -> VariantTable:
 
 
 def _judge(stages: Stages, choice: Choice) -> tuple[bool, str]:
-    """Whether the objective was met, and the sentence that says so."""
+    """The verdict on the objective, with the sentence that gives the reason."""
     if choice.name is None:
         return False, choice.reason
     objective, splits = stages.bundles.settings.objective, stages.bundles.splits

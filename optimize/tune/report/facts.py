@@ -72,7 +72,7 @@ class Fact:
 
     @property
     def known(self) -> bool:
-        """Whether it is there and no null."""
+        """True where it is there and no null."""
         return self.value is not None
 
     @property
@@ -145,7 +145,7 @@ def short(value: float) -> str:
 
 
 def times(value: float) -> str:
-    """How many times as fast: two digits behind the point where they mean something."""
+    """A speed-up: two digits behind the point where they mean something."""
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 

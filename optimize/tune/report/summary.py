@@ -46,7 +46,7 @@ def overview(facts: Fact) -> list[Block]:
 
 
 def goal(facts: Fact) -> Phrase:
-    """What was looked for, in words."""
+    """The objective in words."""
     objective = facts["objective"]
     drop: Phrase = ()
     if objective["max_auc_drop"].known:
@@ -138,18 +138,14 @@ def _key_numbers(facts: Fact, chosen: Fact) -> list[tuple[Phrase, Phrase]]:
         if facts["objective"]["max_auc_drop"].known:
             words = (*words, "; allowed ", *number(facts["objective"]["max_auc_drop"], TYPED))
         numbers.append((number(claim["upper_one_sided"], signed), words))
-    for value, form, unit, what in (
-        (("latency_ms", "p50"), milliseconds, "ms", "median for one image"),
-        (("size_mb",), SIZE, "MB", "stored"),
+    own, other = chosen["latency_ms"]["p50"], reference["latency_ms"]["p50"]
+    for mine, theirs, form, unit, what in (
+        (own, other, milliseconds, " ms", "median for one image"),
+        (chosen["size_mb"], reference["size_mb"], SIZE, " MB", "stored"),
     ):
-        mine, theirs = chosen, reference
-        for step in value:
-            mine, theirs = mine[step], theirs[step]
         if mine.known:
-            against: Phrase = (
-                (", against ", *number(theirs, form), f" {unit}") if theirs.known and another else ()
-            )
-            numbers.append(((*number(mine, form), f" {unit}"), (what, *against)))
+            against = (", against ", *number(theirs, form), unit) if theirs.known and another else ()
+            numbers.append(((*number(mine, form), unit), (what, *against)))
     return numbers
 
 

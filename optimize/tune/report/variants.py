@@ -35,7 +35,7 @@ def named(facts: Fact, role: str) -> Fact:
 
 
 def subject(facts: Fact) -> Fact:
-    """The variant that is held against the reference: the chosen one, or where none was the nearest."""
+    """The variant compared with the reference: the chosen one, or the nearest where none was chosen."""
     chosen = named(facts, "chosen")
     return chosen if chosen.known else named(facts, "candidate")
 
