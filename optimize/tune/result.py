@@ -61,7 +61,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
     with folder.phase("heatmaps"):
         heatmaps = heatmap_facts(stages, outcome.chosen)
     reference = stages.bundle_of(table.reference.function)
-    facts: dict[str, Any] = {
+    return {
         "schema": SCHEMA,
         "command": "tune",
         "objective": {
@@ -95,7 +95,6 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "seconds": folder.seconds,
         "resumed": folder.resumed,
     }
-    return facts
 
 
 def _machine(machine: dict[str, Any], threads: int | None) -> dict[str, Any]:

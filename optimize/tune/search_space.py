@@ -26,9 +26,8 @@ class Graph:
     @property
     def key(self) -> str:
         """Its name in a file system, `int8-performance-ten-shared`."""
-        return "-".join(
-            part for part in (self.precision.lower(), self.preset, self._back, self.crops) if part
-        )
+        back = f"back{self.layers_back}" if self.layers_back else ""
+        return "-".join(part for part in (self.precision.lower(), self.preset, back, self.crops) if part)
 
     @property
     def title(self) -> str:
@@ -41,10 +40,6 @@ class Graph:
     def family(self) -> str:
         """Plans whose network is the same, so that one calibration serves them all."""
         return "shared" if self.crops in SHARED_PLANS else "exact"
-
-    @property
-    def _back(self) -> str:
-        return f"back{self.layers_back}" if self.layers_back else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,8 +22,6 @@ from .blocks import (
 )
 from .facts import Number, Phrase, Styled, Swatch
 
-_TAGS = {"small": "small", "strong": "strong", "code": "code"}
-
 STYLE = """
 .verdict { font-size: 1.08rem; border-left: 5px solid #009e73; background: var(--wash); max-width: none;
   padding: .7rem 1rem; margin: 1rem 0; border-radius: 0 8px 8px 0; }
@@ -77,8 +75,7 @@ def _part(part: str | Number | Styled | Swatch) -> str:
             place, value = escape(part.pointer), json.dumps(part.value)
             return f'<data value="{value}" data-from="{place}">{escape(part.text)}</data>'
         case Styled():
-            tag = _TAGS[part.style]
-            return f"<{tag}>{phrase(part.parts)}</{tag}>"
+            return f"<{part.style}>{phrase(part.parts)}</{part.style}>"
         case Swatch():
             return f"<span class='swatch' style='background:{part.colour}'></span>"
         case _:
