@@ -2,7 +2,7 @@
 
     from xopt.optimize.tune import TuneSettings, tune
 
-The names below are resolved when they are first used, since what stands behind them is heavy.
+The names below are resolved when they are first used, since the modules behind them are heavy.
 """
 
 from typing import TYPE_CHECKING
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from ...runtime.lazy import resolver
 
 if TYPE_CHECKING:
-    from .plan import Candidate, Graph, list_candidates
-    from .selection import Objective, Standing, choose, pareto
+    from .search_space import Candidate, Graph, list_candidates
+    from .selection import Objective, VariantStats, choose, pareto
     from .settings import TuneSettings
     from .tuning import NotMetError, Tuned, tune
 
@@ -20,9 +20,9 @@ __all__ = [
     "Graph",
     "NotMetError",
     "Objective",
-    "Standing",
     "TuneSettings",
     "Tuned",
+    "VariantStats",
     "choose",
     "list_candidates",
     "pareto",
@@ -30,8 +30,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "plan": ("Candidate", "Graph", "list_candidates"),
-    "selection": ("Objective", "Standing", "choose", "pareto"),
+    "search_space": ("Candidate", "Graph", "list_candidates"),
+    "selection": ("Objective", "VariantStats", "choose", "pareto"),
     "settings": ("TuneSettings",),
     "tuning": ("NotMetError", "Tuned", "tune"),
 }

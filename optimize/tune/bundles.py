@@ -1,4 +1,4 @@
-"""The graphs of a tuning, as bundles in its work folder: each is made once, and found again when resumed."""
+"""The graphs of a tuning as bundles in its work folder: each is made once, and found again when resumed."""
 
 import json
 from dataclasses import dataclass, replace
@@ -6,6 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...benchmarks.engines import Variant
+from ...benchmarks.onnxruntime_engine import OnnxRuntimeVariant
+from ...benchmarks.openvino_engine import OpenVINOVariant
+from ...benchmarks.torch_engine import TorchVariant
 from ...datasets import Dataset, load_images
 from ...runtime.backends.openvino import OpenVINOBackend
 from ...runtime.bundle.folder import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
@@ -24,29 +28,31 @@ from ..quantize.int8 import GOLDEN_TOLERANCE, parent_provenance, tool_versions
 from ..quantize.nncf_ptq import quantize_model
 from ..quantize.onnx_form import make_onnx_form
 from ..settings import ExportSettings, QuantizeSettings
-from .plan import Graph
-from .roles import Roles
+from .search_space import Candidate, Graph
 from .settings import TuneSettings
 from .source import Source
+from .splits import RoleSplits
 
 if TYPE_CHECKING:
     import openvino
 
 BUNDLES = "bundles"
+REFERENCE_LOADER = "xopt.models.checkpoint:load_reference"
+"""Loads the checkpoint for the PyTorch reference, in the process that runs it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workshop:
-    """Makes the bundles of graphs, what they share only once."""
+class BundleStore:
+    """Makes the bundles of graphs, and what they share, only once."""
 
     source: Source
     dataset: Dataset
     settings: TuneSettings
-    roles: Roles
+    splits: RoleSplits
     folder: Path
     """The work folder."""
 
-    def bundle(self, graph: Graph) -> Bundle:
+    def get(self, graph: Graph) -> Bundle:
         """The bundle of a graph: found in the work folder, or made.
 
         Raises:
@@ -59,38 +65,61 @@ class Workshop:
         if graph.precision == "FP32":
             return self._export(graph, path)
         if graph.precision == "BF16":
-            return self._lowered(graph, path)
-        return self._quantized(graph, path)
+            return self._bf16(graph, path)
+        return self._int8(graph, path)
 
     def path(self, graph: Graph) -> Path:
-        """Where the bundle of a graph lies, or will lie."""
+        """The folder of a graph's bundle, also before it is made."""
         return self.folder / BUNDLES / f"{graph.key}.xopt"
+
+    def engine_variant(self, candidate: Candidate) -> Variant:
+        """The variant as a benchmark opens it, in a process of its own."""
+        graph, source = candidate.graph, self.source
+        if candidate.engine == "torch":
+            return TorchVariant(
+                name=candidate.name,
+                path=str(source.path),
+                loader=REFERENCE_LOADER,
+                crops=graph.crops,
+                task=source.task,
+                threads=candidate.threads,
+                architecture=source.architecture,
+                classes=source.classes if source.architecture is not None else None,
+            )
+        open_with = OnnxRuntimeVariant if candidate.engine == "onnxruntime" else OpenVINOVariant
+        return open_with(
+            name=candidate.name,
+            path=str(self.path(graph)),
+            precision=graph.precision,
+            crops=graph.crops,
+            threads=candidate.threads,
+        )
 
     @cached_property
     def calibration(self) -> CalibrationSet:
         """The images that INT8 is calibrated on, the same for all graphs, none with another role."""
         drawn = draw_calibration(self.dataset, self.settings.calibration_size, seed=self.settings.seed)
         return leave_out_copies(
-            drawn, [self.roles.gate_pixels, self.roles.report_pixels], self.source.preprocessing
+            drawn, [self.splits.gate_pixels, self.splits.report_pixels], self.source.preprocessing
         )
 
     @cached_property
     def alignment(self) -> Alignment | None:
         """The head for shared plans, aligned once: windows of the ten-crop hold those of the five-crop."""
         assert self.source.checkpoint is not None
-        home = self.home(Graph(precision="FP32", crops="ten-shared"))
-        preprocessing = replace(self.source.preprocessing, crops=home)
+        crops = self.calibration_crops(Graph(precision="FP32", crops="ten-shared"))
+        preprocessing = replace(self.source.preprocessing, crops=crops)
         return align_head(self.source.checkpoint, preprocessing, self.dataset, self.settings.alignment_size)
 
-    def home(self, graph: Graph) -> str:
-        """The plan that a graph's network is calibrated in: ten crops before others, else the first."""
-        plans = [plan for plan in self.settings.crops if plan in self.source.plans]
-        alike = [plan for plan in plans if replace(graph, crops=plan).family == graph.family]
-        return max(alike, key=lambda plan: exact_plan(plan) == "ten")
+    def calibration_crops(self, graph: Graph) -> str:
+        """The crop plan that a graph's network is calibrated in: ten crops before others, else the first."""
+        plans = [crops for crops in self.settings.crops if crops in self.source.crop_plans]
+        alike = [crops for crops in plans if replace(graph, crops=crops).family == graph.family]
+        return max(alike, key=lambda crops: exact_plan(crops) == "ten")
 
     def parent(self, graph: Graph) -> Bundle:
         """The FP32 bundle of a graph's plan."""
-        return self.bundle(Graph(precision="FP32", crops=graph.crops))
+        return self.get(Graph(precision="FP32", crops=graph.crops))
 
     def _export(self, graph: Graph, path: Path) -> Bundle:
         if self.source.bundle is not None:
@@ -106,7 +135,7 @@ class Workshop:
             self.source.checkpoint, path, settings=settings, dataset=self.dataset, alignment=alignment
         ).bundle
 
-    def _lowered(self, graph: Graph, path: Path) -> Bundle:
+    def _bf16(self, graph: Graph, path: Path) -> Bundle:
         """The FP32 graph, to be computed in BF16."""
         parent = self.parent(graph)
         manifest = replace(
@@ -125,40 +154,42 @@ class Workshop:
         golden = golden_images(backend, manifest.preprocessing.size)
         return write_bundle(path, manifest, {MODEL: xml, WEIGHTS: weights, GOLDEN: golden})
 
-    def _quantized(self, graph: Graph, path: Path) -> Bundle:
+    def _int8(self, graph: Graph, path: Path) -> Bundle:
         from ..export.openvino_ir import encode_ir, read_ir
         from ..quantize.subgraph import cut_network, join_network
 
-        parent, home = self.parent(graph), self.home(graph)
-        whole = read_ir(parent.read(MODEL), parent.read(WEIGHTS))
+        parent, calibrated_in = self.parent(graph), self.calibration_crops(graph)
+        fp32 = read_ir(parent.read(MODEL), parent.read(WEIGHTS))
         how = QuantizeSettings(
             calibration_size=self.settings.calibration_size,
             preset=graph.preset or "performance",
             seed=self.settings.seed,
         )
         if graph.layers_back:
-            return self._returned(graph, path, whole, how)
-        if graph.crops == home:
+            return self._mixed_precision(graph, path, fp32, how)
+        if graph.crops == calibrated_in:
             images_NHW = load_images(self.calibration.images, parent.manifest.preprocessing)
-            model = quantize_model(whole, images_NHW, parent.manifest.preprocessing, how)
+            model = quantize_model(fp32, images_NHW, parent.manifest.preprocessing, how)
         else:
             # Plans of a family differ in what they cut out of the image, not in the network.
-            quantized = self.bundle(replace(graph, crops=home))
-            model = join_network(whole, cut_network(read_ir(quantized.read(MODEL), quantized.read(WEIGHTS))))
+            quantized = self.get(replace(graph, crops=calibrated_in))
+            model = join_network(fp32, cut_network(read_ir(quantized.read(MODEL), quantized.read(WEIGHTS))))
         return self._write_int8(graph, path, encode_ir(model), how)
 
-    def _returned(self, graph: Graph, path: Path, whole: "openvino.Model", how: QuantizeSettings) -> Bundle:
+    def _mixed_precision(
+        self, graph: Graph, path: Path, fp32: "openvino.Model", how: QuantizeSettings
+    ) -> Bundle:
         """The INT8 graph with its most harmful layers in floating point, without a new calibration."""
         from ..export.openvino_ir import encode_ir, read_ir
         from ..quantize.revert_layers import return_layers
 
-        plain = self.bundle(replace(graph, layers_back=0))
-        rounded = read_ir(plain.read(MODEL), plain.read(WEIGHTS))
-        names = self._ranking(graph, whole, rounded)[: graph.layers_back]
-        model = encode_ir(return_layers(whole, rounded, names))
+        plain = self.get(replace(graph, layers_back=0))
+        int8 = read_ir(plain.read(MODEL), plain.read(WEIGHTS))
+        names = self._ranking(graph, fp32, int8)[: graph.layers_back]
+        model = encode_ir(return_layers(fp32, int8, names))
         return self._write_int8(graph, path, model, replace(how, keep_floating_point=names))
 
-    def _ranking(self, graph: Graph, whole: "openvino.Model", rounded: "openvino.Model") -> tuple[str, ...]:
+    def _ranking(self, graph: Graph, fp32: "openvino.Model", int8: "openvino.Model") -> tuple[str, ...]:
         """Layers of an INT8 graph, the most harmful first; measured once for each plan and preset."""
         from ..quantize.layer_sensitivity import rank_layers
 
@@ -166,7 +197,7 @@ class Workshop:
         if not file.is_file():
             preprocessing = self.parent(graph).manifest.preprocessing
             images_NHW = load_images(self.calibration.images, preprocessing)
-            effects = rank_layers(whole, rounded, images_NHW, preprocessing)
+            effects = rank_layers(fp32, int8, images_NHW, preprocessing)
             write_file(file, json.dumps([effect.name for effect in effects]) + "\n")
         return tuple(json.loads(file.read_text()))
 
@@ -189,7 +220,7 @@ class Workshop:
             golden={"images": GOLDEN_IMAGES, "tolerance": GOLDEN_TOLERANCE},
             provenance={
                 **parent_provenance(parent),
-                "settings": {**how.to_json(), "calibrated_in": self.home(graph)},
+                "settings": {**how.to_json(), "calibrated_in": self.calibration_crops(graph)},
                 "calibration": self.calibration.to_json(),
                 "onnx": onnx.to_json(),
                 "inference_precision": "f32",

@@ -1,4 +1,4 @@
-"""What the report says of the chosen variant beside its mean AUC: findings, curves, reliability.
+"""The report's evidence on the chosen variant beside its mean AUC: classes, curves, reliability, heatmaps.
 
 Shapes: N images, C classes.
 """
@@ -9,16 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...datasets import Split
+from ...benchmarks.heatmaps import compare_heatmaps, images_with_findings
+from ...datasets import Split, load_images
 from ...metrics.bootstrap import AucIntervals, Interval
 from ...metrics.operating_points import calibration_error, choose, compare_decisions
 from ...metrics.scores import Curve, Labels, class_metrics, precision_recall_curve, roc_curve
+from ...runtime.backends import open_backend
 from ..gate.gate import DEFAULT_THRESHOLD
 from ..gate.per_class import Finding
+from .stages import Stages
 
 POINTS = 200
 """Most points of a curve: more than a page shows."""
 BINS = 15
+HEATMAPS = "heatmaps"
 
 Answers = NDArray[np.floating[Any]]
 
@@ -36,7 +40,7 @@ def operating_thresholds(classes: Sequence[str], split: Split, answers_NC: Answe
     }
 
 
-def finding_facts(
+def class_facts(
     findings: Sequence[Finding],
     split: Split,
     pair: tuple[Answers, Answers],
@@ -54,8 +58,12 @@ def finding_facts(
     """
     labels_NC = split.marked_labels
     return [
-        _finding(
-            finding, labels_NC[:, c], pair, (intervals[0].classes[c], intervals[1].classes[c]), c, thresholds
+        _class_facts(
+            finding,
+            labels_NC[:, c],
+            (pair[0][:, c], pair[1][:, c]),
+            (intervals[0].classes[c], intervals[1].classes[c]),
+            thresholds[finding.name],
         )
         for c, finding in enumerate(findings)
     ]
@@ -73,24 +81,54 @@ def curve_facts(classes: Sequence[str], split: Split, pair: tuple[Answers, Answe
 
 
 def reliability_facts(split: Split, pair: tuple[Answers, Answers]) -> dict[str, Any]:
-    """How often what is said with a probability is so, all findings pooled, for reference and chosen."""
+    """Reliability curves pooled over classes, of the reference and the chosen variant."""
     return {
         name: _reliability(split.marked_labels.ravel(), answers_NC.ravel())
         for name, answers_NC in zip(("reference", "chosen"), pair, strict=True)
     }
 
 
-def _finding(
+def heatmap_facts(stages: Stages, chosen: str | None) -> dict[str, Any] | None:
+    """Agreement of the chosen variant's heatmaps with the reference's on images of the report split.
+
+    None where none are compared: no variant was chosen, no image has a finding, or a bundle gives no maps.
+    """
+    count = stages.bundles.settings.heatmaps
+    if chosen is None or not count:
+        return None
+    function = stages.table.row(chosen).function
+    kept = stages.folder.get(HEATMAPS)
+    if kept is not None and kept["function"] == function:
+        facts: dict[str, Any] | None = kept["facts"]
+        return facts
+    bundles = [stages.bundle_of(name) for name in (stages.table.reference.function, function)]
+    preprocessing = [bundle.manifest.preprocessing for bundle in bundles]
+    shown = images_with_findings(stages.bundles.splits.report, count)
+    if not len(shown) or any(len(bundle.manifest.outputs) < 2 for bundle in bundles):
+        return None
+    backends = [open_backend(bundle, maps=True) for bundle in bundles]
+    agreement = compare_heatmaps(
+        backends[0],
+        backends[1],
+        load_images(shown, preprocessing[0]),
+        shown.marked_labels,
+        preprocessing[0],
+        candidate_preprocessing=preprocessing[1],
+    )
+    facts = None if agreement is None else agreement.to_json()
+    stages.folder.keep(HEATMAPS, {"function": function, "facts": facts})
+    return facts
+
+
+def _class_facts(
     finding: Finding,
     labels_N: Labels,
-    pair: tuple[Answers, Answers],
+    pair_N: tuple[Answers, Answers],
     intervals: tuple[Interval | None, Interval | None],
-    c: int,
-    thresholds: dict[str, float],
+    threshold: float,
 ) -> dict[str, Any]:
-    drop, threshold = finding.drop, thresholds[finding.name]
-    before_N, after_N = pair[0][:, c], pair[1][:, c]
-    verdict = "too_few" if finding.judged == "not_tested" else finding.judged
+    drop = finding.drop
+    before_N, after_N = pair_N
     return {
         "name": finding.name,
         "positives": finding.positives,
@@ -103,7 +141,7 @@ def _finding(
         "p_not_inferior": finding.p_corrected,
         "flipped": compare_decisions(labels_N, before_N, after_N, threshold).flips,
         "threshold": threshold,
-        "verdict": verdict,
+        "verdict": "too_few" if finding.judged == "not_tested" else finding.judged,
     }
 
 

@@ -9,12 +9,11 @@ import numpy as np
 from ...benchmarks.latency import percentiles, speedup
 from ...benchmarks.measurement import evenly, measure_peak
 from ..quantize.calibration import TRAIN
-from .candidates import Row, facts_of
-from .evidence import curve_facts, finding_facts, operating_thresholds, reliability_facts
-from .heatmaps import heatmap_facts
-from .latency_race import LEAST
-from .roles import role_facts
-from .stages import Stages
+from .evidence import class_facts, curve_facts, heatmap_facts, operating_thresholds, reliability_facts
+from .latency import MIN_ROUNDS
+from .splits import role_facts
+from .stages import FINAL, SCREENING, Stages
+from .variants import Row
 
 SCHEMA = 1
 BARS = 24
@@ -38,8 +37,8 @@ METHOD = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """What a tuning has found."""
+class Outcome:
+    """The outcome of a tuning, with the stages that led to it."""
 
     stages: Stages
     machine: dict[str, Any]
@@ -49,19 +48,20 @@ class Found:
     """Variants on the Pareto front."""
     met: bool
     reason: str
-    looks: tuple[str, ...] = ()
-    """Objectives that were held against the report split in this work folder, this one included."""
+    objectives: tuple[str, ...] = ()
+    """Objectives that were evaluated on the report split in this work folder, this one included."""
 
 
-def to_json(found: Found) -> dict[str, Any]:
+def to_json(outcome: Outcome) -> dict[str, Any]:
     """All facts as plain JSON values; what does not exist is null."""
-    stages = found.stages
-    workshop, board, folder = stages.workshop, stages.board, stages.folder
-    source, settings, objective = workshop.source, workshop.settings, board.objective
+    stages = outcome.stages
+    bundles, table, folder = stages.bundles, stages.table, stages.folder
+    source, settings = bundles.source, bundles.settings
+    objective = settings.objective
     with folder.phase("heatmaps"):
-        heatmaps = heatmap_facts(stages, found.chosen)
-    reference = stages.bundle_of(board.function)
-    facts: dict[str, Any] = {
+        heatmaps = heatmap_facts(stages, outcome.chosen)
+    reference = stages.bundle_of(table.reference.function)
+    return {
         "schema": SCHEMA,
         "command": "tune",
         "objective": {
@@ -69,33 +69,32 @@ def to_json(found: Found) -> dict[str, Any]:
             "max_auc_drop": objective.max_auc_drop,
             "max_class_auc_drop": objective.max_class_auc_drop,
             "max_latency_ms": objective.max_latency_ms,
-            "outcome": "met" if found.met else "not_met",
-            "reason": found.reason,
+            "outcome": "met" if outcome.met else "not_met",
+            "reason": outcome.reason,
         },
-        "chosen": found.chosen if found.met else None,
-        "candidate": found.chosen,
-        "reference": board.reference.name,
-        "auc_reference": board.function,
+        "chosen": outcome.chosen if outcome.met else None,
+        "candidate": outcome.chosen,
+        "reference": table.reference.name,
+        "auc_reference": table.reference.function,
         "intended_use": reference.manifest.intended_use,
         "source": {"name": source.name, "sha256": source.digest},
-        "machine": _machine(found.machine, settings.threads[0]),
-        "data": {"name": workshop.dataset.name, "classes": list(source.classes)},
-        "roles": _roles(found),
-        "method": _method(found),
+        "machine": _machine(outcome.machine, settings.threads[0]),
+        "data": {"name": bundles.dataset.name, "classes": list(source.classes)},
+        "roles": _roles(outcome),
+        "method": _method(outcome),
         "settings": {
             **settings.to_json(),
             "threads": settings.threads[0],
             "threads_tried": list(settings.threads),
             "streams": [count for count in settings.streams if count is not None],
         },
-        "variants": [_variant(found, row) for row in board.rows],
-        **_evidence(found),
+        "variants": [_variant(outcome, row) for row in table.rows],
+        **_evidence(outcome),
         "heatmaps": heatmaps,
-        "versions": found.machine["libraries"],
+        "versions": outcome.machine["libraries"],
         "seconds": folder.seconds,
         "resumed": folder.resumed,
     }
-    return facts
 
 
 def _machine(machine: dict[str, Any], threads: int | None) -> dict[str, Any]:
@@ -114,65 +113,66 @@ def _machine(machine: dict[str, Any], threads: int | None) -> dict[str, Any]:
     return {**machine, "advice": advice, "fp32_peak_gmacs_per_s": measure_peak(threads)}
 
 
-def _roles(found: Found) -> dict[str, Any]:
-    stages = found.stages
-    classes = stages.workshop.source.classes
+def _roles(outcome: Outcome) -> dict[str, Any]:
+    stages = outcome.stages
+    classes = stages.bundles.source.classes
     facts = {
-        "gate": role_facts(stages.roles.gate, classes),
-        "report": role_facts(stages.roles.report, classes),
+        "gate": role_facts(stages.bundles.splits.gate, classes),
+        "report": role_facts(stages.bundles.splits.report, classes),
     }
-    if not any(row.candidate.graph.precision == "INT8" and row.status != "left_out" for row in _rows(found)):
+    if not any(
+        row.candidate.graph.precision == "INT8" and row.status != "left_out" for row in stages.table.rows
+    ):
         return {"calibrate": None, **facts}
-    return {"calibrate": role_facts(stages.workshop.calibration.images, classes), **facts}
+    return {"calibrate": role_facts(stages.bundles.calibration.images, classes), **facts}
 
 
-def _method(found: Found) -> list[str]:
-    stages = found.stages
-    settings = stages.workshop.settings
+def _method(outcome: Outcome) -> list[str]:
+    stages = outcome.stages
+    settings = stages.bundles.settings
     values = {
-        "least": LEAST,
-        "reference": stages.board.function,
+        "least": MIN_ROUNDS,
+        "reference": stages.table.reference.function,
         "resamples": settings.resamples,
         "calibrate": TRAIN,
-        "gate": stages.roles.gate.name,
-        "report": stages.roles.report.name,
+        "gate": stages.bundles.splits.gate.name,
+        "report": stages.bundles.splits.report.name,
     }
     sentences = [sentence.format(**values) for sentence in METHOD]
-    if len(found.looks) > 1:
+    if len(outcome.objectives) > 1:
         sentences.append(
-            f"{len(found.looks)} objectives were held against {values['report']} with these variants "
-            f"({'; '.join(found.looks)}): the more there are, the more one of them is met by chance."
+            f"{len(outcome.objectives)} objectives were held against {values['report']} with these variants "
+            f"({'; '.join(outcome.objectives)}): the more there are, the more one of them is met by chance."
         )
     return sentences
 
 
-def _rows(found: Found) -> list[Row]:
-    return found.stages.board.rows
-
-
-def _evidence(found: Found) -> dict[str, Any]:
+def _evidence(outcome: Outcome) -> dict[str, Any]:
     """Reference against chosen on the report split."""
-    stages, classes = found.stages, found.stages.workshop.source.classes
-    board, split = stages.board, stages.roles.report
-    function = board.function if found.chosen is None else board.row(found.chosen).function
-    if function not in board.report:
+    stages, classes = outcome.stages, outcome.stages.bundles.source.classes
+    table, split = stages.table, stages.bundles.splits.report
+    reference = table.reference.function
+    function = reference if outcome.chosen is None else table.row(outcome.chosen).function
+    if function not in table.report:
         return {"findings": [], "curves": {}, "reliability": None}
-    before, after = board.report[board.function], board.report[function]
+    before, after = table.report[reference], table.report[function]
     pair = (before.answers_NC, after.answers_NC)
-    thresholds = operating_thresholds(classes, stages.roles.gate, board.gate[board.function].answers_NC)
+    thresholds = operating_thresholds(
+        classes, stages.bundles.splits.gate, table.gate[table.reference.function].answers_NC
+    )
     intervals = (before.intervals, after.intervals)
     return {
-        "findings": finding_facts(after.result.findings, split, pair, intervals, thresholds),
+        "findings": class_facts(after.result.findings, split, pair, intervals, thresholds),
         "curves": curve_facts(classes, split, pair),
         "reliability": reliability_facts(split, pair),
     }
 
 
-def _variant(found: Found, row: Row) -> dict[str, Any]:
-    board, graph = found.stages.board, row.candidate.graph
-    gated = board.objective.max_auc_drop is not None
-    gate, report = board.gate.get(row.function), board.report.get(row.function)
-    shown = row.name in found.front or row.name in (found.chosen, board.reference.name)
+def _variant(outcome: Outcome, row: Row) -> dict[str, Any]:
+    table, graph = outcome.stages.table, row.candidate.graph
+    gated = outcome.stages.bundles.settings.objective.max_auc_drop is not None
+    gate, report = table.gate.get(row.function), table.report.get(row.function)
+    shown = row.name in outcome.front or row.name in (outcome.chosen, table.reference.name)
     return {
         "name": row.name,
         "engine": row.candidate.engine,
@@ -184,18 +184,18 @@ def _variant(found: Found, row: Row) -> dict[str, Any]:
         "graph": graph.key,
         "status": row.status,
         "why": row.why,
-        "auc_gate": None if gate is None or row.status in _ABSENT else facts_of(gate, gated=gated),
-        "auc_report": None if report is None or not shown else facts_of(report, gated=gated),
-        **_speed(found, row),
+        "auc_gate": None if gate is None or row.status in _ABSENT else gate.to_json(gated=gated),
+        "auc_report": None if report is None or not shown else report.to_json(gated=gated),
+        **_speed(outcome, row),
         "size_mb": None if row.times is None else row.times.size_mb,
         "macs": row.macs,
-        "parity_max_abs": _parity(found, row),
-        "pareto": row.name in found.front,
+        "parity_max_abs": _parity(outcome, row),
+        "pareto": row.name in outcome.front,
     }
 
 
-def _speed(found: Found, row: Row) -> dict[str, Any]:
-    reference, decode = found.stages.board.reference.times, _decode(found)
+def _speed(outcome: Outcome, row: Row) -> dict[str, Any]:
+    reference, decode = outcome.stages.table.reference.times, _decode(outcome)
     if row.times is None or not row.times.latency_ms or reference is None:
         keys = ("latency_ms", "decode_ms", "speedup", "speedup_ci", "images_per_second")
         return {**dict.fromkeys(keys), "end_to_end_images_per_second": None, "streams": []}
@@ -204,7 +204,7 @@ def _speed(found: Found, row: Row) -> dict[str, Any]:
     # A variant that dropped out has run on the first images only; the reference is compared on the same.
     same = np.array(reference.latency_ms[: len(values)])
     ratio = (
-        speedup(same, values, resamples=found.stages.workshop.settings.resamples)
+        speedup(same, values, resamples=outcome.stages.bundles.settings.resamples)
         if len(same) == len(values)
         else None
     )
@@ -220,23 +220,23 @@ def _speed(found: Found, row: Row) -> dict[str, Any]:
         "speedup": None if ratio is None else ratio.ratio,
         "speedup_ci": None if ratio is None else ratio.interval.to_json(),
         "images_per_second": 1e3 / shares.p50,
-        "end_to_end_images_per_second": max((one["files_per_second"] for one in streams), default=None),
+        "end_to_end_images_per_second": max((way["files_per_second"] for way in streams), default=None),
         # Without --streams each engine has one way, which is the figure above.
-        "streams": [one for one in streams if one["streams"] is not None],
+        "streams": [way for way in streams if way["streams"] is not None],
     }
 
 
-def _stream(found: dict[str, Any]) -> dict[str, Any]:
-    rates = found["files_per_second"]
+def _stream(way: dict[str, Any]) -> dict[str, Any]:
+    rates = way["files_per_second"]
     return {
-        "streams": found["streams"],
+        "streams": way["streams"],
         "files_per_second": float(np.median(rates)),
         "range": [min(rates), max(rates)],
     }
 
 
-def _decode(found: Found) -> dict[str, float] | None:
-    kept = found.stages.folder.get("final race") or found.stages.folder.get("first race")
+def _decode(outcome: Outcome) -> dict[str, float] | None:
+    kept = outcome.stages.folder.get(FINAL) or outcome.stages.folder.get(SCREENING)
     if not kept or not kept["decode_ms"]:
         return None
     p50, p90 = np.percentile(kept["decode_ms"], [50, 90])
@@ -248,12 +248,12 @@ def _histogram(values: np.ndarray[Any, Any]) -> dict[str, list[float]]:
     return {"edges": edges.tolist(), "counts": counts.tolist()}
 
 
-def _parity(found: Found, row: Row) -> float | None:
-    """Largest difference of a probability from the graph on OpenVINO, on the images that were raced."""
-    scored = found.stages.board.gate.get(row.function)
+def _parity(outcome: Outcome, row: Row) -> float | None:
+    """Largest difference of a probability from the graph on OpenVINO, on the images that were timed."""
+    scored = outcome.stages.table.gate.get(row.function)
     if row.times is None or not row.times.answers or scored is None:
         return None
-    split, answers = found.stages.roles.gate, np.array(row.times.answers)
-    rounds = found.stages.rounds(row)
+    split, answers = outcome.stages.bundles.splits.gate, np.array(row.times.answers)
+    rounds = outcome.stages.rounds(row)
     images = evenly(len(split), rounds)[: len(answers)]
     return float(np.abs(answers - scored.answers_NC[images]).max())

@@ -1,4 +1,6 @@
-"""The rules of a tuning: who is stopped, who is chosen, who is on the Pareto front. Nothing is measured here.
+"""The rules of selection: which variants are stopped, which is chosen, which are on the Pareto front.
+
+Nothing is measured here.
 
 A variant is clearly slower than another where the 95 % intervals of their median latencies do not touch.
 """
@@ -14,7 +16,7 @@ Kind = Literal["fastest", "best-auc"]
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What is looked for."""
+    """The objective of a tuning: the fastest variant within a drop, or the best AUC within a latency."""
 
     kind: Kind
     max_auc_drop: float | None
@@ -38,8 +40,8 @@ class Objective:
             raise UsageError("the best AUC is one within a latency; give --max-latency-ms")
 
     @property
-    def words(self) -> str:
-        """What is looked for, in words."""
+    def description(self) -> str:
+        """The objective in words."""
         bound = None if self.max_auc_drop is None else f"a drop in mean AUC within {self.max_auc_drop:g}"
         if self.kind == "fastest":
             return f"the fastest with {bound}"
@@ -48,12 +50,12 @@ class Objective:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
-    """What is known of a variant when a rule looks at it."""
+class VariantStats:
+    """The statistics of a variant that the rules see."""
 
     name: str
     function: str
-    """What it computes: variants of one function answer alike, so that their AUC is the same."""
+    """The function that it computes: variants of one function answer alike, so their AUC is the same."""
     median_ms: float
     lower_ms: float
     upper_ms: float
@@ -67,114 +69,119 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Who was chosen, and why; or why nobody."""
+    """The chosen variant and the reason, or the reason why there is none."""
 
     name: str | None
     reason: str
 
 
-def clearly_slower(one: Standing, other: Standing) -> bool:
-    """Whether `one` is slower than `other` beyond what its interval leaves open."""
-    return one.lower_ms > other.upper_ms
+def clearly_slower(variant: VariantStats, other: VariantStats) -> bool:
+    """Whether `variant` is slower than `other` beyond what its interval leaves open."""
+    return variant.lower_ms > other.upper_ms
 
 
-def outrun(one: Standing, others: Sequence[Standing]) -> str | None:
-    """Why a variant need not go on beside others of the same function; None where it has to.
+def dominated(variant: VariantStats, others: Sequence[VariantStats]) -> str | None:
+    """The reason why a variant is dominated by another of the same function; None where it is not.
 
-    Engines and numbers of threads change no answer, so a clearly slower one is dominated whatever its AUC is.
+    Engines and numbers of threads change no answer, so a clearly slower one is dominated whatever its AUC.
     """
     for other in others:
-        if other.function == one.function and clearly_slower(one, other):
+        if other.function == variant.function and clearly_slower(variant, other):
             return f"clearly slower than {other.name}, which answers alike"
     return None
 
 
-def hopeless(one: Standing, others: Sequence[Standing], objective: Objective) -> str | None:
-    """Why no AUC could make a variant the chosen one; None where one could.
+def cannot_be_chosen(
+    variant: VariantStats, others: Sequence[VariantStats], objective: Objective
+) -> str | None:
+    """The reason why no AUC could make a variant the chosen one; None where one could.
 
     `fastest`: another that passed the gate is clearly faster. `best-auc`: it is clearly over the latency.
     """
     limit = objective.max_latency_ms
-    if limit is not None and one.lower_ms > limit:
-        return f"over {limit:g} ms: its median is {one.median_ms:.3g} ms"
+    if limit is not None and variant.lower_ms > limit:
+        return f"over {limit:g} ms: its median is {variant.median_ms:.3g} ms"
     if objective.kind == "best-auc":
         return None
     for other in others:
-        if other.passes and clearly_slower(one, other):
+        if other.passes and clearly_slower(variant, other):
             return f"clearly slower than {other.name}, which passed the gate: it cannot be the fastest"
     return None
 
 
-def choose(standings: Sequence[Standing], objective: Objective) -> Choice:
+def choose(stats: Sequence[VariantStats], objective: Objective) -> Choice:
     """The variant that serves the objective best, among those whose AUC was measured.
 
     `fastest`: the lowest median latency of those that passed. `best-auc`: the highest AUC of those that
     passed and whose 90th percentile is within the latency; of equal ones the faster.
     """
-    measured = [one for one in standings if one.auc is not None]
-    passed = [one for one in measured if one.passes is not False]
+    measured = [variant for variant in stats if variant.auc is not None]
+    passed = [variant for variant in measured if variant.passes is not False]
     limit = objective.max_latency_ms
-    quick = passed if limit is None else [one for one in passed if one.p90_ms <= limit]
+    quick = passed if limit is None else [variant for variant in passed if variant.p90_ms <= limit]
     if quick:
         if objective.kind == "fastest":
-            best = min(quick, key=lambda one: one.median_ms)
+            best = min(quick, key=lambda variant: variant.median_ms)
         else:
-            best = min(quick, key=lambda one: (-(one.auc or 0.0), one.median_ms))
+            best = min(quick, key=lambda variant: (-(variant.auc or 0.0), variant.median_ms))
         return Choice(
-            name=best.name, reason=f"{objective.words}: {best.name}, {best.median_ms:.3g} ms on the median"
+            name=best.name,
+            reason=f"{objective.description}: {best.name}, {best.median_ms:.3g} ms on the median",
         )
-    return Choice(name=None, reason=_nobody(standings, measured, passed, objective))
+    return Choice(name=None, reason=_why_none(stats, measured, passed, objective))
 
 
-def _nobody(
-    standings: Sequence[Standing],
-    measured: Sequence[Standing],
-    passed: Sequence[Standing],
+def _why_none(
+    stats: Sequence[VariantStats],
+    measured: Sequence[VariantStats],
+    passed: Sequence[VariantStats],
     objective: Objective,
 ) -> str:
-    """Why nobody was chosen."""
+    """The reason why no variant was chosen."""
     limit = objective.max_latency_ms
-    if not standings:
+    if not stats:
         return "no variant could be run"
-    fastest = min(standings, key=lambda one: one.p90_ms)
+    fastest = min(stats, key=lambda variant: variant.p90_ms)
     if limit is not None and fastest.p90_ms > limit:
         return (
             f"no variant is within {limit:g} ms; the fastest, {fastest.name}, needs {fastest.p90_ms:.3g} ms"
         )
     if not passed:
         return f"none of {len(measured)} variants passed the gate"
-    nearest = min(passed, key=lambda one: one.p90_ms)
+    fastest_passed = min(passed, key=lambda variant: variant.p90_ms)
     return (
         f"none of {len(passed)} variants that passed the gate is within {limit or 0:g} ms; the fastest of "
-        f"them, {nearest.name}, needs {nearest.p90_ms:.3g} ms"
+        f"them, {fastest_passed.name}, needs {fastest_passed.p90_ms:.3g} ms"
     )
 
 
-def candidate_of(standings: Sequence[Standing], choice: Choice, objective: Objective) -> str | None:
+def nearest(stats: Sequence[VariantStats], choice: Choice, objective: Objective) -> str | None:
     """The variant to keep as the rejected candidate: the chosen one, else the nearest to being chosen.
 
     Where a latency is asked for, the fastest; else the one with the highest AUC, of equal ones the faster.
     """
     if choice.name is not None:
         return choice.name
-    measured = [one for one in standings if one.auc is not None] or list(standings)
+    measured = [variant for variant in stats if variant.auc is not None] or list(stats)
     if not measured:
         return None
     if objective.kind == "best-auc":
-        return min(measured, key=lambda one: one.p90_ms).name
-    return min(measured, key=lambda one: (-(one.auc or 0.0), one.median_ms)).name
+        return min(measured, key=lambda variant: variant.p90_ms).name
+    return min(measured, key=lambda variant: (-(variant.auc or 0.0), variant.median_ms)).name
 
 
-def pareto(standings: Sequence[Standing]) -> frozenset[str]:
-    """The variants that no other measured one beats: is at least as fast and as good, and better in one."""
-    known = [one for one in standings if one.auc is not None]
+def pareto(stats: Sequence[VariantStats]) -> frozenset[str]:
+    """The variants with an AUC that no other beats: at least as fast and as good, better in one of both."""
+    known = [variant for variant in stats if variant.auc is not None]
     return frozenset(
-        one.name for one in known if not any(_beats(other, one) for other in known if other is not one)
+        variant.name
+        for variant in known
+        if not any(_beats(other, variant) for other in known if other is not variant)
     )
 
 
-def _beats(other: Standing, one: Standing) -> bool:
+def _beats(other: VariantStats, variant: VariantStats) -> bool:
     assert other.auc is not None
-    assert one.auc is not None
-    as_good = other.median_ms <= one.median_ms and other.auc >= one.auc
-    return as_good and (other.median_ms < one.median_ms or other.auc > one.auc)
+    assert variant.auc is not None
+    as_good = other.median_ms <= variant.median_ms and other.auc >= variant.auc
+    return as_good and (other.median_ms < variant.median_ms or other.auc > variant.auc)

@@ -1,4 +1,4 @@
-"""What a tuning tries, and how it measures."""
+"""The settings of a tuning: its objective, the variants it tries, and how it measures."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +20,7 @@ PRESETS = ("performance", "mixed")
 
 @dataclass(frozen=True, kw_only=True)
 class TuneSettings:
-    """What a tuning tries, and how it measures."""
+    """The objective of a tuning, the variants it tries, and how it measures."""
 
     max_auc_drop: Annotated[
         float | None,
@@ -92,7 +92,7 @@ class TuneSettings:
 
     @property
     def objective(self) -> "Objective":
-        """What is looked for."""
+        """The objective that follows from the limits given."""
         from .selection import Objective
 
         drop = self.max_auc_drop

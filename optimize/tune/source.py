@@ -1,4 +1,4 @@
-"""What is tuned: a checkpoint, or the FP32 bundle of one."""
+"""The source of a tuning: a checkpoint, or the FP32 bundle of one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,9 +23,7 @@ class Source:
     checkpoint: "Checkpoint | None"
     bundle: Bundle | None
     architecture: str | None = None
-    """As given for a bare weights file."""
-    classes: tuple[str, ...] = ()
-    """Name per output."""
+    """Given for a bare weights file."""
 
     @property
     def name(self) -> str:
@@ -46,18 +44,23 @@ class Source:
         return self._known.preprocessing
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Name per output."""
+        return self._known.classes
+
+    @property
     def task(self) -> str:
         """One of runtime.bundle.manifest.TASKS."""
         return self._known.task
 
     @property
-    def plans(self) -> tuple[str, ...]:
-        """The crop plans that it can be had in."""
+    def crop_plans(self) -> tuple[str, ...]:
+        """The crop plans that it can be exported in."""
         return CROP_PLANS if self.bundle is None else (self.bundle.manifest.preprocessing.crops,)
 
     @property
-    def reference_plan(self) -> str:
-        """The plan that all variants are held against: the exact ten crops, or the bundle's own."""
+    def reference_crops(self) -> str:
+        """The crop plan of the reference: the exact ten crops, or the bundle's own."""
         return exact_plan("ten") if self.bundle is None else self.bundle.manifest.preprocessing.crops
 
     @property
@@ -88,14 +91,8 @@ def open_source(
             raise BundleError(
                 f"{path} is {bundle.manifest.precision} already; tune the FP32 bundle or its checkpoint"
             )
-        return Source(path=path, checkpoint=None, bundle=bundle, classes=bundle.manifest.classes)
+        return Source(path=path, checkpoint=None, bundle=bundle)
     from ...models.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(path, architecture=architecture, classes=classes)
-    return Source(
-        path=path,
-        checkpoint=checkpoint,
-        bundle=None,
-        architecture=architecture,
-        classes=checkpoint.classes,
-    )
+    return Source(path=path, checkpoint=checkpoint, bundle=None, architecture=architecture)

@@ -1,159 +1,133 @@
-"""The stages of a tuning: make the graphs, race them, gate them, race the finalists, score them once more."""
+"""The stages of a tuning: build, screen, gate, mixed precision, final measurement, report."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from ...datasets import Split
-from ...metrics.bootstrap import auc_intervals
 from ...runtime.bundle.folder import ONNX, Bundle
 from ...runtime.errors import XoptError
-from ..gate.gate import run_gate
-from ..settings import GateSettings
-from .answers import answers
-from .bundles import Workshop
-from .candidates import Board, Row, Score
-from .latency_race import ROUNDS, Race, Times, first_races
-from .plan import Candidate, Graph
-from .race_variants import entry_of
-from .roles import Roles
-from .selection import hopeless, pareto
+from .bundles import BundleStore
+from .latency import ROUNDS, LatencyBenchmark, TimedVariant, Timings, screen
+from .scoring import Score, predict, score
+from .search_space import Candidate, Graph, candidates_of
+from .selection import Objective, cannot_be_chosen, clearly_slower, pareto
 from .state import WorkFolder
+from .variants import Row, VariantTable
 
 FILE_ROUNDS, FILES, FILES_A_STREAM = 3, 4, 4
 """Rounds in which finalists work through image files; the files of a round, at least, and for each stream."""
+# Names in the work folder, which a tuning begun with an earlier version has, too.
+SCREENING, FINAL = "first race", "final race"
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stages:
-    """What all stages work with."""
+    """The stages of a tuning, in the order of the methods; each leaves its results in table and folder."""
 
-    workshop: Workshop
-    board: Board
-    roles: Roles
+    bundles: BundleStore
+    table: VariantTable
     folder: WorkFolder
     say: Callable[[str], None]
 
     def build(self) -> None:
         """Make the bundles of all graphs, FP32 first; a graph that cannot be made takes its variants out."""
-        reference = self.board.reference.candidate.graph
+        reference = self.table.reference.candidate.graph
         with self.folder.phase("export"):
-            self.workshop.bundle(reference)
-        for graph in sorted(self.board.graphs(), key=lambda graph: graph.precision != "FP32"):
+            self.bundles.get(reference)
+        for graph in sorted(self.table.graphs(), key=lambda graph: graph.precision != "FP32"):
             with self.folder.phase("export" if graph.precision == "FP32" else "quantize"):
                 self._build(graph)
 
-    def first_race(self) -> None:
-        """Race all variants over a few images; the clearly slower of those that answer alike drop out."""
-        kept = self.folder.get("first race")
-        if kept is None:
-            groups = [[self.board.reference], *self._groups()]
-            with self.folder.phase("first race"), self._race(rounds=ROUNDS) as race:
-                first_races(
-                    race, [[entry_of(row, self.workshop) for row in group] for group in groups], self.say
-                )
-                kept = _kept(race)
-            self.folder.keep("first race", kept)
-        self.board.take(_times(kept))
+    def screen(self) -> None:
+        """Measure all variants over a few images; the clearly slower of those that answer alike drop out."""
+        rows = self.table.challengers()
+        functions = dict.fromkeys(row.function for row in rows)
+        groups = [[row for row in rows if row.function == function] for function in functions]
+        self.table.take(self._screen(SCREENING, SCREENING, [[self.table.reference], *groups]))
 
-    def gate(self, *, complete: bool) -> None:
-        """Score functions on the gate split, the fastest first, until nobody else can be chosen."""
+    def gate(self) -> None:
+        """Score functions on the gate split, the fastest first, until no other can be chosen."""
+        settings, table = self.bundles.settings, self.table
         with self.folder.phase("gate"):
-            self._score(self.board.function, self.roles.gate, self.board.gate)
-            for function in self.board.by_speed():
-                rows = [row for row in self.board.of(function) if row is not self.board.reference]
-                others = self.board.standings(choosable=True)
+            self._score(table.reference.function, self.bundles.splits.gate, table.gate)
+            for function in table.by_speed():
+                rows = [row for row in table.challengers() if row.function == function]
+                others = table.stats(choosable=True)
                 for row in rows:
-                    why = hopeless(self.board.standing(row), others, self.board.objective)
-                    if why is not None and not complete and function != self.board.function:
+                    why = cannot_be_chosen(table.stats_of(row), others, settings.objective)
+                    if why is not None and not settings.complete and function != table.reference.function:
                         row.end("stopped", why)
                 if any(row.status == "measured" for row in rows):
-                    self._score(function, self.roles.gate, self.board.gate)
+                    self._score(function, self.bundles.splits.gate, table.gate)
 
-    def final_race(self) -> list[Row]:
-        """Race the reference and whoever may still be chosen, or is on the Pareto front, over more images."""
-        finalists = self.finalists()
-        kept = self.folder.get("final race")
-        names = [row.name for row in finalists]
-        if kept is None or list(kept["times"]) != names:
-            with self.folder.phase("final race"):
-                kept = self._final(finalists)
-            self.folder.keep("final race", kept)
-        self.board.take(_times(kept))
-        for row in finalists:
-            row.files = kept["files"].get(row.name)
-            row.macs = kept["macs"].get(row.name)
-        return finalists
+    def try_mixed_precision(self) -> None:
+        """Return the most harmful layers of INT8 graphs that missed the gate to floating point.
 
-    def finalists(self) -> list[Row]:
-        """The reference, whoever passed and is not clearly slower than another that did, the Pareto front."""
-        standings = self.board.standings(choosable=True)
-        names = set(pareto(standings))
-        for one in standings:
-            if one.passes and hopeless(one, standings, self.board.objective) is None:
-                names.add(one.name)
-        rows = [row for row in self.board.running() if row.name in names and row is not self.board.reference]
-        return [self.board.reference, *rows]
-
-    def report(self, rows: Sequence[Row]) -> None:
-        """Score the functions of variants on the report split, once."""
-        with self.folder.phase("report"):
-            for function in dict.fromkeys([self.board.function, *(row.function for row in rows)]):
-                self._score(function, self.roles.report, self.board.report)
-
-    def add(self, graph: Graph, candidates: Sequence[Candidate]) -> list[Row]:
-        """Make one more graph and put its variants on the board."""
-        rows = [Row(candidate=candidate) for candidate in candidates]
-        self.board.rows += rows
-        with self.folder.phase("layers back"):
-            self._build(graph)
-        return rows
+        More and more, until the gate passes; what passed is measured. Layers are ranked on calibration
+        images, never on those that gate (optimize.quantize.layer_sensitivity).
+        """
+        settings = self.bundles.settings
+        for int8 in mixed_precision_graphs(self.table, settings.objective, self.passes):
+            for count in settings.layers_back:
+                graph = replace(int8, layers_back=count)
+                candidates = candidates_of(graph, settings)
+                rows = self._add(graph, [new for new in candidates if self._has_run(new.engine)])
+                if not any(row.status == "measured" for row in rows):
+                    break
+                if self.passes(graph.key):
+                    self._screen_alone(graph, rows)
+                    break
+                for row in rows:
+                    row.end("stopped", f"{count} layers back do not pass the gate")
 
     def passes(self, function: str) -> bool:
         """Whether a function passes the gate; it is scored where it was not yet."""
         with self.folder.phase("gate"):
-            self._score(function, self.roles.gate, self.board.gate)
-        return self.board.gate[function].result.verdict.passed
+            self._score(function, self.bundles.splits.gate, self.table.gate)
+        return self.table.gate[function].result.verdict.passed
 
-    def race_alone(self, graph: Graph, rows: Sequence[Row]) -> None:
-        """Race the variants of one graph against each other and beside the reference."""
-        name = f"race of {graph.key}"
-        kept = self.folder.get(name)
-        if kept is None:
-            groups = [[self.board.reference], [row for row in rows if row.status == "measured"]]
-            with self.folder.phase("layers back"), self._race(rounds=ROUNDS) as race:
-                first_races(
-                    race, [[entry_of(row, self.workshop) for row in group] for group in groups], self.say
-                )
-                kept = _kept(race)
-            self.folder.keep(name, kept)
-        times = _times(kept)
-        self.board.take({row.name: times[row.name] for row in rows if row.name in times})
+    def measure_finalists(self) -> None:
+        """Measure the reference, what may still be chosen and the Pareto front over more images."""
+        finalists = self._finalists()
+        kept = self.folder.get(FINAL)
+        if kept is None or list(kept["times"]) != [row.name for row in finalists]:
+            with self.folder.phase(FINAL):
+                kept = self._final(finalists)
+            self.folder.keep(FINAL, kept)
+        self.table.take(_timings(kept))
+        for row in finalists:
+            row.files = kept["files"].get(row.name)
+            row.macs = kept["macs"].get(row.name)
+
+    def report(self, rows: Sequence[Row]) -> None:
+        """Score the functions of variants on the report split, once."""
+        with self.folder.phase("report"):
+            for function in dict.fromkeys([self.table.reference.function, *(row.function for row in rows)]):
+                self._score(function, self.bundles.splits.report, self.table.report)
 
     def rounds(self, row: Row) -> int:
-        """Of the race that a variant's times are from."""
-        final = self.folder.get("final race")
-        return self.workshop.settings.rounds if final and row.name in final["times"] else ROUNDS
+        """The images that a variant's times are from."""
+        final = self.folder.get(FINAL)
+        return self.bundles.settings.rounds if final and row.name in final["times"] else ROUNDS
 
     def bundle_of(self, function: str) -> Bundle:
         """The bundle of a function."""
-        graphs = [row.candidate.graph for row in self.board.rows if row.function == function]
-        return self.workshop.bundle(graphs[0])
+        return self.bundles.get(next(r.candidate.graph for r in self.table.rows if r.function == function))
 
     def _build(self, graph: Graph) -> None:
-        rows = self.board.of(graph.key)
+        rows = self.table.of_function(graph.key)
         try:
-            bundle = self.workshop.bundle(graph)
+            bundle = self.bundles.get(graph)
         except XoptError as error:
-            if graph.key == self.board.function:
+            if graph.key == self.table.reference.function:
                 raise
             for row in rows:
                 row.end("failed", str(error))
             return
-        self.workshop.roles.check(bundle)
-        self.say(f"{graph.words}: {bundle.path.name}")
+        self.bundles.splits.check(bundle)
+        self.say(f"{graph.title}: {bundle.path.name}")
         kept = (bundle.manifest.provenance.get("settings") or {}).get("keep_floating_point") or ()
         for row in rows:
             row.kept_float = tuple(kept)
@@ -163,70 +137,96 @@ class Stages:
                 if row.candidate.engine == "onnxruntime":
                     row.end("left_out", f"no model.onnx: {reason}")
 
-    def _groups(self) -> list[list[Row]]:
-        """Variants of one function each, cheap crop plans first, without the reference."""
-        rows = [row for row in self.board.running() if row is not self.board.reference]
-        functions = dict.fromkeys(row.function for row in rows)
-        return [[row for row in rows if row.function == function] for function in functions]
+    def _add(self, graph: Graph, candidates: Sequence[Candidate]) -> list[Row]:
+        """Make one more graph and add its variants to the table."""
+        rows = [Row(candidate=candidate) for candidate in candidates]
+        self.table.rows += rows
+        with self.folder.phase("layers back"):
+            self._build(graph)
+        return rows
 
-    def _race(self, *, rounds: int) -> Race:
-        return Race(
-            self.roles.gate,
-            self.workshop.source.preprocessing,
-            rounds=rounds,
-            keep=self.board.reference.name,
-        )
+    def _has_run(self, engine: str) -> bool:
+        """Whether an engine is there at all: some variant of it was measured."""
+        return any(row.candidate.engine == engine and row.times is not None for row in self.table.rows)
+
+    def _screen_alone(self, graph: Graph, rows: Sequence[Row]) -> None:
+        """Screen the variants of one graph beside the reference."""
+        groups = [[self.table.reference], [row for row in rows if row.status == "measured"]]
+        times = self._screen(f"race of {graph.key}", "layers back", groups)
+        self.table.take({row.name: times[row.name] for row in rows if row.name in times})
+
+    def _screen(self, name: str, phase: str, groups: Sequence[Sequence[Row]]) -> dict[str, Timings]:
+        """The measurements of groups of one function each: found in the work folder, or made."""
+        kept = self.folder.get(name)
+        if kept is None:
+            with self.folder.phase(phase), self._benchmark(ROUNDS) as benchmark:
+                screen(benchmark, [list(map(self._timed, group)) for group in groups], self.say)
+                kept = benchmark.to_json()
+            self.folder.keep(name, kept)
+        return _timings(kept)
+
+    def _finalists(self) -> list[Row]:
+        """The reference, what passed and may be the fastest of what passed, and the Pareto front."""
+        stats = self.table.stats(choosable=True)
+        names = set(pareto(stats))
+        for own in stats:
+            if own.passes and cannot_be_chosen(own, stats, self.bundles.settings.objective) is None:
+                names.add(own.name)
+        return [self.table.reference, *(row for row in self.table.challengers() if row.name in names)]
 
     def _final(self, finalists: Sequence[Row]) -> dict[str, Any]:
-        entries = [entry_of(row, self.workshop) for row in finalists]
-        with self._race(rounds=self.workshop.settings.rounds) as race:
-            running = race.start(entries)
-            race.run(running, rounds=self.workshop.settings.rounds, label="final race", drop=False)
-            streams = self.workshop.settings.streams
-            count = max(FILES, *(FILES_A_STREAM * (at_once or 0) for at_once in streams))
-            files = race.files(running, rounds=FILE_ROUNDS, count=count, streams=streams)
-            macs = {entry.name: race.macs(entry) for entry in running}
-            return {**_kept(race), "files": files, "macs": macs}
+        settings = self.bundles.settings
+        with self._benchmark(settings.rounds) as benchmark:
+            running = benchmark.start([self._timed(row) for row in finalists])
+            benchmark.run(running, rounds=settings.rounds, label="final race", drop=False)
+            count = max(FILES, *(FILES_A_STREAM * (at_once or 0) for at_once in settings.streams))
+            files = benchmark.files(running, rounds=FILE_ROUNDS, count=count, streams=settings.streams)
+            macs = {timed.name: benchmark.macs(timed) for timed in running}
+            return {**benchmark.to_json(), "files": files, "macs": macs}
+
+    def _benchmark(self, rounds: int) -> LatencyBenchmark:
+        gate, preprocessing = self.bundles.splits.gate, self.bundles.source.preprocessing
+        return LatencyBenchmark(gate, preprocessing, rounds=rounds, reference=self.table.reference.name)
+
+    def _timed(self, row: Row) -> TimedVariant:
+        threads = row.candidate.threads
+        # Libraries below an engine start pools of their own, sized by these.
+        environment = {} if threads is None else dict.fromkeys(_THREAD_VARIABLES, str(threads))
+        variant = self.bundles.engine_variant(row.candidate)
+        return TimedVariant(variant=variant, function=row.function, environment=environment)
 
     def _score(self, function: str, split: Split, scores: dict[str, Score]) -> None:
         if function in scores:
             return
-        bundle = self.bundle_of(function)
-        answers_NC = answers(bundle, split, self.folder.path, label=f"{split.name}: {function}")
-        settings, objective = self.workshop.settings, self.board.objective
-        reference_NC = scores[self.board.function].answers_NC if scores else answers_NC
-        result = run_gate(
-            self.workshop.dataset.name,
-            self.workshop.source.classes,
-            split,
-            reference_NC,
-            answers_NC,
-            GateSettings(
-                # A margin of 1 is no gate at all: no AUC can fall by more.
-                max_auc_drop=1.0 if objective.max_auc_drop is None else objective.max_auc_drop,
-                max_class_auc_drop=objective.max_class_auc_drop,
-                split=split.name,
-                resamples=settings.resamples,
-                seed=settings.seed,
-            ),
-        )
-        intervals = auc_intervals(
-            split.marked_labels,
-            answers_NC.astype(np.float64),
-            split.patients,
-            resamples=settings.resamples,
-            seed=settings.seed,
-        )
-        scores[function] = Score(answers_NC=answers_NC, intervals=intervals, result=result)
-        self.say(f"{split.name} {function}: {result.verdict.reason}")
+        label = f"{split.name}: {function}"
+        answers_NC = predict(self.bundle_of(function), split, self.folder.path, label=label)
+        reference_NC = scores[self.table.reference.function].answers_NC if scores else answers_NC
+        dataset, classes = self.bundles.dataset.name, self.bundles.source.classes
+        scores[function] = score(dataset, classes, split, answers_NC, reference_NC, self.bundles.settings)
+        self.say(f"{split.name} {function}: {scores[function].result.verdict.reason}")
 
 
-def _kept(race: Race) -> dict[str, Any]:
-    return {
-        "times": {name: times.to_json() for name, times in race.times.items()},
-        "decode_ms": race.decode_ms,
-    }
+def mixed_precision_graphs(
+    table: VariantTable, objective: Objective, passes: Callable[[str], bool]
+) -> Iterator[Graph]:
+    """INT8 graphs that missed the gate where layers in floating point can help, and would pay.
+
+    They can help where the FP32 graph of the crop plan passes (else no layer is to blame), and pay where the
+    INT8 graph is clearly faster than every variant that passed so far.
+    """
+    if objective.max_auc_drop is None:
+        return
+    stats = table.stats(choosable=True)
+    fastest = min((own for own in stats if own.passes), key=lambda own: own.median_ms, default=None)
+    for graph in table.graphs():
+        if graph.precision != "INT8" or graph.layers_back:
+            continue
+        missed = [own for own in stats if own.function == graph.key and own.passes is False]
+        if not missed or (fastest is not None and not clearly_slower(fastest, missed[0])):
+            continue
+        if passes(Graph(precision="FP32", crops=graph.crops).key):
+            yield graph
 
 
-def _times(kept: dict[str, Any]) -> dict[str, Times]:
-    return {name: Times(**values) for name, values in kept["times"].items()}
+def _timings(kept: dict[str, Any]) -> dict[str, Timings]:
+    return {name: Timings(**values) for name, values in kept["times"].items()}

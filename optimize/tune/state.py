@@ -1,4 +1,4 @@
-"""The work folder of a tuning: what it was begun with, what it has found, and how long each phase took.
+"""The work folder of a tuning: its inputs, its results so far, and the seconds of each phase.
 
 Beside OUT, as `OUT.tune`: bundles of all graphs, answers, latencies. A killed tuning goes on with the same
 command; other settings, data or another machine are refused, since their figures could not be compared.
@@ -30,7 +30,7 @@ class WorkFolder:
 
     @property
     def resumed(self) -> int:
-        """How often this tuning was taken up again."""
+        """The number of times that this tuning was resumed."""
         return int(self._facts["resumed"])
 
     @property
@@ -39,7 +39,7 @@ class WorkFolder:
         return {phase: round(value, 2) for phase, value in self._facts["seconds"].items()}
 
     def get(self, name: str) -> Any:
-        """What was kept under a name; None where nothing was."""
+        """The value kept under a name; None where there is none."""
         return self._facts["kept"].get(name)
 
     def keep(self, name: str, value: Any) -> None:
@@ -66,18 +66,18 @@ class WorkFolder:
 
 @contextmanager
 def open_folder(path: Path, begun_with: dict[str, Any], *, force: bool = False) -> Iterator[WorkFolder]:
-    """Begin a tuning, or take one up again.
+    """Begin a tuning, or resume one.
 
     Args:
         path: the work folder.
-        begun_with: plain JSON values that have to be the same when it is taken up again.
+        begun_with: plain JSON values that have to be the same when it is resumed.
         force: begin anew where they are not.
 
     Raises:
         OutputError: the tuning in the folder was begun with something else, or runs right now; or the folder
             is none of ours, or cannot be written.
     """
-    if path.exists() and not _only_locked(path):
+    if path.exists() and not _holds_only_lock(path):
         check_free(path, force=True, marker=FILE)
     try:
         path.mkdir(exist_ok=True)
@@ -89,10 +89,10 @@ def open_folder(path: Path, begun_with: dict[str, Any], *, force: bool = False) 
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise OutputError(f"another xopt tune works in {path} right now; choose another --out") from None
-        yield _take_up(path, begun_with, force=force)
+        yield _resume(path, begun_with, force=force)
 
 
-def _take_up(path: Path, begun_with: dict[str, Any], *, force: bool) -> WorkFolder:
+def _resume(path: Path, begun_with: dict[str, Any], *, force: bool) -> WorkFolder:
     # What JSON makes of a value is what will be read back.
     wanted = json.loads(json.dumps(begun_with))
     fresh: dict[str, Any] = {"kept": {}, "seconds": {}, "resumed": 0}
@@ -117,7 +117,7 @@ def _take_up(path: Path, begun_with: dict[str, Any], *, force: bool) -> WorkFold
 
 
 def differences(before: Any, now: Any, name: str = "") -> list[str]:
-    """What differs between two JSON values, each as `name 3, not 4`."""
+    """The differences between two JSON values, each as `name 3, not 4`."""
     if isinstance(before, dict) and isinstance(now, dict):
         found = []
         for key in [*before, *(key for key in now if key not in before)]:
@@ -140,8 +140,8 @@ def _begin(path: Path, wanted: dict[str, Any], fresh: dict[str, Any]) -> WorkFol
     return folder
 
 
-def _only_locked(path: Path) -> bool:
-    """Whether a folder is what a kill right at the beginning leaves."""
+def _holds_only_lock(path: Path) -> bool:
+    """Whether a folder holds the lock alone, as a kill right at the beginning leaves it."""
     return path.is_dir() and [entry.name for entry in path.iterdir()] == [LOCK]
 
 

@@ -1,8 +1,8 @@
-"""`xopt tune`: tries the variants, chooses on one split, holds the choice against another, writes the bundle.
+"""`xopt tune`: tries the variants, selects on the gate split, reports on the report split, writes the bundle.
 
-The choice is made on the gate split alone. The best of many on one split looks better than it is, so what was
-chosen is scored once on the report split, and that score is the claim: where its bound does not hold there,
-nothing is written.
+The choice is made on the gate split alone. The best of many on one split looks better than it is, so the
+chosen variant is scored once on the report split, and that score is reported: where its bound does not hold
+there, nothing is written.
 """
 
 from collections.abc import Callable
@@ -22,34 +22,33 @@ from ...runtime.files import check_free
 from ..export.export import bundle_name
 from ..libraries import need_export, need_quantize
 from ..quantize.calibration import TRAIN
-from .bundles import Workshop
-from .candidates import Board, make_board
-from .mixed_precision import rescue
-from .plan import Candidate, Chances, Graph, list_candidates
-from .result import Found, to_json
-from .roles import Roles, assign
-from .selection import Choice, candidate_of, choose, pareto
+from .bundles import BundleStore
+from .result import Outcome, to_json
+from .search_space import Candidate, Capabilities, Graph, list_candidates
+from .selection import Choice, choose, nearest, pareto
 from .settings import TuneSettings
 from .source import Source
+from .splits import assign_roles
 from .stages import Stages
 from .state import WorkFolder, open_folder
+from .variants import VariantTable
 
-OBJECTIVE = ("max_auc_drop", "max_class_auc_drop", "max_latency_ms", "complete")
-"""Settings that may change when a tuning is taken up again."""
-LOOKS = "objectives held against the report split"
+CHANGEABLE = ("max_auc_drop", "max_class_auc_drop", "max_latency_ms", "complete")
+"""Settings that may differ when a tuning is resumed: no figure depends on them."""
+OBJECTIVES = "objectives held against the report split"
 REJECTED = ".rejected"
 WORK = ".tune"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuned:
-    """What a tuning made, met or not."""
+    """The result of a tuning, whether its objective was met or not."""
 
     bundle: Bundle | None
     """The chosen variant at OUT; the nearest at OUT.rejected where none meets the objective; None where none
     ran."""
     facts: dict[str, Any]
-    """Everything that was found, as plain JSON values."""
+    """All results, as plain JSON values."""
 
     @property
     def met(self) -> bool:
@@ -78,7 +77,7 @@ def tune(
 
     Args:
         source: a checkpoint or an FP32 bundle, by `source.open_source`.
-        dataset: its train split calibrates, the gate split decides, the report split is the claim.
+        dataset: calibrates on train, selects on the gate split, reports on the report split.
         out: the bundle's folder; the work folder is `out`.tune beside it, where a killed tuning goes on.
         settings: objective, variants, and how to measure.
         say: called with a line after each step.
@@ -100,60 +99,53 @@ def tune(
         check_free(place, force=force)
         if place.resolve() == source.path.resolve():
             raise UsageError(f"{place} is what is to be tuned; choose another --out")
-    roles = assign(dataset, source, chosen)
+    splits = assign_roles(dataset, source, chosen)
     machine = {**machine_facts(), "advice": [examine().int8]}
     begun = _begun_with(source, dataset, chosen, machine)
     with open_folder(work, begun, force=force) as folder:
         if folder.resumed:
             say(f"going on with the tuning in {work}")
-        return _run(source, dataset, out, chosen, roles, folder, machine, say, force=force)
+        bundles = BundleStore(
+            source=source, dataset=dataset, settings=chosen, splits=splits, folder=folder.path
+        )
+        return _run(bundles, folder, machine, out, say, force=force)
 
 
 def _run(
-    source: Source,
-    dataset: Dataset,
-    out: Path,
-    settings: TuneSettings,
-    roles: Roles,
+    bundles: BundleStore,
     folder: WorkFolder,
     machine: dict[str, Any],
+    out: Path,
     say: Callable[[str], None],
     *,
     force: bool,
 ) -> Tuned:
-    workshop = Workshop(source=source, dataset=dataset, settings=settings, roles=roles, folder=folder.path)
-    board = _board(source, dataset, settings, machine)
-    stages = Stages(
-        workshop=workshop,
-        board=board,
-        roles=roles,
-        folder=folder,
-        say=say,
-    )
+    objective, table = bundles.settings.objective, _table(bundles)
+    stages = Stages(bundles=bundles, table=table, folder=folder, say=say)
     stages.build()
-    stages.first_race()
-    stages.gate(complete=settings.complete)
-    rescue(stages)
-    stages.final_race()
-    standings = board.standings(choosable=True)
-    choice = choose(standings, settings.objective)
-    front = pareto(standings)
-    kept = candidate_of(standings, choice, settings.objective)
-    finalists = [row for row in board.rows if row.name in front or row.name == kept]
-    looks = [*dict.fromkeys([*(folder.get(LOOKS) or []), settings.objective.words])]
-    folder.keep(LOOKS, looks)
-    stages.report(finalists)
-    met, reason = _outcome(board, choice, roles)
-    found = Found(
-        stages=stages,
-        machine=machine,
-        chosen=kept,
-        front=front,
-        met=met,
-        reason=reason,
-        looks=tuple(looks),
+    stages.screen()
+    stages.gate()
+    stages.try_mixed_precision()
+    stages.measure_finalists()
+    stats = table.stats(choosable=True)
+    choice = choose(stats, objective)
+    front = pareto(stats)
+    kept = nearest(stats, choice, objective)
+    objectives = [*dict.fromkeys([*(folder.get(OBJECTIVES) or []), objective.description])]
+    folder.keep(OBJECTIVES, objectives)
+    stages.report([row for row in table.rows if row.name in front or row.name == kept])
+    met, reason = _judge(stages, choice)
+    facts = to_json(
+        Outcome(
+            stages=stages,
+            machine=machine,
+            chosen=kept,
+            front=front,
+            met=met,
+            reason=reason,
+            objectives=tuple(objectives),
+        )
     )
-    facts = to_json(found)
     bundle = None if kept is None else _write(stages, kept, out, facts, met=met, force=force)
     result = Tuned(bundle=bundle, facts=facts)
     if not met:
@@ -162,43 +154,48 @@ def _run(
     return result
 
 
-def _board(source: Source, dataset: Dataset, settings: TuneSettings, machine: dict[str, Any]) -> Board:
-    chances = Chances(
-        crops=source.plans,
+def _table(bundles: BundleStore) -> VariantTable:
+    source, settings = bundles.source, bundles.settings
+    capabilities = Capabilities(
+        crops=source.crop_plans,
         source=source.name,
         bfloat16="BF16" in examine().capabilities,
         onnxruntime=find_spec("onnxruntime") is not None,
-        aligned=TRAIN in dataset.splits,
+        train_split=TRAIN in bundles.dataset.splits,
     )
     reference = Candidate(
-        graph=Graph(precision="FP32", crops=source.reference_plan),
+        graph=Graph(precision="FP32", crops=source.reference_crops),
         engine="torch" if source.bundle is None else "openvino",
         threads=settings.threads[0],
     )
-    return make_board(settings.objective, reference, list_candidates(settings, chances))
+    return VariantTable.of(reference, list_candidates(settings, capabilities))
 
 
-def _outcome(board: Board, choice: Choice, roles: Roles) -> tuple[bool, str]:
-    """Whether the objective was met, and the sentence that says so."""
+def _judge(stages: Stages, choice: Choice) -> tuple[bool, str]:
+    """The verdict on the objective, with the sentence that gives the reason."""
     if choice.name is None:
         return False, choice.reason
-    scored = board.report[board.row(choice.name).function]
-    verdict, split = scored.result.verdict, roles.report.name
-    if board.objective.max_auc_drop is None and board.objective.max_class_auc_drop is None:
-        return True, f"{choice.reason}; mean AUC {scored.result.candidate_auc:.4f} on {split}"
+    objective, splits = stages.bundles.settings.objective, stages.bundles.splits
+    result = stages.table.report[stages.table.row(choice.name).function].result
+    if objective.max_auc_drop is None and objective.max_class_auc_drop is None:
+        return True, f"{choice.reason}; mean AUC {result.candidate_auc:.4f} on {splits.report.name}"
+    verdict = result.verdict
     if verdict.passed:
-        return True, f"{choice.reason}; the bound holds on {split}: {verdict.reason}"
-    return False, f"{choice.name} passed on {roles.gate.name}, but not on {split}: {verdict.reason}"
+        return True, f"{choice.reason}; the bound holds on {splits.report.name}: {verdict.reason}"
+    return (
+        False,
+        f"{choice.name} passed on {splits.gate.name}, but not on {splits.report.name}: {verdict.reason}",
+    )
 
 
 def _write(stages: Stages, name: str, out: Path, facts: dict[str, Any], *, met: bool, force: bool) -> Bundle:
-    """The bundle of a variant, at `out` or at `out`.rejected, with what was found in its manifest."""
-    row = stages.board.row(name)
-    made = stages.workshop.bundle(row.candidate.graph)
-    scores = (stages.board.gate.get(row.function), stages.board.report.get(row.function))
-    gate, report = (None if scored is None else scored.result.to_json() for scored in scores)
+    """Write the bundle of a variant at `out` or at `out`.rejected, with the results in its manifest."""
+    row = stages.table.row(name)
+    made = stages.bundles.get(row.candidate.graph)
+    scores = (stages.table.gate.get(row.function), stages.table.report.get(row.function))
+    gate, report = (None if score is None else score.result.to_json() for score in scores)
     if gate is not None:
-        gate[PIXELS] = joined(stages.roles.gate_pixels.pixels)
+        gate[PIXELS] = joined(stages.bundles.splits.gate_pixels.pixels)
     summary = {
         "objective": facts["objective"],
         "variant": name,
@@ -222,12 +219,12 @@ def _write(stages: Stages, name: str, out: Path, facts: dict[str, Any], *, met: 
 def _begun_with(
     source: Source, dataset: Dataset, settings: TuneSettings, machine: dict[str, Any]
 ) -> dict[str, Any]:
-    """Whatever figures depend on: a tuning that is taken up again must have the same."""
+    """Everything that figures depend on: a tuning that is resumed must have the same."""
     return {
         "xopt": __version__,
         "source": source.digest,
         "data": {name: split.digest for name, split in dataset.splits.items()},
-        # What is looked for changes no figure: the same work serves another objective.
-        "settings": {key: value for key, value in settings.to_json().items() if key not in OBJECTIVE},
+        # The objective changes no figure: the same work serves another one.
+        "settings": {key: value for key, value in settings.to_json().items() if key not in CHANGEABLE},
         "machine": {key: machine[key] for key in ("cpu", "cores", "features", "libraries")},
     }

@@ -7,13 +7,13 @@ from html import escape
 from ....report import page
 from .blocks import (
     Block,
-    Cards,
     Confusion,
     Confusions,
     Definitions,
     Figure,
     Figures,
     Heading,
+    KeyNumbers,
     Paragraph,
     Points,
     Table,
@@ -21,8 +21,6 @@ from .blocks import (
     Verdict,
 )
 from .facts import Number, Phrase, Styled, Swatch
-
-_TAGS = {"small": "small", "strong": "strong", "code": "code"}
 
 STYLE = """
 .verdict { font-size: 1.08rem; border-left: 5px solid #009e73; background: var(--wash); max-width: none;
@@ -62,7 +60,7 @@ tr.chosen td { background: #e3f3ee; font-weight: 600; }
 
 
 def render(title: str, blocks: Iterable[Block]) -> str:
-    """A whole page under a plain title."""
+    """A complete page under a plain title."""
     return page.document(title, map(_block, blocks), style=STYLE)
 
 
@@ -77,8 +75,7 @@ def _part(part: str | Number | Styled | Swatch) -> str:
             place, value = escape(part.pointer), json.dumps(part.value)
             return f'<data value="{value}" data-from="{place}">{escape(part.text)}</data>'
         case Styled():
-            tag = _TAGS[part.style]
-            return f"<{tag}>{phrase(part.parts)}</{tag}>"
+            return f"<{part.style}>{phrase(part.parts)}</{part.style}>"
         case Swatch():
             return f"<span class='swatch' style='background:{part.colour}'></span>"
         case _:
@@ -95,8 +92,8 @@ def _block(block: Block) -> str:
             return f"<p{' class=note' if block.note else ''}>{phrase(block.phrase)}</p>"
         case Verdict():
             return f"<p class='verdict{'' if block.good else ' bad'}'>{phrase(block.phrase)}</p>"
-        case Cards():
-            return page.cards((phrase(shown), phrase(words)) for shown, words in block.cards)
+        case KeyNumbers():
+            return page.cards((phrase(shown), phrase(words)) for shown, words in block.numbers)
         case Points():
             return f"<ul>{''.join(f'<li>{phrase(point)}</li>' for point in block.points)}</ul>"
         case Table():

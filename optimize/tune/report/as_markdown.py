@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 
 from .blocks import (
     Block,
-    Cards,
     Confusions,
     Definitions,
     Figure,
     Figures,
     Heading,
+    KeyNumbers,
     Paragraph,
     Points,
     Table,
@@ -24,7 +24,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
 def render(blocks: Iterable[Block]) -> str:
-    """A whole document."""
+    """A complete document."""
     return "\n\n".join(shown for block in blocks if (shown := _block(block))) + "\n"
 
 
@@ -69,8 +69,8 @@ def _block(block: Block) -> str:
             return phrase(block.phrase)
         case Verdict():
             return phrase(block.phrase)
-        case Cards():
-            return "\n".join(f"- **{phrase(shown)}** {phrase(words)}" for shown, words in block.cards)
+        case KeyNumbers():
+            return "\n".join(f"- **{phrase(shown)}** {phrase(words)}" for shown, words in block.numbers)
         case Points():
             return "\n".join(f"- {phrase(point)}" for point in block.points)
         case Table():

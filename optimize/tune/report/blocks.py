@@ -1,4 +1,4 @@
-"""What a report consists of, before it is HTML or Markdown."""
+"""The blocks of a report, before they are rendered as HTML or Markdown."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from .facts import Phrase
 
 @dataclass(frozen=True, kw_only=True)
 class Title:
-    """The head of the report: a line above, the title, and who is meant below."""
+    """The head of the report: the title, and a line above it."""
 
     kicker: Phrase
     title: Phrase
@@ -40,10 +40,10 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cards:
-    """The few numbers to open with, each and what it is."""
+class KeyNumbers:
+    """The few numbers to open with, each with what it is."""
 
-    cards: Sequence[tuple[Phrase, Phrase]]
+    numbers: Sequence[tuple[Phrase, Phrase]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class Points:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of a table, and whose it is: `reference`, `chosen` or nobody's."""
+    """A row of a table; `mark` is `reference`, `chosen` or empty."""
 
     cells: Sequence[Phrase]
     mark: str = ""
@@ -63,7 +63,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table, and what is in it that needs another look."""
+    """A table, and the layout of its cells."""
 
     headings: Sequence[str]
     rows: Sequence[Row]
@@ -73,7 +73,7 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Definitions:
-    """Names and what they are."""
+    """A list of names, each with its value."""
 
     facts: Sequence[tuple[str, Phrase]]
 
@@ -117,7 +117,7 @@ Block = (
     | Heading
     | Paragraph
     | Verdict
-    | Cards
+    | KeyNumbers
     | Points
     | Table
     | Definitions

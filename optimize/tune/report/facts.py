@@ -40,7 +40,7 @@ class Swatch:
 
 
 Phrase = tuple["str | Number | Styled | Swatch", ...]
-"""What a cell or a paragraph says."""
+"""The text of a cell or a paragraph."""
 
 
 class Fact:
@@ -72,7 +72,7 @@ class Fact:
 
     @property
     def known(self) -> bool:
-        """Whether it is there and no null."""
+        """True where it is there and no null."""
         return self.value is not None
 
     @property
@@ -92,14 +92,26 @@ class Fact:
         return [(float(x), float(y)) for x, y in self.value or ()]
 
 
-Form = Callable[[float], str]
+Form = str | Callable[[float], str]
+"""A format specification of Python, or a function that writes a number."""
+
+AUC = ".4f"
+SHARE = ".3f"
+SIZE = ",.1f"
+"""In MB, and durations in seconds."""
+COUNT = ",.0f"
+TYPED = "g"
+"""Settings and limits, as they were typed."""
+P_VALUE = ".2g"
+PARITY = ".1g"
 
 
 def number(fact: Fact, form: Form) -> Phrase:
     """A number of the JSON in a form, or a dash where there is none."""
     if isinstance(fact.value, bool) or not isinstance(fact.value, int | float):
         return (NOTHING,)
-    return (Number(pointer=fact.pointer, value=fact.value, text=form(fact.value)),)
+    text = format(fact.value, form) if isinstance(form, str) else form(fact.value)
+    return (Number(pointer=fact.pointer, value=fact.value, text=text),)
 
 
 def interval(fact: Fact, form: Form) -> Phrase:
@@ -122,39 +134,9 @@ def bounds(fact: Fact, form: Form) -> Phrase:
     return (*number(fact[0], form), " to ", *number(fact[1], form))
 
 
-def four(value: float) -> str:
-    """Four digits behind the point: an AUC."""
-    return f"{value:.4f}"
-
-
-def three(value: float) -> str:
-    """Three digits behind the point: a share."""
-    return f"{value:.3f}"
-
-
-def two(value: float) -> str:
-    """Two digits behind the point: a ratio."""
-    return f"{value:.2f}"
-
-
-def one(value: float) -> str:
-    """One digit behind the point: a size or seconds."""
-    return f"{value:,.1f}"
-
-
 def signed(value: float) -> str:
     """A drop in AUC: its sign, and four digits; -0.0000 and 0.0000 are the same drop."""
     return f"{value:+.4f}" if abs(value) >= 5e-5 else "0.0000"
-
-
-def count(value: float) -> str:
-    """A whole number with its thousands apart."""
-    return f"{value:,.0f}"
-
-
-def whole(value: float) -> str:
-    """A whole number as it is: a seed."""
-    return f"{value:g}"
 
 
 def short(value: float) -> str:
@@ -163,28 +145,11 @@ def short(value: float) -> str:
 
 
 def times(value: float) -> str:
-    """How many times as fast: two digits behind the point where they mean something."""
+    """A speed-up: two digits behind the point where they mean something."""
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def p_value(value: float) -> str:
-    """Two digits; what rounds to nothing is in powers of ten."""
-    return f"{value:.2g}"
-
-
-def tiny(value: float) -> str:
-    """A difference near nothing: one digit."""
-    return f"{value:.1g}"
-
-
-def margin(value: float) -> str:
-    """A limit that somebody typed, as it was typed."""
-    return f"{value:g}"
-
-
-def milliseconds(value: float) -> str:
-    """Three digits, and never an exponent."""
-    return in_words(value)
+milliseconds: Form = in_words
 
 
 def billions(value: float) -> str:

@@ -80,7 +80,7 @@ def _cost(box: Box, step: tuple[float, float], taken: Sequence[Box], frame: Sequ
 
 
 def _mistaken(x: float, y: float, step: tuple[float, float], at: Sequence[tuple[float, float]]) -> float:
-    """How much nearer a name would be to the marker of another."""
+    """The cost of a name that would be nearer to the marker of another."""
     own = hypot(*step)
     others = [hypot(x + step[0] - a, y + step[1] - b) for a, b in at]
     return 4 * max(0.0, own - min(others))

@@ -1,21 +1,21 @@
-"""What became of each finding on the report split."""
+"""The results of each class on the report split: tables, curves, heatmaps."""
 
 from .blocks import Block, Confusion, Confusions, Figure, Figures, Heading, Paragraph, Row, Table
 from .curves import forest, precision_recall, reliability, roc
 from .facts import (
+    AUC,
+    COUNT,
     NOTHING,
+    P_VALUE,
+    SHARE,
+    TYPED,
     Fact,
     Form,
     Phrase,
     Styled,
     Swatch,
-    count,
-    four,
-    margin,
     number,
-    p_value,
     signed,
-    three,
     with_interval,
 )
 from .variants import answering, called, tint
@@ -44,9 +44,9 @@ def tables(facts: Fact) -> list[Block]:
                 f"Reference → {called(facts)} variant, both at the same threshold. Flipped: images whose "
                 "decision changes. ECE: expected calibration error, how far probabilities are from what "
                 "happens; of all findings together ",
-                *number(facts["reliability"]["reference"]["ece"], four),
+                *number(facts["reliability"]["reference"]["ece"], AUC),
                 " → ",
-                *number(facts["reliability"]["chosen"]["ece"], four),
+                *number(facts["reliability"]["chosen"]["ece"], AUC),
                 ".",
             ),
             note=True,
@@ -69,14 +69,14 @@ def curves(facts: Fact) -> list[Block]:
             Figure(
                 draw=lambda name=name, index=index: roc(facts, name, f"roc{index}-"),  # type: ignore[misc]
                 title=(name,),
-                caption=("AUC ", *_change(finding, "auc", three)),
+                caption=("AUC ", *_change(finding, "auc", SHARE)),
             )
         )
         recall_figures.append(
             Figure(
                 draw=lambda name=name, index=index: precision_recall(facts, name, f"pr{index}-"),  # type: ignore[misc]
                 title=(name,),
-                caption=("AP ", *_change(finding, "average_precision", three)),
+                caption=("AP ", *_change(finding, "average_precision", SHARE)),
             )
         )
     return [
@@ -90,28 +90,28 @@ def curves(facts: Fact) -> list[Block]:
 
 
 def heatmaps(facts: Fact) -> list[Block]:
-    """Whether heatmaps look where they looked."""
+    """The agreement of heatmaps of the reference and the chosen variant."""
     heat = facts["heatmaps"]
     if not heat.known:
         return [Paragraph(phrase=("Heatmaps were not compared.",), note=True)]
     said: Phrase = (
         f"Heatmaps of the exact FP32 network and of the {called(facts)} variant, on ",
-        *number(heat["images"], count),
+        *number(heat["images"], COUNT),
         " images: their correlation is ",
-        *number(heat["correlation"]["median"], three),
+        *number(heat["correlation"]["median"], SHARE),
         " on the median and ",
-        *number(heat["correlation"]["p10"], three),
+        *number(heat["correlation"]["p10"], SHARE),
         " or more on nine of ten; share whose hottest place is the same: ",
-        *number(heat["pointing_agreement"], three),
+        *number(heat["pointing_agreement"], SHARE),
         ".",
     )
     if heat["maps"].known:
-        said = (*said, " Maps compared: ", *number(heat["maps"], count), ".")
+        said = (*said, " Maps compared: ", *number(heat["maps"], COUNT), ".")
     if heat["overlap"]["median"].known:
         said = (
             *said,
             " Median overlap of the hottest parts: ",
-            *number(heat["overlap"]["median"], three),
+            *number(heat["overlap"]["median"], SHARE),
             ".",
         )
     return [Paragraph(phrase=said)]
@@ -126,7 +126,7 @@ def _forest(facts: Fact) -> list[Figure]:
     )
     limit = facts["objective"]["max_class_auc_drop"]
     if limit.known:
-        caption = (*caption, " Allowed for one finding: less than ", *number(limit, margin), ".")
+        caption = (*caption, " Allowed for one finding: less than ", *number(limit, TYPED), ".")
     return [Figure(draw=lambda: forest(facts), caption=caption)]
 
 
@@ -160,13 +160,13 @@ def _aucs(facts: Fact, found: list[Fact]) -> Table:
             drops = (Styled(style="strong", parts=number(drop, signed)), *drops[1:])
         cells: list[Phrase] = [
             (finding["name"].text,),
-            number(finding["positives"], count),
-            number(finding["positive_patients"], count),
-            with_interval(before["auc"], before["ci"], three),
-            with_interval(after["auc"], after["ci"], three),
+            number(finding["positives"], COUNT),
+            number(finding["positive_patients"], COUNT),
+            with_interval(before["auc"], before["ci"], SHARE),
+            with_interval(after["auc"], after["ci"], SHARE),
             drops,
-            number(finding["p_value"], p_value),
-            *([number(finding["p_not_inferior"], p_value)] if gated else []),
+            number(finding["p_value"], P_VALUE),
+            *([number(finding["p_not_inferior"], P_VALUE)] if gated else []),
             (_VERDICTS.get(finding["verdict"].text, NOTHING),),
         ]
         rows.append(Row(cells=cells))
@@ -198,12 +198,12 @@ def _points(found: list[Fact]) -> Table:
         Row(
             cells=[
                 (finding["name"].text,),
-                number(finding["threshold"], three),
+                number(finding["threshold"], SHARE),
                 *(
-                    _change(finding, key, three)
+                    _change(finding, key, SHARE)
                     for key in ("sensitivity", "specificity", "average_precision", "ece")
                 ),
-                number(finding["flipped"], count),
+                number(finding["flipped"], COUNT),
             ]
         )
         for finding in found
@@ -221,5 +221,5 @@ def _change(finding: Fact, key: str, form: Form) -> Phrase:
 
 def _confusion(finding: Fact) -> Confusion:
     before, after = finding["reference"]["confusion"], finding["chosen"]["confusion"]
-    cells = [(cell, number(before[cell], count), number(after[cell], count)) for cell in _CELLS]
+    cells = [(cell, number(before[cell], COUNT), number(after[cell], COUNT)) for cell in _CELLS]
     return Confusion(title=(finding["name"].text,), cells=cells)

@@ -49,7 +49,7 @@ def trade(facts: Fact, scored: Scored) -> str:
 
 
 def latencies(facts: Fact) -> str:
-    """How single latencies spread around each variant's median, as SVG: hills, and lines at percentiles."""
+    """The spread of single latencies around each variant's median, as SVG: hills, lines at percentiles."""
     drawn = timed(facts)
     with new_figure(6.4, 1.1 + 0.75 * len(drawn)) as figure:
         axes = figure.subplots()
@@ -157,15 +157,15 @@ def _legend(facts: Fact, drawn: list[Fact], axes: "Axes", *, fronted: bool, limi
     from matplotlib.lines import Line2D
 
     reference = named(facts, "reference")
-    entries = [("reference", REFERENCE_COLOUR, MARKERS.get(reference["engine"].text, "D"))]
+    kinds = [("reference", REFERENCE_COLOUR, MARKERS.get(reference["engine"].text, "D"))]
     others = [v for v in drawn if v["name"].value != facts["reference"].value]
     precisions = [p for p in PRECISIONS if any(v["precision"].value == p for v in others)]
-    entries += [(precision, PRECISIONS[precision], "o") for precision in precisions]
+    kinds += [(precision, PRECISIONS[precision], "o") for precision in precisions]
     engines = [e for e in _TITLES if any(v["engine"].value == e for v in others)]
-    entries += [(_TITLES[engine], "#888888", MARKERS[engine]) for engine in engines]
+    kinds += [(_TITLES[engine], "#888888", MARKERS[engine]) for engine in engines]
     handles = [
         Line2D([], [], color=colour, marker=marker, linestyle="", markersize=6.5, label=label)
-        for label, colour, marker in entries
+        for label, colour, marker in kinds
     ]
     if any(v["name"].value == subject(facts)["name"].value for v in drawn):
         ring = {"markerfacecolor": "none", "markeredgecolor": _LIMIT, "markersize": 10}

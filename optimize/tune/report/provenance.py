@@ -1,9 +1,9 @@
-"""Where a report comes from: the data and its roles, the method, the machine, the versions."""
+"""The provenance of a report: the data and its roles, the method, the machine, the versions."""
 
 from typing import Any
 
 from .blocks import Block, Definitions, Paragraph, Row, Table
-from .facts import NOTHING, Fact, Phrase, Styled, count, number, one, short, whole
+from .facts import COUNT, NOTHING, SIZE, TYPED, Fact, Phrase, Styled, number, short
 
 ROLES = {
     "calibrate": "INT8 was calibrated",
@@ -20,8 +20,8 @@ def data(facts: Fact) -> list[Block]:
             cells=[
                 (f"{name}: {ROLES[name]}",),
                 (role["split"].text,),
-                number(role["images"], count),
-                ("not known",) if role["patients_known"].value is False else number(role["patients"], count),
+                number(role["images"], COUNT),
+                ("not known",) if role["patients_known"].value is False else number(role["patients"], COUNT),
                 (Styled(style="code", parts=(role["digest"].text,)),),
             ]
         )
@@ -39,7 +39,7 @@ def data(facts: Fact) -> list[Block]:
     ]
     classes = [name.text for name in facts["data"]["classes"]]
     counted = [
-        Row(cells=[(name,), *(number(role["positives"][name], count) for _, role in roles)])
+        Row(cells=[(name,), *(number(role["positives"][name], COUNT) for _, role in roles)])
         for name in classes
     ]
     if counted:
@@ -49,13 +49,13 @@ def data(facts: Fact) -> list[Block]:
 
 
 def method(facts: Fact) -> list[Block]:
-    """How numbers came about, in words, and with which settings."""
+    """The method of measurement in words, and the settings."""
     given: list[Phrase] = [(sentence.text,) for sentence in facts["method"]]
     sentences: list[Phrase] = given or [
         (
             "AUC is the mean over findings with both labels. Drops are paired: reference and variant "
             "answered the same images. Intervals are from the same resamples of patients (",
-            *number(facts["settings"]["resamples"], count),
+            *number(facts["settings"]["resamples"], COUNT),
             "). “Drop at most” is the one-sided 95 % upper bound, from DeLong's variance over patients and "
             "Student's t; a variant passes where it is within the "
             "allowed drop, so that too few images cannot pass.",
@@ -83,12 +83,12 @@ def machine(facts: Fact) -> list[Block]:
     if found["libraries"].value != facts["versions"].value:
         libraries = [("Libraries", (_versions(found["libraries"]),))]
     known: list[tuple[str, Phrase]] = [
-        ("CPU", (f"{found['cpu'].text}, ", *number(found["cores"], count), " cores")),
+        ("CPU", (f"{found['cpu'].text}, ", *number(found["cores"], COUNT), " cores")),
         (
             "Instructions",
             (", ".join(name.text for name in found["features"]) or "no known vector extension",),
         ),
-        ("Memory", (*number(found["memory_mb"], count), " MB")),
+        ("Memory", (*number(found["memory_mb"], COUNT), " MB")),
         ("FP32 peak", (*number(found["fp32_peak_gmacs_per_s"], short), " GMAC/s in a large matrix product")),
         ("Load average", number(found["load_average"], short)),
         ("System", (f"{found['system'].text}, Python {found['python'].text}",)),
@@ -98,7 +98,7 @@ def machine(facts: Fact) -> list[Block]:
         ("Source digest", (Styled(style="code", parts=(facts["source"]["sha256"].text,)),)),
         ("AUCs held against", (facts["auc_reference"].text,)),
         ("Time taken", _seconds(facts["seconds"])),
-        ("Times resumed", number(facts["resumed"], count)),
+        ("Times resumed", number(facts["resumed"], COUNT)),
     ]
     return [Definitions(facts=known)]
 
@@ -106,7 +106,7 @@ def machine(facts: Fact) -> list[Block]:
 def _seconds(phases: Fact) -> Phrase:
     parts: list[Any] = []
     for name, seconds in phases.items():
-        parts += [f"{', ' if parts else ''}{_words(name)} ", *number(seconds, one), " s"]
+        parts += [f"{', ' if parts else ''}{_words(name)} ", *number(seconds, SIZE), " s"]
     return tuple(parts) or (NOTHING,)
 
 
@@ -125,7 +125,7 @@ def _value(fact: Fact) -> Phrase:
     if isinstance(value, bool):
         return ("yes" if value else "no",)
     if isinstance(value, int | float):
-        return number(fact, whole)
+        return number(fact, TYPED)
     if isinstance(value, list):
         return _joined([_value(entry) for entry in fact])
     if isinstance(value, dict):

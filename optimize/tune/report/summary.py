@@ -1,39 +1,39 @@
-"""How a report begins: what was chosen, how sure that is, and what it does not say."""
+"""The opening of a report: the chosen variant, how certain its figures are, and what they leave open."""
 
 from ...gate.per_class import MIN_POSITIVE_PATIENTS
-from .blocks import Block, Cards, Heading, Paragraph, Points, Title, Verdict
+from .blocks import Block, Heading, KeyNumbers, Paragraph, Points, Title, Verdict
 from .facts import (
+    AUC,
+    COUNT,
+    SIZE,
+    TYPED,
     Fact,
     Phrase,
     Styled,
     bounds,
-    count,
-    four,
-    margin,
     milliseconds,
     number,
-    one,
     signed,
     times,
 )
 from .variants import called, named, subject
 
 
-def lead(facts: Fact) -> list[Block]:
+def overview(facts: Fact) -> list[Block]:
     """The title, the verdict in words, and the numbers that it rests on."""
     chosen, machine, shown = named(facts, "chosen"), facts["machine"], subject(facts)
     title = chosen["name"].text if chosen.known else "No variant met the goal"
     kicker: Phrase = (
         f"xopt tune · {facts['source']['name'].text} on {facts['data']['name'].text} · "
         f"{machine['cpu'].text}, ",
-        *number(machine["cores"], count),
+        *number(machine["cores"], COUNT),
         " cores",
     )
     blocks: list[Block] = [Title(kicker=kicker, title=(title,)), _verdict(facts)]
     if shown.known:
         nearest = () if chosen.known else ("The nearest to it: ",)
         blocks.append(Paragraph(phrase=(*nearest, *_speed(facts, shown), " ", *_quality(facts, shown))))
-        blocks.append(Cards(cards=_cards(facts, shown)))
+        blocks.append(KeyNumbers(numbers=_key_numbers(facts, shown)))
     reason = facts["objective"]["reason"]
     if reason.known:
         said = (Styled(style="strong", parts=("How it was decided:",)), f" {reason.text.rstrip('.')}.")
@@ -46,11 +46,11 @@ def lead(facts: Fact) -> list[Block]:
 
 
 def goal(facts: Fact) -> Phrase:
-    """What was looked for, in words."""
+    """The objective in words."""
     objective = facts["objective"]
     drop: Phrase = ()
     if objective["max_auc_drop"].known:
-        limit = number(objective["max_auc_drop"], margin)
+        limit = number(objective["max_auc_drop"], TYPED)
         drop = ("whose mean AUC drops by at most ", *limit, ", by the one-sided 95\u00a0% bound")
     latency: Phrase = ()
     if objective["max_latency_ms"].known:
@@ -64,7 +64,7 @@ def goal(facts: Fact) -> Phrase:
     )
     each: Phrase = ()
     if objective["max_class_auc_drop"].known:
-        limit = number(objective["max_class_auc_drop"], margin)
+        limit = number(objective["max_class_auc_drop"], TYPED)
         each = ("; no single finding may lose ", *limit, " or more")
     return (best, " " if joined else "", *joined, *each)
 
@@ -104,10 +104,10 @@ def _quality(facts: Fact, chosen: Fact) -> Phrase:
         "On ",
         *_images(role),
         " that had no part in the choice, its mean AUC is ",
-        *number(claim["auc"], four),
+        *number(claim["auc"], AUC),
     )
     if before.known:
-        said = (*said, " against ", *number(before, four))
+        said = (*said, " against ", *number(before, AUC))
     if not claim["drop"].known:
         return (*said, ".")
     said = (*said, ": a drop of ", *number(claim["drop"], signed))
@@ -119,38 +119,34 @@ def _quality(facts: Fact, chosen: Fact) -> Phrase:
     return (*said, f", {held}." if held else ".")
 
 
-def _cards(facts: Fact, chosen: Fact) -> list[tuple[Phrase, Phrase]]:
+def _key_numbers(facts: Fact, chosen: Fact) -> list[tuple[Phrase, Phrase]]:
     reference, claim = named(facts, "reference"), chosen["auc_report"]
     another = reference["name"].value != chosen["name"].value
-    cards: list[tuple[Phrase, Phrase]] = []
+    numbers: list[tuple[Phrase, Phrase]] = []
     if another and chosen["speedup"].known:
         words: Phrase = (f"as fast as {reference['name'].text}",)
         if chosen["speedup_ci"].known:
             words = (*words, ", 95\u00a0% interval ", *bounds(chosen["speedup_ci"], times))
-        cards.append(((*number(chosen["speedup"], times), " ×"), words))
+        numbers.append(((*number(chosen["speedup"], times), " ×"), words))
     if claim["drop"].known and another:
         words = ("drop in mean AUC on the report split",)
         if claim["drop_ci"].known:
             words = (*words, ", 95\u00a0% interval ", *bounds(claim["drop_ci"], signed))
-        cards.append((number(claim["drop"], signed), words))
+        numbers.append((number(claim["drop"], signed), words))
     if claim["upper_one_sided"].known and another:
         words = ("at most this drop, with 95\u00a0% confidence",)
         if facts["objective"]["max_auc_drop"].known:
-            words = (*words, "; allowed ", *number(facts["objective"]["max_auc_drop"], margin))
-        cards.append((number(claim["upper_one_sided"], signed), words))
-    for value, form, unit, what in (
-        (("latency_ms", "p50"), milliseconds, "ms", "median for one image"),
-        (("size_mb",), one, "MB", "stored"),
+            words = (*words, "; allowed ", *number(facts["objective"]["max_auc_drop"], TYPED))
+        numbers.append((number(claim["upper_one_sided"], signed), words))
+    own, other = chosen["latency_ms"]["p50"], reference["latency_ms"]["p50"]
+    for mine, theirs, form, unit, what in (
+        (own, other, milliseconds, " ms", "median for one image"),
+        (chosen["size_mb"], reference["size_mb"], SIZE, " MB", "stored"),
     ):
-        mine, theirs = chosen, reference
-        for step in value:
-            mine, theirs = mine[step], theirs[step]
         if mine.known:
-            against: Phrase = (
-                (", against ", *number(theirs, form), f" {unit}") if theirs.known and another else ()
-            )
-            cards.append(((*number(mine, form), f" {unit}"), (what, *against)))
-    return cards
+            against = (", against ", *number(theirs, form), unit) if theirs.known and another else ()
+            numbers.append(((*number(mine, form), unit), (what, *against)))
+    return numbers
 
 
 def _caveats(facts: Fact, chosen: Fact) -> list[Phrase]:
@@ -184,7 +180,7 @@ def _caveats(facts: Fact, chosen: Fact) -> list[Phrase]:
         )
     if facts["resumed"].value:
         points.append(
-            ("The tuning was interrupted and resumed; times resumed: ", *number(facts["resumed"], count), ".")
+            ("The tuning was interrupted and resumed; times resumed: ", *number(facts["resumed"], COUNT), ".")
         )
     return points
 
@@ -226,10 +222,10 @@ def _size(role: Fact) -> Phrase:
 
 
 def _images(role: Fact) -> Phrase:
-    images: Phrase = (*number(role["images"], count), " images")
+    images: Phrase = (*number(role["images"], COUNT), " images")
     if role["patients_known"].value is False or not role["patients"].known:
         return images
-    return (*images, " of ", *number(role["patients"], count), " patients")
+    return (*images, " of ", *number(role["patients"], COUNT), " patients")
 
 
 def _calibrated(role: Fact) -> Phrase:

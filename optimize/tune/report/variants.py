@@ -1,24 +1,24 @@
-"""The variants of a tuning: who is who, what they are called in figures, and their tables."""
+"""The variants of a tuning: their roles, their letters and colours in figures, and their tables."""
 
 from string import ascii_uppercase
 
 from ....benchmarks.plots import COLOURS, REFERENCE_COLOUR
 from .blocks import Block, Heading, Paragraph, Row, Table
 from .facts import (
+    AUC,
     NOTHING,
+    PARITY,
+    SIZE,
     Fact,
     Phrase,
     Styled,
     Swatch,
     billions,
-    four,
     milliseconds,
     number,
-    one,
     short,
     signed,
     times,
-    tiny,
     with_interval,
 )
 
@@ -35,13 +35,13 @@ def named(facts: Fact, role: str) -> Fact:
 
 
 def subject(facts: Fact) -> Fact:
-    """The variant that is held against the reference: the chosen one, or where none was the nearest."""
+    """The variant compared with the reference: the chosen one, or the nearest where none was chosen."""
     chosen = named(facts, "chosen")
     return chosen if chosen.known else named(facts, "candidate")
 
 
 def called(facts: Fact) -> str:
-    """What the subject is called in figures and tables."""
+    """The word for the subject in figures and tables: `chosen` or `nearest`."""
     return "chosen" if named(facts, "chosen").known else "nearest"
 
 
@@ -98,7 +98,7 @@ def claims(facts: Fact) -> list[Block]:
         holds = {True: "holds", False: "does not hold"}.get(auc["passes"].value, NOTHING)
         cells: list[Phrase] = [
             _name(facts, variant),
-            with_interval(auc["auc"], auc["ci"], four),
+            with_interval(auc["auc"], auc["ci"], AUC),
             ("reference",) if first else with_interval(auc["drop"], auc["drop_ci"], signed),
             (NOTHING,) if first else number(auc["upper_one_sided"], signed),
             (NOTHING,) if first else (holds,),
@@ -131,7 +131,7 @@ def choice(facts: Fact) -> list[Block]:
         first = variant["name"].value == facts["reference"].value
         cells: list[Phrase] = [
             _name(facts, variant),
-            with_interval(auc["auc"], auc["ci"], four),
+            with_interval(auc["auc"], auc["ci"], AUC),
             ("reference",) if first else with_interval(auc["drop"], auc["drop_ci"], signed),
             (NOTHING,) if first else number(auc["upper_one_sided"], signed),
             (NOTHING,) if first else ({True: "passed", False: "failed"}.get(auc["passes"].value, NOTHING),),
@@ -167,7 +167,7 @@ def streams(facts: Fact) -> list[Block]:
             cells=[
                 _name(facts, variant),
                 number(way["streams"], short),
-                with_interval(way["files_per_second"], way["range"], one),
+                with_interval(way["files_per_second"], way["range"], SIZE),
             ],
             mark=role(facts, variant),
         )
@@ -187,7 +187,7 @@ def unfinished(facts: Fact) -> list[Block]:
             cells=[
                 _name(facts, variant),
                 (_STATES.get(variant["status"].text, variant["status"].text),),
-                number(variant["auc_gate"]["auc"], four),
+                number(variant["auc_gate"]["auc"], AUC),
                 number(variant["latency_ms"]["p50"], milliseconds),
                 number(variant["latency_ms"]["images"], short),
                 (variant["why"].text,),
@@ -225,7 +225,7 @@ def _costs(variant: Fact) -> list[Phrase]:
     latency, decode = variant["latency_ms"], variant["decode_ms"]
     threads = variant["threads"]
     return [
-        number(variant["size_mb"], one),
+        number(variant["size_mb"], SIZE),
         number(variant["macs"], billions),
         number(latency["mean"], milliseconds),
         number(latency["images"], short),
@@ -234,7 +234,7 @@ def _costs(variant: Fact) -> list[Phrase]:
         number(decode["p90"], milliseconds),
         number(variant["end_to_end_images_per_second"], short),
         number(threads, short) if threads.known else ("its own",),
-        number(variant["parity_max_abs"], tiny),
+        number(variant["parity_max_abs"], PARITY),
     ]
 
 

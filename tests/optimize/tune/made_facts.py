@@ -22,9 +22,9 @@ from .made_variants import (
     Split,
     latencies,
     made_variant,
-    plans,
     scored,
     settle,
+    variant_grid,
 )
 
 
@@ -33,7 +33,7 @@ def made_facts(*, images: int = 260, seed: int = 0, prevalence: float = 0.2) -> 
     gate, report = Split(images // 2, seed + 1, prevalence), Split(images, seed + 2, prevalence)
     reference_ms = latencies(MS["ten"] / 0.47, 0)
     variants = []
-    for number, (engine, precision, crops, preset) in enumerate(plans()):
+    for number, (engine, precision, crops, preset) in enumerate(variant_grid()):
         noise = OFF[crops] + (0.12 if precision == "INT8" else 0.0)
         latency = reference_ms if number == 0 else latencies(MS[crops] / SPEED[engine, precision], number)
         variants.append(made_variant(engine, precision, crops, preset, latency, reference_ms))

@@ -46,7 +46,7 @@ class Split:
         return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
-def plans() -> list[tuple[str, str, str, str | None]]:
+def variant_grid() -> list[tuple[str, str, str, str | None]]:
     made: list[tuple[str, str, str, str | None]] = [("torch", "FP32", "ten", None)]
     for crops in MS:
         made += [("openvino", "FP32", crops, None), ("onnxruntime", "FP32", crops, None)]

@@ -4,12 +4,12 @@ import pytest
 
 from xopt.optimize.tune.selection import (
     Objective,
-    Standing,
-    candidate_of,
+    VariantStats,
+    cannot_be_chosen,
     choose,
     clearly_slower,
-    hopeless,
-    outrun,
+    dominated,
+    nearest,
     pareto,
 )
 from xopt.runtime import UsageError
@@ -20,7 +20,7 @@ BOTH = Objective(kind="best-auc", max_auc_drop=0.01, max_latency_ms=50)
 
 
 def one(name, ms, auc=None, passes=None, function=None, spread=1.0, p90=None):
-    return Standing(
+    return VariantStats(
         name=name,
         function=function or name,
         median_ms=ms,
@@ -50,7 +50,7 @@ def test_clearly_slower_is_where_intervals_do_not_touch(slow, fast, clear):
     ],
 )
 def test_of_variants_that_answer_alike_the_clearly_slower_is_stopped(mine, other, stopped):
-    reason = outrun(mine, [mine, other])
+    reason = dominated(mine, [mine, other])
     assert (reason is not None) is stopped
     assert not stopped or "b" in reason
 
@@ -70,11 +70,11 @@ def test_of_variants_that_answer_alike_the_clearly_slower_is_stopped(mine, other
     ],
 )
 def test_no_auc_is_measured_of_what_cannot_be_chosen(mine, others, objective, stopped):
-    assert (hopeless(mine, [mine, *others], objective) is not None) is stopped
+    assert (cannot_be_chosen(mine, [mine, *others], objective) is not None) is stopped
 
 
 @pytest.mark.parametrize(
-    ("standings", "objective", "chosen"),
+    ("stats", "objective", "chosen"),
     [
         ([one("a", 20, 0.70, True), one("b", 10, 0.69, True)], FASTEST, "b"),
         ([one("a", 20, 0.70, True), one("b", 10, 0.60, False)], FASTEST, "a"),
@@ -91,14 +91,14 @@ def test_no_auc_is_measured_of_what_cannot_be_chosen(mine, others, objective, st
         ([one("a", 60), one("b", 70)], WITHIN, None),
     ],
 )
-def test_the_choice(standings, objective, chosen):
-    choice = choose(standings, objective)
+def test_the_choice(stats, objective, chosen):
+    choice = choose(stats, objective)
     assert choice.name == chosen
     assert choice.reason
 
 
 @pytest.mark.parametrize(
-    ("standings", "objective", "kept"),
+    ("stats", "objective", "kept"),
     [
         ([one("a", 20, 0.70, False), one("b", 10, 0.69, False)], FASTEST, "a"),
         ([one("a", 20, 0.70, False), one("b", 10, 0.70, False), one("c", 1)], FASTEST, "b"),
@@ -107,8 +107,8 @@ def test_the_choice(standings, objective, chosen):
         ([], FASTEST, None),
     ],
 )
-def test_the_candidate_that_is_kept_where_nobody_is_chosen(standings, objective, kept):
-    assert candidate_of(standings, choose(standings, objective), objective) == kept
+def test_the_candidate_that_is_kept_where_nobody_is_chosen(stats, objective, kept):
+    assert nearest(stats, choose(stats, objective), objective) == kept
 
 
 def test_the_reason_names_the_nearest_and_its_latency():
@@ -117,7 +117,7 @@ def test_the_reason_names_the_nearest_and_its_latency():
 
 
 @pytest.mark.parametrize(
-    ("standings", "front"),
+    ("stats", "front"),
     [
         ([one("a", 10, 0.7), one("b", 20, 0.8)], {"a", "b"}),
         ([one("a", 10, 0.8), one("b", 20, 0.7)], {"a"}),
@@ -127,8 +127,8 @@ def test_the_reason_names_the_nearest_and_its_latency():
         ([], set()),
     ],
 )
-def test_the_pareto_front_holds_what_nothing_measured_beats(standings, front):
-    assert pareto(standings) == front
+def test_the_pareto_front_holds_what_nothing_measured_beats(stats, front):
+    assert pareto(stats) == front
 
 
 @pytest.mark.parametrize(

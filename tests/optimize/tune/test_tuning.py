@@ -20,9 +20,9 @@ from xopt.datasets import Dataset, open_source
 from xopt.datasets.phantoms import draw_images
 from xopt.optimize.quantize import layer_sensitivity as sensitivity
 from xopt.optimize.tune import Graph, TuneSettings, tune
-from xopt.optimize.tune.bundles import Workshop
-from xopt.optimize.tune.roles import assign
+from xopt.optimize.tune.bundles import BundleStore
 from xopt.optimize.tune.source import open_source as open_network
+from xopt.optimize.tune.splits import assign_roles
 from xopt.runtime import Bundle, BundleError, Classifier, DataError, OutputError, UsageError
 from xopt.runtime.backends import open_backend
 
@@ -137,16 +137,16 @@ def test_harmful_layers_go_back_to_floating_point(tuned, small, place, monkeypat
     quick = partial(sensitivity.rank_layers, images=2, measurements=4)
     monkeypatch.setattr(sensitivity, "rank_layers", quick)
     source, dataset = open_network(small.bundle), open_source(small.data)
-    workshop = Workshop(
+    bundles = BundleStore(
         source=source,
         dataset=dataset,
         settings=QUICK,
-        roles=assign(dataset, source, QUICK),
+        splits=assign_roles(dataset, source, QUICK),
         folder=place / "out.xopt.tune",
     )
     graph = Graph(precision="INT8", crops="ten", preset="performance", layers_back=8)
-    plain = Bundle.open(workshop.path(replace(graph, layers_back=0)))
-    made = workshop.bundle(graph)
+    plain = Bundle.open(bundles.path(replace(graph, layers_back=0)))
+    made = bundles.get(graph)
     kept = made.manifest.provenance["settings"]["keep_floating_point"]
     assert len(kept) == 8
     assert made.manifest.provenance["calibration"] == plain.manifest.provenance["calibration"]
@@ -260,7 +260,7 @@ def moved(dataset: Dataset, source: str, target: str) -> Dataset:
 def test_an_image_with_two_roles_is_refused(small, source, target):
     dataset = moved(open_source(small.data), source, target)
     with pytest.raises(DataError, match="never two of these"):
-        assign(dataset, open_network(small.bundle), QUICK)
+        assign_roles(dataset, open_network(small.bundle), QUICK)
 
 
 def test_a_copy_under_another_name_is_found_by_its_pixels(small, tmp_path):
@@ -271,7 +271,7 @@ def test_a_copy_under_another_name_is_found_by_its_pixels(small, tmp_path):
     copied = replace(test, images=images, patients=patients, folders=(tmp_path, *test.folders))
     dataset = replace(dataset, splits={**dataset.splits, "test": copied})
     with pytest.raises(DataError, match=rf"under another name \({val.images[0]} is copy.png\)"):
-        assign(dataset, open_network(small.bundle), QUICK)
+        assign_roles(dataset, open_network(small.bundle), QUICK)
 
 
 def test_a_bundle_that_was_fitted_to_the_gate_is_refused(tuned, small, place, tmp_path):
@@ -280,10 +280,10 @@ def test_a_bundle_that_was_fitted_to_the_gate_is_refused(tuned, small, place, tm
     calibrated = chosen.manifest.provenance["calibration"]["images"]
     train = dataset.splits["train"]
     gate = replace(train.select([train.images.index(name) for name in calibrated]), name="val")
-    roles = assign(dataset, open_network(small.bundle), QUICK)
+    roles = assign_roles(dataset, open_network(small.bundle), QUICK)
     pixels = replace(roles.gate_pixels, split=gate)
     with pytest.raises(DataError, match="calibrated"):
-        replace(roles, gate=gate, gate_pixels=pixels).check(chosen)
+        replace(roles, gate_pixels=pixels).check(chosen)
 
 
 def test_a_patient_of_gate_and_report_is_refused(small):
@@ -292,13 +292,13 @@ def test_a_patient_of_gate_and_report_is_refused(small):
     shared = replace(test, patients=(val.patients[0], *test.patients[1:]))
     dataset = replace(dataset, splits={**dataset.splits, "test": shared})
     with pytest.raises(DataError, match="split by patient"):
-        assign(dataset, open_network(small.bundle), QUICK)
+        assign_roles(dataset, open_network(small.bundle), QUICK)
 
 
 @pytest.mark.parametrize("role", ["gate_split", "report_split"])
 def test_the_training_split_has_no_other_role(small, role):
     with pytest.raises(UsageError, match="calibrates"):
-        assign(open_source(small.data), open_network(small.bundle), replace(QUICK, **{role: "train"}))
+        assign_roles(open_source(small.data), open_network(small.bundle), replace(QUICK, **{role: "train"}))
 
 
 def test_an_int8_bundle_is_not_tuned(tuned, place):

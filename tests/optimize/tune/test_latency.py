@@ -1,4 +1,4 @@
-"""Races between engines that only wait: who drops out, who fails, who stays."""
+"""Latencies of engines that only wait: which drop out, which fail, which stay."""
 
 import sys
 from pathlib import Path
@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 
 from xopt.datasets import Split
-from xopt.optimize.tune.latency_race import LEAST, ROUNDS, Entry, Race, first_races, standing
+from xopt.optimize.tune.latency import (
+    MIN_ROUNDS,
+    ROUNDS,
+    LatencyBenchmark,
+    TimedVariant,
+    latency_stats,
+    screen,
+)
 from xopt.runtime import Preprocessing
+
+SQUARE = Preprocessing(size=8, crop=8)
 
 HELPERS = '''
 """An engine that takes its time."""
@@ -75,34 +84,34 @@ def split():
     )
 
 
-def entry(waiting, name, wait_s, function="f", fails=False):
-    return Entry(variant=waiting(name, wait_s, fails), function=function)
+def timed(waiting, name, wait_s, function="f", fails=False):
+    return TimedVariant(variant=waiting(name, wait_s, fails), function=function)
 
 
 def test_the_slower_of_the_same_function_drops_out_and_others_stay(waiting, split):
-    fast, slow = entry(waiting, "fast", 0.001), entry(waiting, "slow", 0.05)
-    other, broken = entry(waiting, "other", 0.05, "g"), entry(waiting, "broken", 0, "g", fails=True)
+    fast, slow = timed(waiting, "fast", 0.001), timed(waiting, "slow", 0.05)
+    other, broken = timed(waiting, "other", 0.05, "g"), timed(waiting, "broken", 0, "g", fails=True)
     said = []
-    with Race(split, Preprocessing(size=8, crop=8), rounds=ROUNDS, keep="nobody") as race:
-        left = first_races(race, [[fast, slow], [other, broken]], said.append)
-    assert [one.name for one in left] == ["fast", "other"]
-    assert "clearly slower than fast" in race.times["slow"].dropped
-    assert LEAST <= len(race.times["slow"].latency_ms) < ROUNDS
-    assert race.times["broken"].failed == "broken: it was changed; export it again"
+    with LatencyBenchmark(split, SQUARE, rounds=ROUNDS, reference="nobody") as benchmark:
+        left = screen(benchmark, [[fast, slow], [other, broken]], said.append)
+    assert [variant.name for variant in left] == ["fast", "other"]
+    assert "clearly slower than fast" in benchmark.times["slow"].dropped
+    assert MIN_ROUNDS <= len(benchmark.times["slow"].latency_ms) < ROUNDS
+    assert benchmark.times["broken"].failed == "broken: it was changed; export it again"
     for name in ("fast", "other"):
-        assert len(race.times[name].latency_ms) == ROUNDS
-        assert race.times[name].size_mb == 1.5
-    assert race.times["fast"].answers == race.times["other"].answers
+        assert len(benchmark.times[name].latency_ms) == ROUNDS
+        assert benchmark.times[name].size_mb == 1.5
+    assert benchmark.times["fast"].answers == benchmark.times["other"].answers
     assert said == ["f: fast", "g: other"]
 
 
 def test_the_reference_never_drops_out(waiting, split):
-    fast, reference = entry(waiting, "fast", 0.001), entry(waiting, "reference", 0.03)
-    with Race(split, Preprocessing(size=8, crop=8), rounds=ROUNDS, keep="reference") as race:
-        left = first_races(race, [[reference], [fast]], lambda line: None)
-        rates = race.files(left, rounds=2, count=3)
-        assert race.macs(fast) == 7
-    assert [one.name for one in left] == ["reference", "fast"]
+    fast, reference = timed(waiting, "fast", 0.001), timed(waiting, "reference", 0.03)
+    with LatencyBenchmark(split, SQUARE, rounds=ROUNDS, reference="reference") as benchmark:
+        left = screen(benchmark, [[reference], [fast]], lambda line: None)
+        rates = benchmark.files(left, rounds=2, count=3)
+        assert benchmark.macs(fast) == 7
+    assert [variant.name for variant in left] == ["reference", "fast"]
     assert {name: [one["streams"] for one in ways] for name, ways in rates.items()} == {
         "reference": [None],
         "fast": [None],
@@ -111,11 +120,11 @@ def test_the_reference_never_drops_out(waiting, split):
 
 
 def test_an_engine_that_streams_is_tried_with_each_number_of_images_at_once(waiting, split):
-    plain = entry(waiting, "plain", 0)
-    streaming = Entry(variant=waiting("streaming", 0, engine="openvino"), function="f")
-    with Race(split, Preprocessing(size=8, crop=8), rounds=ROUNDS, keep="nobody") as race:
-        left = race.start([plain, streaming])
-        rates = race.files(left, rounds=3, count=2, streams=(1, 8))
+    plain = timed(waiting, "plain", 0)
+    streaming = TimedVariant(variant=waiting("streaming", 0, engine="openvino"), function="f")
+    with LatencyBenchmark(split, SQUARE, rounds=ROUNDS, reference="nobody") as benchmark:
+        left = benchmark.start([plain, streaming])
+        rates = benchmark.files(left, rounds=3, count=2, streams=(1, 8))
     assert [one["streams"] for one in rates["plain"]] == [None]
     one, eight = rates["streaming"]
     assert (one["streams"], eight["streams"]) == (1, 8)
@@ -123,7 +132,7 @@ def test_an_engine_that_streams_is_tried_with_each_number_of_images_at_once(wait
 
 
 def test_a_median_has_an_interval_around_it():
-    found = standing("a", "f", [10, 11, 12, 13, 14, 15, 16, 30])
+    found = latency_stats("a", "f", [10, 11, 12, 13, 14, 15, 16, 30])
     assert found.lower_ms < found.median_ms == 13.5 < found.upper_ms
     assert found.p90_ms == pytest.approx(20.2)
-    assert standing("a", "f", [10] * 8).lower_ms == 10
+    assert latency_stats("a", "f", [10] * 8).lower_ms == 10

@@ -4,25 +4,25 @@ from types import SimpleNamespace
 
 import pytest
 
-from xopt.optimize.tune.mixed_precision import worth_it
-from xopt.optimize.tune.plan import Candidate, Graph
-from xopt.optimize.tune.selection import Objective, Standing
+from xopt.optimize.tune.search_space import Candidate, Graph
+from xopt.optimize.tune.selection import Objective, VariantStats
+from xopt.optimize.tune.stages import mixed_precision_graphs
 
 FP32 = Candidate(graph=Graph(precision="FP32", crops="ten"), engine="openvino")
 INT8 = Candidate(graph=Graph(precision="INT8", crops="ten", preset="mixed"), engine="openvino")
 
 
-class Told:
-    """Stages whose figures are given."""
+class Measured:
+    """A tuning whose figures are given."""
 
     def __init__(self, fp32, int8, *, gated=True):
-        objective = Objective(kind="fastest", max_auc_drop=0.01)
+        self.objective = Objective(kind="fastest", max_auc_drop=0.01)
         if not gated:
-            objective = Objective(kind="best-auc", max_auc_drop=None, max_latency_ms=9)
+            self.objective = Objective(kind="best-auc", max_auc_drop=None, max_latency_ms=9)
         self.verdicts = {FP32.graph.key: fp32[1], INT8.graph.key: int8[1]}
-        self.asked = []
-        standings = [
-            Standing(
+        self.gated = []
+        stats = [
+            VariantStats(
                 name=candidate.name,
                 function=candidate.graph.key,
                 median_ms=ms,
@@ -34,14 +34,13 @@ class Told:
             )
             for candidate, (ms, passes) in ((FP32, fp32), (INT8, int8))
         ]
-        self.board = SimpleNamespace(
-            objective=objective,
-            graphs=lambda: [FP32.graph, INT8.graph],
-            standings=lambda choosable: standings,
-        )
+        self.table = SimpleNamespace(graphs=lambda: [FP32.graph, INT8.graph], stats=lambda choosable: stats)
+
+    def graphs(self):
+        return list(mixed_precision_graphs(self.table, self.objective, self.passes))
 
     def passes(self, function):
-        self.asked.append(function)
+        self.gated.append(function)
         return self.verdicts[function]
 
 
@@ -59,11 +58,10 @@ class Told:
     ],
 )
 def test_layers_go_back_where_they_are_to_blame_and_speed_is_gained(fp32, int8, worth):
-    found = list(worth_it(Told(fp32, int8)))
-    assert [failed.graph for failed in found] == ([INT8.graph] if worth else [])
+    assert Measured(fp32, int8).graphs() == ([INT8.graph] if worth else [])
 
 
-def test_nothing_is_rescued_where_no_drop_is_asked_for():
-    told = Told((20, True), (10, False), gated=False)
-    assert list(worth_it(told)) == []
-    assert told.asked == []
+def test_no_layers_go_back_where_no_drop_is_asked_for():
+    measured = Measured((20, True), (10, False), gated=False)
+    assert measured.graphs() == []
+    assert measured.gated == []

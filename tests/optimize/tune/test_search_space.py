@@ -1,21 +1,21 @@
-"""Which variants are tried, and why others are left out."""
+"""The variants that are tried, and why others are left out."""
 
 import pytest
 
-from xopt.optimize.tune.plan import Candidate, Chances, Graph, list_candidates
+from xopt.optimize.tune.search_space import Candidate, Capabilities, Graph, list_candidates
 from xopt.optimize.tune.settings import TuneSettings
 from xopt.runtime import UsageError
 
 ALL = ("center", "five", "ten", "five-shared", "ten-shared")
 
 
-def chances(**changes):
-    facts = {"crops": ALL, "source": "run", "bfloat16": True, "onnxruntime": True, "aligned": True}
-    return Chances(**{**facts, **changes})
+def capabilities(**changes):
+    facts = {"crops": ALL, "source": "run", "bfloat16": True, "onnxruntime": True, "train_split": True}
+    return Capabilities(**{**facts, **changes})
 
 
 def named(settings=None, **changes):
-    found = list_candidates(settings or TuneSettings(), chances(**changes))
+    found = list_candidates(settings or TuneSettings(), capabilities(**changes))
     return {candidate.name: why for candidate, why in found}
 
 
@@ -39,7 +39,7 @@ def test_threads_multiply_and_are_named():
     [
         ({"bfloat16": False}, lambda name: "BF16" in name, "does not compute in BF16"),
         ({"onnxruntime": False}, lambda name: name.startswith("ONNX"), "pip install"),
-        ({"aligned": False}, lambda name: "INT8" in name, "no train split"),
+        ({"train_split": False}, lambda name: "INT8" in name, "no train split"),
         ({"crops": ("ten",)}, lambda name: not name.endswith(" ten"), "other plans need the checkpoint"),
     ],
 )
@@ -63,7 +63,7 @@ def test_names_tell_every_graph_apart():
         Graph(precision="INT8", crops="ten", preset="mixed", layers_back=4),
         Graph(precision="INT8", crops="ten-shared", preset="mixed", layers_back=4),
     ]
-    assert len({graph.key for graph in graphs}) == len({graph.words for graph in graphs}) == len(graphs)
+    assert len({graph.key for graph in graphs}) == len({graph.title for graph in graphs}) == len(graphs)
     assert Candidate(graph=graphs[4], engine="openvino").name == "OpenVINO INT8 mixed 4 back ten"
 
 

@@ -1,4 +1,4 @@
-"""Which variants there are to try: precision x crop plan x engine x threads."""
+"""The search space of a tuning: precision x crop plan x engine x threads."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,12 +26,11 @@ class Graph:
     @property
     def key(self) -> str:
         """Its name in a file system, `int8-performance-ten-shared`."""
-        return "-".join(
-            part for part in (self.precision.lower(), self.preset, self._back, self.crops) if part
-        )
+        back = f"back{self.layers_back}" if self.layers_back else ""
+        return "-".join(part for part in (self.precision.lower(), self.preset, back, self.crops) if part)
 
     @property
-    def words(self) -> str:
+    def title(self) -> str:
         """Its name in a table, `INT8 mixed ten-shared`; the preset `performance` goes without saying."""
         preset = None if self.preset == "performance" else self.preset
         back = f"{self.layers_back} back" if self.layers_back else ""
@@ -41,10 +40,6 @@ class Graph:
     def family(self) -> str:
         """Plans whose network is the same, so that one calibration serves them all."""
         return "shared" if self.crops in SHARED_PLANS else "exact"
-
-    @property
-    def _back(self) -> str:
-        return f"back{self.layers_back}" if self.layers_back else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,38 +53,38 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """What it is called, `OpenVINO INT8 ten-shared, 1 thread`."""
-        name = f"{TITLES[self.engine]} {self.graph.words}"
+        """The name in tables and reports, `OpenVINO INT8 ten-shared, 1 thread`."""
+        name = f"{TITLES[self.engine]} {self.graph.title}"
         return name if self.threads is None else f"{name}, {self.threads} thread{'s' * (self.threads != 1)}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chances:
-    """What there is to try with: the source and the machine."""
+class Capabilities:
+    """The limits that the source and the machine set to the search space."""
 
     crops: tuple[str, ...]
     """Plans that the source can be exported in."""
     source: str
-    """The source, for reasons."""
+    """Name of the source, for reasons."""
     bfloat16: bool
     """Whether the CPU computes in BF16."""
     onnxruntime: bool
     """Whether ONNX Runtime is installed."""
-    aligned: bool
+    train_split: bool
     """Whether there is a train split, which INT8 needs."""
 
 
-def list_candidates(settings: TuneSettings, chances: Chances) -> list[tuple[Candidate, str | None]]:
+def list_candidates(settings: TuneSettings, capabilities: Capabilities) -> list[tuple[Candidate, str | None]]:
     """All variants of the settings, each with the reason why it is left out, or None."""
     return [
-        (candidate, _left_out(candidate, chances))
+        (candidate, _left_out(candidate, capabilities))
         for graph in _graphs(settings)
         for candidate in candidates_of(graph, settings)
     ]
 
 
 def candidates_of(graph: Graph, settings: TuneSettings) -> list[Candidate]:
-    """What runs a graph: engines x threads. BF16 is OpenVINO's alone, which is told to compute so."""
+    """The variants of a graph: engines x threads. BF16 is OpenVINO's alone, which is told to compute so."""
     engines = [name for name in settings.engines if graph.precision != "BF16" or name == "openvino"]
     return [
         Candidate(graph=graph, engine=engine, threads=threads)
@@ -106,14 +101,15 @@ def _graphs(settings: TuneSettings) -> Iterator[Graph]:
             yield Graph(precision="INT8", crops=crops, preset=preset)
 
 
-def _left_out(candidate: Candidate, chances: Chances) -> str | None:
+def _left_out(candidate: Candidate, capabilities: Capabilities) -> str | None:
     graph = candidate.graph
-    if graph.crops not in chances.crops:
-        return f"{chances.source} is a bundle of {', '.join(chances.crops)}; other plans need the checkpoint"
-    if graph.precision == "BF16" and not chances.bfloat16:
+    if graph.crops not in capabilities.crops:
+        plans = ", ".join(capabilities.crops)
+        return f"{capabilities.source} is a bundle of {plans}; other plans need the checkpoint"
+    if graph.precision == "BF16" and not capabilities.bfloat16:
         return "this CPU does not compute in BF16 (no AVX-512 BF16, no AMX), it would run as FP32"
-    if graph.precision == "INT8" and not chances.aligned:
+    if graph.precision == "INT8" and not capabilities.train_split:
         return "no train split to calibrate on"
-    if candidate.engine == "onnxruntime" and not chances.onnxruntime:
+    if candidate.engine == "onnxruntime" and not capabilities.onnxruntime:
         return f"ONNX Runtime is not installed; install it with: {install_line('onnxruntime')}"
     return None

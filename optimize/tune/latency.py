@@ -1,7 +1,7 @@
-"""Latencies of many variants, interleaved; those that can no longer matter drop out on the way.
+"""Latencies of many variants, measured interleaved; those that can no longer be chosen drop out early.
 
 Each variant has a process of its own and starts when the one before has gone idle, in balanced orders, as in
-`xopt bench` (benchmarks.measurement). First, variants of one function run against each other; what is clearly
+`xopt bench` (benchmarks.measurement). First, variants of one function are screened: what is clearly
 slower than another of the same answers drops out. Then all that are left run together, with the reference.
 
 Shapes: N images, C classes, R rounds.
@@ -24,28 +24,29 @@ from ...runtime.console import progress
 from ...runtime.errors import XoptError
 from ...runtime.images.image import prepare
 from ...runtime.images.preprocessing import Preprocessing
-from .selection import Standing, outrun
+from .selection import VariantStats, dominated
 
 WARM_UP = 2
 """Images that each variant sees before its clock counts."""
 ROUNDS = 8
-"""Images of the first races."""
+"""Images of the screening."""
 STREAMING = "openvino"
 """The engine that answers several images at once."""
-LEAST = 6
-"""Rounds before which nobody drops out: an interval of fewer says little."""
+MIN_ROUNDS = 6
+"""Rounds before which no variant drops out: an interval of fewer says little."""
 _RESAMPLES = 1000
 _SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """Who runs."""
+class TimedVariant:
+    """A variant whose latency is measured, in a process of its own."""
 
     variant: Variant
     function: str
-    """What it computes, as `choosing.Standing` has it."""
+    """The function that it computes, as in `selection.VariantStats`."""
     environment: dict[str, str] = field(default_factory=dict)
+    """Variables of its process."""
 
     @property
     def name(self) -> str:
@@ -54,8 +55,8 @@ class Entry:
 
 
 @dataclass(kw_only=True)
-class Times:
-    """What a variant did in a race, as plain values."""
+class Timings:
+    """The measurements of a variant, as plain values."""
 
     latency_ms: list[float] = field(default_factory=list)
     """One a round; a variant that dropped out has fewer."""
@@ -67,18 +68,14 @@ class Times:
     dropped: str | None = None
     """Why it dropped out."""
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return dict(vars(self))
 
-
-def standing(name: str, function: str, latency_ms: Sequence[float]) -> Standing:
-    """What latencies say of a variant: its median with a bootstrap interval over images."""
+def latency_stats(name: str, function: str, latency_ms: Sequence[float]) -> VariantStats:
+    """The median latency of a variant with a bootstrap interval over images, and the 90th percentile."""
     values_N = np.asarray(latency_ms, dtype=np.float64)
     drawn_RN = np.random.default_rng(_SEED).integers(len(values_N), size=(_RESAMPLES, len(values_N)))
     lower, upper = np.percentile(np.median(values_N[drawn_RN], axis=1), [2.5, 97.5])
     median, p90 = np.percentile(values_N, [50, 90])
-    return Standing(
+    return VariantStats(
         name=name,
         function=function,
         median_ms=float(median),
@@ -88,40 +85,40 @@ def standing(name: str, function: str, latency_ms: Sequence[float]) -> Standing:
     )
 
 
-class Race:
-    """Variants in processes of their own. Use as a context manager.
+class LatencyBenchmark:
+    """Variants in processes of their own, measured interleaved. Use as a context manager.
 
     Args:
         split: its images are run, evenly spread.
         preprocessing: for the size of the images.
         rounds: images in all.
-        keep: the variant that never drops out: others are held against it.
+        reference: the variant that never drops out: others are compared with it.
     """
 
-    def __init__(self, split: Split, preprocessing: Preprocessing, *, rounds: int, keep: str) -> None:
+    def __init__(self, split: Split, preprocessing: Preprocessing, *, rounds: int, reference: str) -> None:
         self._split = split
-        self._keep = keep
+        self._reference = reference
         self._preprocessing = preprocessing
         self._indices = evenly(len(split), rounds)
         self._stack = ExitStack()
         self._workers: dict[str, Worker] = {}
-        self.times: dict[str, Times] = {}
+        self.times: dict[str, Timings] = {}
         self.decode_ms: list[float] = []
         """From an image file to the resized image, in this process."""
 
-    def __enter__(self) -> "Race":
+    def __enter__(self) -> "LatencyBenchmark":
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._stack.__exit__(*error)
 
-    def start(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Start variants one after the other and warm them up; who cannot run is noted and left out."""
+    def start(self, variants: Sequence[TimedVariant]) -> list[TimedVariant]:
+        """Start variants one after the other and warm them up; one that cannot run is noted and left out."""
         running = []
-        for entry in entries:
-            times = self.times.setdefault(entry.name, Times())
+        for timed in variants:
+            times = self.times.setdefault(timed.name, Timings())
             worker = self._stack.enter_context(
-                Worker(entry.name, entry.variant, environment=entry.environment)
+                Worker(timed.name, timed.variant, environment=timed.environment)
             )
             try:
                 for index in range(WARM_UP):
@@ -132,15 +129,17 @@ class Race:
                 times.failed = str(error)
                 worker.close()
                 continue
-            self._workers[entry.name] = worker
-            running.append(entry)
+            self._workers[timed.name] = worker
+            running.append(timed)
         return running
 
-    def run(self, entries: Sequence[Entry], *, rounds: int, label: str, drop: bool) -> list[Entry]:
+    def run(
+        self, variants: Sequence[TimedVariant], *, rounds: int, label: str, drop: bool
+    ) -> list[TimedVariant]:
         """Run variants interleaved over the first images.
 
         Args:
-            entries: started ones.
+            variants: started ones.
             rounds: images.
             label: of the progress bar.
             drop: let variants drop out that are clearly slower than another of the same function.
@@ -148,25 +147,30 @@ class Race:
         Returns:
             those that are still in it.
         """
-        left = list(entries)
-        for entry in left:
-            self.times[entry.name].latency_ms = []
-            self.times[entry.name].answers = []
+        left = list(variants)
+        for timed in left:
+            self.times[timed.name].latency_ms = []
+            self.times[timed.name].answers = []
         orders = balanced_orders(len(left)) if left else []
         for number in progress(range(min(rounds, len(self._indices))), label=label):
             self._round(left, orders[number % len(orders)], number)
-            if drop and number + 1 >= LEAST and len(left) > 1:
+            if drop and number + 1 >= MIN_ROUNDS and len(left) > 1:
                 left = self._drop(left)
                 orders = balanced_orders(len(left))
         return left
 
     def files(
-        self, entries: Sequence[Entry], *, rounds: int, count: int, streams: Sequence[int | None] = (None,)
+        self,
+        variants: Sequence[TimedVariant],
+        *,
+        rounds: int,
+        count: int,
+        streams: Sequence[int | None] = (None,),
     ) -> dict[str, list[dict[str, Any]]]:
         """Image files a second, from file to answer.
 
         Args:
-            entries: started ones.
+            variants: started ones.
             rounds: figures of each.
             count: files of a round.
             streams: images at once, in turn; None leaves it to the engine, and so does an engine that
@@ -178,9 +182,9 @@ class Race:
         sources = [self._split.source(index) for index in evenly(len(self._split), count)]
         files = [source if isinstance(source, np.ndarray) else str(source) for source in sources]
         ways = [
-            (entry.name, at_once)
-            for entry in entries
-            for at_once in (streams if entry.variant.engine == STREAMING else (None,))
+            (timed.name, at_once)
+            for timed in variants
+            for at_once in (streams if timed.variant.engine == STREAMING else (None,))
         ]
         rates: dict[tuple[str, int | None], list[float]] = {way: [] for way in ways}
         for name, at_once in ways:
@@ -194,20 +198,27 @@ class Race:
                 self._workers[name].settle()
                 rates[name, at_once].append(len(files) / answer.seconds)
         return {
-            entry.name: [
+            timed.name: [
                 {"streams": at_once, "files_per_second": rates[name, at_once]}
                 for name, at_once in ways
-                if name == entry.name
+                if name == timed.name
             ]
-            for entry in entries
+            for timed in variants
         }
 
-    def macs(self, entry: Entry) -> int:
+    def macs(self, timed: TimedVariant) -> int:
         """Multiply-accumulates of one image."""
-        counted: int = self._workers[entry.name].call("macs").value
+        counted: int = self._workers[timed.name].call("macs").value
         return counted
 
-    def _round(self, left: Sequence[Entry], order: Sequence[int], number: int) -> None:
+    def to_json(self) -> dict[str, Any]:
+        """The measurements as plain JSON values."""
+        return {
+            "times": {name: dict(vars(times)) for name, times in self.times.items()},
+            "decode_ms": self.decode_ms,
+        }
+
+    def _round(self, left: Sequence[TimedVariant], order: Sequence[int], number: int) -> None:
         image_HW = self._image(number)
         for position in order:
             name = left[position].name
@@ -216,16 +227,16 @@ class Race:
             self.times[name].latency_ms.append(answer.seconds * 1e3)
             self.times[name].answers.append(np.asarray(answer.value, dtype=np.float64).tolist())
 
-    def _drop(self, left: Sequence[Entry]) -> list[Entry]:
-        standings = [standing(e.name, e.function, self.times[e.name].latency_ms) for e in left]
+    def _drop(self, left: Sequence[TimedVariant]) -> list[TimedVariant]:
+        stats = [latency_stats(t.name, t.function, self.times[t.name].latency_ms) for t in left]
         staying = []
-        for entry, one in zip(left, standings, strict=True):
-            reason = outrun(one, standings)
-            if reason is None or entry.name == self._keep:
-                staying.append(entry)
+        for timed, own in zip(left, stats, strict=True):
+            reason = dominated(own, stats)
+            if reason is None or timed.name == self._reference:
+                staying.append(timed)
                 continue
-            self.times[entry.name].dropped = reason
-            self._workers.pop(entry.name).close()
+            self.times[timed.name].dropped = reason
+            self._workers.pop(timed.name).close()
         return staying
 
     def _image(self, number: int) -> NDArray[np.uint8]:
@@ -235,23 +246,25 @@ class Race:
         return image_HW
 
 
-def first_races(race: Race, groups: Sequence[Sequence[Entry]], say: Callable[[str], None]) -> list[Entry]:
-    """Run the variants of each function against each other, then all that are left.
+def screen(
+    benchmark: LatencyBenchmark, groups: Sequence[Sequence[TimedVariant]], say: Callable[[str], None]
+) -> list[TimedVariant]:
+    """Measure the variants of each function against each other, then all that are left.
 
     Args:
-        race: open; its `times` hold what was found.
+        benchmark: open; its `times` hold the measurements.
         groups: variants of one function each; the reference is in a group of its own.
         say: called with a line for each group.
 
     Returns:
         those that did not drop out.
     """
-    left: list[Entry] = []
+    left: list[TimedVariant] = []
     for group in groups:
-        started = race.start(group)
+        started = benchmark.start(group)
         staying = started
         if len(started) > 1:
-            staying = race.run(started, rounds=ROUNDS, label=started[0].function, drop=True)
+            staying = benchmark.run(started, rounds=ROUNDS, label=started[0].function, drop=True)
         left += staying
-        say(f"{group[0].function}: {', '.join(e.name for e in staying) or 'none runs'}")
-    return race.run(left, rounds=ROUNDS, label="all together", drop=True)
+        say(f"{group[0].function}: {', '.join(timed.name for timed in staying) or 'none runs'}")
+    return benchmark.run(left, rounds=ROUNDS, label="all together", drop=True)
