@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ...runtime.console import note, show
 from ..hardware.table import load_table
-from ..search.result import Found
+from ..search.result import SearchResult
 from ..search.settings import SearchSettings
 from .finished import Finished
 from .from_folder import finish_search
@@ -24,7 +24,7 @@ def finals_of(search: SearchSettings, *, finalists: int, seeds: int, precision: 
 
 
 def finish_found(
-    found: Found,
+    found: SearchResult,
     out: Path,
     *,
     settings: FinalsSettings,

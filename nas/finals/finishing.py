@@ -24,7 +24,7 @@ from ..hardware.graphs import GraphSettings
 from ..hardware.pareto import pareto_front
 from ..hardware.real import RealLatency, Stopwatch
 from ..hardware.table import LatencyTable
-from ..search.candidates import Candidate, Job, State
+from ..search.candidates import Assignment, Candidate, State
 from ..search.folder import SearchFolder
 from ..search.training import recipe_for
 from ..space import Space
@@ -189,13 +189,13 @@ class _Finals:
         return [measure_bundle(bundle, self.stopwatch, predicted_ms=predicted_ms)]
 
     def _trainings(self, code: str) -> list[Retrained]:
-        job = Job(
+        assignment = Assignment(
             number=0,
             code=code,
             architecture=self.space.architecture(code),
             input_size=self.space.input_size(code),
         )
-        own = recipe_for(self.recipe, job)
+        own = recipe_for(self.recipe, assignment)
         trainings = []
         for seed in range(self.recipe.seed + 1, self.recipe.seed + 1 + self.how.seeds):
             run = self.folder / "runs" / code / f"seed-{seed}"

@@ -73,8 +73,8 @@ def make_bundle(run: Path, dataset: Dataset, folder: Path, settings: FinalsSetti
     known = _made_before(place, "parent", "digest", parent.digest)
     if known is not None:
         made = known.manifest.provenance
-        asked = (made["gate"]["max_auc_drop"], made["calibration"]["asked"])
-        if asked == (gate.max_auc_drop, how.calibration_size):
+        gated_with = (made["gate"]["max_auc_drop"], made["calibration"]["asked"])
+        if gated_with == (gate.max_auc_drop, how.calibration_size):
             return known
     return quantize_bundle(parent, dataset, place, settings=how, gate=gate, force=True).bundle
 
@@ -132,8 +132,8 @@ def _made_before(place: Path, part: str, key: str, digest: str) -> Bundle | None
         bundle = Bundle.open(place)
     except BundleError:
         return None
-    origin = bundle.manifest.provenance.get(part) or {}
-    return bundle if origin.get(key) == digest else None
+    source = bundle.manifest.provenance.get(part) or {}
+    return bundle if source.get(key) == digest else None
 
 
 def _read_record(path: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_POOL = 64
+_PASSED_OVER = 64
 """Candidates that are kept for later."""
 _PATIENCE = 3
 """Proposals in a row without a word of the model, after which it rests."""
@@ -56,7 +56,7 @@ class Memory:
     proposals: int = 0
     asked: int = 0
     answered: int = 0
-    pool: dict[str, None] = field(default_factory=dict)
+    passed_over: dict[str, None] = field(default_factory=dict)
     """The model's candidates that were passed over, the newest first."""
     picks: dict[str, Pick] = field(default_factory=dict)
     silent: int = 0
@@ -73,8 +73,8 @@ class Memory:
         """Take in what a proposal came to."""
         self.proposals += 1
         self.picks.update({pick.code: pick for pick in made.picks})
-        together = dict.fromkeys([*made.offers, *self.pool])
-        self.pool = dict.fromkeys([code for code in together if code not in self.picks][:_POOL])
+        together = dict.fromkeys([*made.offers, *self.passed_over])
+        self.passed_over = dict.fromkeys([code for code in together if code not in self.picks][:_PASSED_OVER])
         if made.answered is None:
             self.rest -= 1
             return

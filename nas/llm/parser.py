@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ...runtime.errors import UsageError
 from ..problem import Problem
-from .reply_extraction import Found, find
+from .reply_extraction import WrittenList, find
 
 _MOST_CHARACTERS = 100_000
 """Read of a reply: the first half and the last half of it. A network takes a dozen."""
@@ -61,7 +61,7 @@ class _Verdict:
     """Whether it looks like an answer to the question, if perhaps a wrong one."""
 
 
-def _judge(found: Found, problem: Problem, taken: Collection[str]) -> _Verdict:
+def _judge(found: WrittenList, problem: Problem, taken: Collection[str]) -> _Verdict:
     choices = problem.space.choices
     if len(found.digits) != len(choices):
         return _Verdict(

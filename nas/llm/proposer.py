@@ -53,7 +53,7 @@ class LlmProposer:
         """
         taken = {trial.code for trial in history}
         answered, offers = (None, []) if self.memory.rest else self._ask(history, k, taken)
-        pool = [code for code in self.memory.pool if code not in taken and code not in offers]
+        pool = [code for code in self.memory.passed_over if code not in taken and code not in offers]
         known = Known.of(history, self._problem)
         picks = choose(
             self._surrogate,

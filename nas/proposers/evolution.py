@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...runtime.errors import UsageError
-from ..candidate_set import Pool
+from ..candidate_set import CandidateSet
 from ..problem import Problem, Trial
 from .history import Known
 
@@ -29,10 +29,14 @@ class Evolution:
     """Offspring that is already known is changed once more, until it is new."""
 
     def __init__(
-        self, problem: Problem, settings: EvolutionSettings | None = None, *, pool: Pool | None = None
+        self,
+        problem: Problem,
+        settings: EvolutionSettings | None = None,
+        *,
+        candidates: CandidateSet | None = None,
     ) -> None:
         self.problem, self.settings = problem, settings or EvolutionSettings()
-        self.pool = pool or Pool(problem)
+        self.candidates = candidates or CandidateSet(problem)
 
     def propose(self, history: Sequence[Trial], k: int) -> list[str]:
         """Up to `k` networks; see nas.problem.Proposer."""
@@ -42,7 +46,7 @@ class Evolution:
         for _ in range(k):
             code = self._offspring(known, taken, random)
             if code is None:
-                code = next(iter(self.pool.draw(random, 1, without=taken)), None)
+                code = next(iter(self.candidates.draw(random, 1, without=taken)), None)
             if code is None:
                 break
             chosen.append(code)
@@ -57,7 +61,7 @@ class Evolution:
         drawn = random.choice(len(population), size=self.settings.sample, replace=False)
         code = max(population[index] for index in drawn)[1]
         for _ in self.problem.space.choices:
-            near = self.pool.neighbours(code)
+            near = self.candidates.neighbours(code)
             new = [other for other in near if other not in taken]
             if new:
                 return new[int(random.integers(len(new)))]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import UsageError
-from ..candidate_set import Pool
+from ..candidate_set import CandidateSet
 from ..problem import Problem, Trial
 from .bayes import Posterior, Scales, condition, fit
 from .history import Known
@@ -51,10 +51,14 @@ class Surrogate:
     """Proposes what the model thinks most of; the same history gives the same answer."""
 
     def __init__(
-        self, problem: Problem, settings: SurrogateSettings | None = None, *, pool: Pool | None = None
+        self,
+        problem: Problem,
+        settings: SurrogateSettings | None = None,
+        *,
+        candidates: CandidateSet | None = None,
     ) -> None:
         self.problem, self.settings = problem, settings or SurrogateSettings()
-        self.pool = pool or Pool(problem)
+        self.candidates = candidates or CandidateSet(problem)
 
     def propose(self, history: Sequence[Trial], k: int) -> list[str]:
         """Up to `k` networks, most wanted first; see nas.problem.Proposer."""
@@ -145,9 +149,9 @@ class Surrogate:
 
     def _best(self, score: Score, known: Known, taken: set[str], random: np.random.Generator) -> str | None:
         """The network with the highest score that is not taken."""
-        if not self.pool.enumerable:
+        if not self.candidates.enumerable:
             return self._climb(score, known, taken, random)
-        codes, places, features_NF = self.pool.whole()
+        codes, places, features_NF = self.candidates.all_networks()
         scores_N = score(features_NF)
         scores_N[[places[code] for code in taken if code in places]] = -np.inf
         if not len(scores_N) or scores_N.max() == -np.inf:
@@ -159,7 +163,7 @@ class Surrogate:
         """Random draws and the neighbours of the best, climbed until no neighbour scores higher."""
         best_known = [known.done[index] for index in np.argsort(-known.targets_N)[:_CLIMBERS]]
         looked_at: dict[str, float] = {}
-        fresh = {*self.pool.draw(random, _DRAWN), *best_known}
+        fresh = {*self.candidates.draw(random, _DRAWN), *best_known}
         top: list[str] = []
         for _ in range(_ROUNDS):
             codes = sorted(fresh - looked_at.keys())
@@ -168,7 +172,7 @@ class Surrogate:
             scores_N = score(self._features(codes))
             looked_at.update(zip(codes, scores_N.tolist(), strict=True))
             top = sorted(looked_at, key=lambda code: (-looked_at[code], code))[:_CLIMBERS]
-            fresh = {other for code in top for other in self.pool.neighbours(code)}
+            fresh = {other for code in top for other in self.candidates.neighbours(code)}
         free = [code for code in looked_at if code not in taken]
         return min(free, key=lambda code: (-looked_at[code], code), default=None)
 

@@ -21,7 +21,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Assignment:
     """What a worker is sent."""
 
     number: int

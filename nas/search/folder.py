@@ -98,6 +98,6 @@ class SearchFolder:
 
 
 def best_of(rows: Sequence[Candidate]) -> list[Candidate]:
-    """The whole trainings, best first; of equals the one asked for earlier."""
-    whole = [row for row in rows if row.state is State.DONE and row.value is not None]
-    return sorted(whole, key=lambda row: (-(row.value or 0.0), row.number))
+    """The candidates trained to the end, best first; of equals the one proposed earlier."""
+    done = [row for row in rows if row.state is State.DONE and row.value is not None]
+    return sorted(done, key=lambda row: (-(row.value or 0.0), row.number))

@@ -79,7 +79,7 @@ class Curves:
             yield path.stem, self.read(path.stem)
 
 
-def full_value(curve: Sequence[float], whole: Sequence[Sequence[float]]) -> float | None:
+def full_value(curve: Sequence[float], complete: Sequence[Sequence[float]]) -> float | None:
     """What a candidate that was ended early would have come to.
 
     Its best so far, plus the median of what the whole trainings still gained from the same epoch on. A
@@ -87,13 +87,13 @@ def full_value(curve: Sequence[float], whole: Sequence[Sequence[float]]) -> floa
 
     Args:
         curve: the objective after each epoch it had, at least one.
-        whole: curves of candidates that trained to the end.
+        complete: curves of candidates that trained to the end.
 
     Returns:
         None where the curve is empty.
     """
     if not curve:
         return None
-    gains = sorted(max(other) - max(other[: len(curve)]) for other in whole if len(other) > len(curve))
+    gains = sorted(max(other) - max(other[: len(curve)]) for other in complete if len(other) > len(curve))
     gain = gains[len(gains) // 2] if gains else 0.0
     return max(curve) + gain

@@ -25,7 +25,7 @@ class Interrupts:
         self._obey_at_once = False
 
     @property
-    def asked(self) -> bool:
+    def requested(self) -> bool:
         """Whether the end was asked for."""
         return self.signal is not None
 
@@ -51,7 +51,7 @@ class Interrupts:
         """
         self._obey_at_once = True
         try:
-            if self.asked:
+            if self.requested:
                 raise Interrupted
             yield
         finally:

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 
 from ...benchmarks.workers import Worker
 from ...runtime.errors import XoptError
-from .candidates import Job
+from .candidates import Assignment
 from .devices import Device
 from .worker_pool import Ended, Evaluator, Objective
 
@@ -37,7 +37,7 @@ class _Orphanless:
         os._exit(1)
 
 
-class LocalPool:
+class LocalWorkerPool:
     """One process for each device; one that dies is replaced when its device is needed again."""
 
     def __init__(self, objective: Objective, devices: tuple[Device, ...]) -> None:
@@ -47,11 +47,11 @@ class LocalPool:
         self._busy: dict[str, _Place] = {}
         self.size = len(devices)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, assignment: Assignment) -> None:
         """Start a candidate on a free device."""
         place = self._free.pop(0)
-        self._busy[job.code] = place
-        place.thread = threading.Thread(target=self._train, args=(place, job), daemon=True)
+        self._busy[assignment.code] = place
+        place.thread = threading.Thread(target=self._train, args=(place, assignment), daemon=True)
         place.thread.start()
 
     def wait(self, timeout_s: float) -> list[Ended]:
@@ -64,7 +64,7 @@ class LocalPool:
         except Empty:
             pass
         for one in ended:
-            self._free.append(self._busy.pop(one.job.code))
+            self._free.append(self._busy.pop(one.assignment.code))
         return ended
 
     def pids(self) -> dict[str, int]:
@@ -76,11 +76,11 @@ class LocalPool:
         for place in (*self._busy.values(), *self._free):
             place.end()
 
-    def _train(self, place: "_Place", job: Job) -> None:
+    def _train(self, place: "_Place", assignment: Assignment) -> None:
         try:
-            self._ended.put(place.train(job))
+            self._ended.put(place.train(assignment))
         except Exception as error:  # noqa: BLE001 - a thread's error would be lost, and the search would wait for ever
-            self._ended.put(Ended(job=job, error=error))
+            self._ended.put(Ended(assignment=assignment, error=error))
 
 
 class _Place:
@@ -92,7 +92,7 @@ class _Place:
         self.thread: threading.Thread | None = None
         self._closed = False
 
-    def train(self, job: Job) -> Ended:
+    def train(self, assignment: Assignment) -> Ended:
         """Called in a thread of its own; returns when the candidate has ended."""
         if self.worker is None:
             name = f"worker {self.number} ({self.device.name})"
@@ -101,14 +101,14 @@ class _Place:
         if self._closed:
             worker.kill()
         try:
-            return Ended(job=job, outcome=worker.call("evaluate", job).value)
+            return Ended(assignment=assignment, outcome=worker.call("evaluate", assignment).value)
         except XoptError as error:
             died = worker.has_ended
             # What an error leaves behind, a broken CUDA context or filled memory, goes with the process.
             self.worker = None
             worker.kill()
             worker.close()
-            return Ended(job=job, error=error, died=died)
+            return Ended(assignment=assignment, error=error, died=died)
 
     def end(self) -> None:
         """Kill the process, and see the thread that waits for it end."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .candidates import Job, Outcome
+from .candidates import Assignment, Outcome
 from .outcome_files import Results
 from .worker_pool import Evaluator, Objective
 
@@ -26,8 +26,8 @@ class RecordingEvaluator:
     evaluator: Evaluator
     results: Results
 
-    def evaluate(self, job: Job) -> Outcome:
+    def evaluate(self, assignment: Assignment) -> Outcome:
         """What a candidate comes to; kept when this returns."""
-        outcome = self.evaluator.evaluate(job)
-        self.results.keep(job.code, outcome)
+        outcome = self.evaluator.evaluate(assignment)
+        self.results.keep(assignment.code, outcome)
         return outcome

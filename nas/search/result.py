@@ -16,7 +16,7 @@ OBJECTIVE = "val mean AUC"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SearchResult:
     """A search and its candidates."""
 
     folder: Path
@@ -101,7 +101,7 @@ class Found:
         return f"{said}; best: {best[0].code}, {OBJECTIVE} {best[0].value:.4f}"
 
 
-def read_search(folder: Path, *, storage: str | None = None) -> Found:
+def read_search(folder: Path, *, storage: str | None = None) -> SearchResult:
     """Read a search's folder, whether or not a process works for it.
 
     Args:
@@ -116,7 +116,7 @@ def read_search(folder: Path, *, storage: str | None = None) -> Found:
     place = SearchFolder(path=folder)
     url = storage_url(place, settings, storage)
     study = open_study(url, settings.study or folder.resolve().name, create=False)
-    return Found(
+    return SearchResult(
         folder=folder,
         settings=settings,
         rows=tuple(read_candidates(study, url)),

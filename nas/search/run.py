@@ -22,16 +22,16 @@ from .engine import Engine, Watcher
 from .folder import SearchFolder
 from .halving import Halving
 from .interrupts import Interrupts
-from .local import LocalPool
+from .local import LocalWorkerPool
 from .outcome_files import Results
 from .recording import Recorded
-from .remote import ClusterPool
-from .result import OBJECTIVE, Found, read_search, storage_url
+from .remote import ClusterWorkerPool
+from .result import OBJECTIVE, SearchResult, read_search, storage_url
 from .settings import MARKER, SearchSettings, check_same, read_settings
 from .storage import without_password
 from .training import Training
-from .trial_store import Ledger
-from .worker_pool import Objective, Pool
+from .trial_store import TrialStore
+from .worker_pool import Objective, WorkerPool
 
 Silent = Watcher()
 
@@ -46,7 +46,7 @@ def search(
     force: bool = False,
     watcher: Watcher = Silent,
     interrupts: Interrupts | None = None,
-) -> Found:
+) -> SearchResult:
     """Search for the network that does best on a data set's `val` split when trained on its `train` split.
 
     Args:
@@ -88,7 +88,7 @@ def search(
         place.sweep()
         url = storage_url(place, settings, None)
         settings.write(out, owner=owner, storage=without_password(url), context=context)
-        ledger = Ledger.open(
+        store = TrialStore.open(
             url,
             settings.study or out.name,
             owner=owner,
@@ -103,16 +103,16 @@ def search(
             engine = Engine(
                 problem=problem,
                 proposer=proposer,
-                ledger=ledger,
+                store=store,
                 results=results,
                 pool=pool,
                 budget=settings.budget,
                 watcher=_watching(watcher, place, settings.keep),
                 latency_ms=problem.latency_ms,
             )
-            ledger.close("")
-            ledger.close(engine.run(interrupts))
-        place.prune(ledger.candidates(), settings.keep)
+            store.close("")
+            store.close(engine.run(interrupts))
+        place.prune(store.candidates(), settings.keep)
     return read_search(out, storage=url)
 
 
@@ -166,16 +166,16 @@ def _training(settings: SearchSettings, place: SearchFolder) -> Training:
 
 
 @contextmanager
-def _pool(settings: SearchSettings, objective: Objective) -> Iterator[Pool]:
+def _pool(settings: SearchSettings, objective: Objective) -> Iterator[WorkerPool]:
     if settings.cluster is None:
-        pool = LocalPool(objective, share_devices(settings.workers))
+        pool = LocalWorkerPool(objective, share_devices(settings.workers))
         try:
             yield pool
         finally:
             pool.close()
         return
     with open_executor(settings.cluster, settings.workers) as workers:
-        yield ClusterPool(objective, workers)
+        yield ClusterWorkerPool(objective, workers)
 
 
 def _watching(watcher: Watcher, place: SearchFolder, keep: int) -> Watcher:

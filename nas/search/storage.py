@@ -181,12 +181,12 @@ def _mend(path: Path) -> None:
         start = max(0, size - _TAIL)
         file.seek(start)
         tail = file.read()
-        whole = tail.rfind(b"\n") + 1
-        while whole and not _is_record(tail[:whole]):
-            whole = tail.rfind(b"\n", 0, whole - 1) + 1
-        if whole == len(tail) or (start and not whole):
+        end = tail.rfind(b"\n") + 1
+        while end and not _is_record(tail[:end]):
+            end = tail.rfind(b"\n", 0, end - 1) + 1
+        if end == len(tail) or (start and not end):
             return
-        file.truncate(start + whole)
+        file.truncate(start + end)
 
 
 def _is_record(lines: bytes) -> bool:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from .candidates import Job, Outcome
+from .candidates import Assignment, Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
     """One candidate left its device."""
 
-    job: Job
+    assignment: Assignment
     outcome: Outcome | None = None
     error: Exception | None = None
     """Why there is no outcome."""
@@ -18,7 +18,7 @@ class Ended:
     """Whether the process ended under it: killed, or out of memory."""
 
 
-class Pool(Protocol):
+class WorkerPool(Protocol):
     """Places to train in. None waits for another one."""
 
     @property
@@ -26,7 +26,7 @@ class Pool(Protocol):
         """How many candidates it takes at a time."""
         ...
 
-    def submit(self, job: Job) -> None:
+    def submit(self, assignment: Assignment) -> None:
         """Start a candidate; there must be a free place."""
         ...
 
@@ -42,7 +42,7 @@ class Pool(Protocol):
 class Evaluator(Protocol):
     """Trains candidates in a worker."""
 
-    def evaluate(self, job: Job) -> Outcome:
+    def evaluate(self, assignment: Assignment) -> Outcome:
         """What a candidate comes to."""
         ...
 

@@ -109,7 +109,7 @@ def test_what_was_known_comes_back_from_the_log(tmp_path):
         log.write("proposal", **one.facts)
     restored = Memory.restored(read_log(tmp_path / "log"))
     assert restored == memory
-    assert list(restored.pool) == ["10000", "11111"]
+    assert list(restored.passed_over) == ["10000", "11111"]
     assert (restored.proposals, restored.asked, restored.answered, restored.by_model) == (7, 6, 2, 1)
 
 
