@@ -12,7 +12,7 @@ from ...datasets.roles import without_pixels
 from ...runtime.bundle.folder import Bundle
 from ...runtime.console import table as text_table
 from ...train.recipe import Recipe
-from ..hardware.real import RealLatency
+from ..hardware.stopwatch import RealLatency
 from ..hardware.table import LatencyTable
 from ..search.candidates import Candidate
 from .comparing import Standing

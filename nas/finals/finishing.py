@@ -21,16 +21,14 @@ from ...runtime.errors import DataError, GateError
 from ...runtime.files import check_free, make_folder, staged_folder
 from ...train.recipe import Recipe, override
 from ..hardware.graphs import GraphSettings
-from ..hardware.pareto import pareto_front
-from ..hardware.real import RealLatency, Stopwatch
+from ..hardware.stopwatch import LatencyCache, RealLatency, Stopwatch
 from ..hardware.table import LatencyTable
-from ..search.candidates import Assignment, Candidate, State
+from ..search.candidates import Assignment, Candidate, State, pareto_front
 from ..search.folder import SearchFolder
 from ..search.training import recipe_for
 from ..space import Space
 from .comparing import Standing, compare_finalists
 from .finished import Finalist, Finished
-from .measured import MeasuredBefore
 from .retraining import Retrained, retrain
 from .settings import FinalsSettings
 from .winner_bundle import make_bundle, measure_bundle, score_once
@@ -129,7 +127,7 @@ class _Finals:
             precision=how.precision or "INT8", classes=len(dataset.classes), threads=how.threads or 1
         )
         self.stopwatch = Stopwatch(graphs, table)
-        self.measured = MeasuredBefore(folder / "latency.json", self.stopwatch)
+        self.measured = LatencyCache(folder / "latency.json", self.stopwatch)
         self.pool = contenders(rows, how.pick)
         if not self.pool:
             raise DataError("the search has no candidate that was trained to the end; search on")

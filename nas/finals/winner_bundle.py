@@ -29,7 +29,7 @@ from ...runtime.classifier import Classifier
 from ...runtime.console import progress
 from ...runtime.errors import BundleError
 from ...runtime.files import write_file
-from ..hardware.real import RealLatency, Stopwatch
+from ..hardware.stopwatch import RealLatency, Stopwatch
 from .settings import FinalsSettings
 
 TEST = "test"

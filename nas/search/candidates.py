@@ -1,5 +1,6 @@
 """What a search keeps of each network it tried."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -139,3 +140,25 @@ class Candidate:
             "cached": self.cached,
             "reason": self.reason or None,
         }
+
+
+def best_of(rows: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates trained to the end, best first; of equals the one proposed earlier."""
+    done = [row for row in rows if row.state is State.DONE and row.value is not None]
+    return sorted(done, key=lambda row: (-(row.value or 0.0), row.number))
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Indices of the points that no other one is at least as good as in both, and better in one.
+
+    Args:
+        points: (value, the more the better; cost, the less the better) each.
+
+    Returns:
+        in rising order of cost; of several equal points, the first.
+    """
+    front: list[int] = []
+    for index in sorted(range(len(points)), key=lambda i: (points[i][1], -points[i][0], i)):
+        if not front or points[index][0] > points[front[-1]][0]:
+            front.append(index)
+    return front

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ...runtime.console import note
-from .candidates import Candidate, State
+from .candidates import Candidate, State, best_of
 from .engine import Watcher
-from .folder import best_of
 from .result import OBJECTIVE
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from .candidates import Assignment, Candidate, Outcome, State
 from .halving import full_value
 from .interrupts import Interrupted, Interrupts
 from .outcome_files import Results
-from .stopping import Budget
+from .settings import Budget
 from .trial_store import TrialStore
 from .worker_pool import Ended, WorkerPool
 

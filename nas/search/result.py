@@ -6,8 +6,8 @@ from typing import Any
 
 from ...runtime.console import table
 from ...runtime.errors import UsageError
-from .candidates import Candidate, State
-from .folder import SearchFolder, best_of
+from .candidates import Candidate, State, best_of
+from .folder import SearchFolder
 from .settings import SearchSettings, read_settings
 from .storage import open_study
 from .trial_store import read_candidates

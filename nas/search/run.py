@@ -16,18 +16,15 @@ from ..hardware.table import load_table
 from ..problem import Problem, Proposer
 from ..space import Space
 from .candidates import Candidate
-from .data import digest_data
-from .devices import share_devices
 from .engine import Engine, Watcher
 from .folder import SearchFolder
 from .halving import Halving
 from .interrupts import Interrupts
-from .local import LocalWorkerPool
-from .outcome_files import Results
-from .recording import Recorded
+from .local import LocalWorkerPool, share_devices
+from .outcome_files import Recorded, Results
 from .remote import ClusterWorkerPool
 from .result import OBJECTIVE, SearchResult, read_search, storage_url
-from .settings import MARKER, SearchSettings, check_same, read_settings
+from .settings import MARKER, SearchSettings, check_same, digest_data, read_settings
 from .storage import without_password
 from .training import Training
 from .trial_store import TrialStore

@@ -6,8 +6,7 @@ from PIL import Image
 from xopt.nas.finals import FinalsSettings, finish_search
 from xopt.nas.macro import MacroSpace
 from xopt.nas.search.candidates import Outcome
-from xopt.nas.search.settings import SearchSettings
-from xopt.nas.search.stopping import Budget
+from xopt.nas.search.settings import Budget, SearchSettings
 from xopt.nas.search.trial_store import TrialStore
 
 from .made import made_recipe

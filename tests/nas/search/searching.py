@@ -15,13 +15,11 @@ import numpy as np
 
 from xopt.nas.problem import Problem
 from xopt.nas.search.candidates import Outcome
-from xopt.nas.search.devices import Device
 from xopt.nas.search.engine import Engine
 from xopt.nas.search.interrupts import Interrupts
-from xopt.nas.search.local import LocalWorkerPool
-from xopt.nas.search.outcome_files import Results
-from xopt.nas.search.recording import Recorded
-from xopt.nas.search.stopping import Budget
+from xopt.nas.search.local import Device, LocalWorkerPool
+from xopt.nas.search.outcome_files import Recorded, Results
+from xopt.nas.search.settings import Budget
 from xopt.nas.search.trial_store import TrialStore
 from xopt.nas.search.worker_pool import Ended
 from xopt.nas.space import Cost

@@ -6,7 +6,7 @@ import pytest
 from xopt.nas.problem import Problem
 from xopt.nas.search.candidates import Candidate, State
 from xopt.nas.search.engine import Watcher, history_of
-from xopt.nas.search.stopping import Budget
+from xopt.nas.search.settings import Budget
 from xopt.runtime.errors import DataError, XoptError
 
 SERIAL_HOURS = 190.2

@@ -2,10 +2,9 @@ import pytest
 
 from xopt.datasets.executors import open_executor
 from xopt.nas.search.candidates import State
-from xopt.nas.search.outcome_files import Results
-from xopt.nas.search.recording import Recorded
+from xopt.nas.search.outcome_files import Recorded, Results
 from xopt.nas.search.remote import ClusterWorkerPool
-from xopt.nas.search.stopping import Budget
+from xopt.nas.search.settings import Budget
 
 
 def pool_on(workers, searching, folder, **changes):

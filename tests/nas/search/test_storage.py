@@ -4,7 +4,7 @@ import time
 import pytest
 
 from xopt.nas.search.candidates import State
-from xopt.nas.search.stopping import Budget
+from xopt.nas.search.settings import Budget
 from xopt.nas.search.storage import open_study, without_password
 from xopt.runtime.errors import DataError, DependencyError, UsageError
 

@@ -6,8 +6,8 @@ import pytest
 
 from xopt.datasets import open_source
 from xopt.nas.search.candidates import Assignment
-from xopt.nas.search.data import digest_data
 from xopt.nas.search.halving import Curves, Halving
+from xopt.nas.search.settings import digest_data
 from xopt.nas.search.training import Training, recipe_for
 from xopt.runtime.errors import DataError
 from xopt.train.recipe import load_recipe
