@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DataError, UsageError
-from .space import Cost
-from .thermometer import thermometer
+from .space import Cost, thermometer
 
 ACCURACIES = ("mean_acc", "mean", "acc")
 _MOST_DIGITS = 64

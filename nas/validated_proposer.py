@@ -7,8 +7,7 @@ from itertools import islice
 from ..runtime.errors import UsageError
 from .candidate_set import CandidateSet
 from .problem import Problem, Proposer, Trial
-from .proposers.evolution import Evolution
-from .proposers.random import Random
+from .proposers.baselines import Evolution, Random
 from .proposers.surrogate import Surrogate, SurrogateSettings
 
 PROPOSERS = ("surrogate", "thompson", "random", "evolution", "tpe", "gp", "nsga2")

@@ -7,17 +7,15 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ...runtime.errors import DataError, UsageError
-from ..problem import Problem, Trial
-from ..proposers.history import Known
+from ..problem import Known, Problem, Trial
 from ..proposers.surrogate import Surrogate
 from ..space import Limits
 from . import prompt
-from .client import Asker, Client
+from .client import Asker, Client, LlmSettings
 from .log import Log, Replay, read_log
 from .memory import Made, Memory
 from .parser import parse
 from .ranking import Ranker, choose
-from .settings import LlmSettings
 from .transport import OpenAiTransport
 
 _log = logging.getLogger(__name__)

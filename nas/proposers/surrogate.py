@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import UsageError
 from ..candidate_set import CandidateSet
-from ..problem import Problem, Trial
+from ..problem import Known, Problem, Trial
 from .bayes import Posterior, Scales, condition, fit
-from .history import Known
 
 CHOICES = ("ucb", "thompson")
 

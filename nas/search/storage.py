@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from ...runtime.errors import DataError, DependencyError, UsageError
 from ...runtime.requires import need
+from ..proposers.optuna_samplers import quiet_optuna
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -41,7 +42,7 @@ def open_study(url: str, name: str, *, create: bool) -> "Study":
     need("optuna", extra="nas")
     import optuna
 
-    with reading(url), _quiet():
+    with reading(url), quiet_optuna():
         storage = _open(url)
         try:
             if create:
@@ -87,19 +88,6 @@ def reading(url: str) -> Iterator[None]:
             f"the storage {without_password(url)} cannot be used: {said}; if it is damaged, move it away and "
             "add --resume: the candidates that ended come back from the search's own folder"
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without optuna's remarks on stderr; its own setting is put back."""
-    import optuna
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)
 
 
 def _open(url: str) -> "BaseStorage":

@@ -1,4 +1,4 @@
-"""Aging evolution (Real et al. 2019): the best of a few among the youngest is changed in one place."""
+"""Proposers that every other one has to beat: random draws, and aging evolution (Real et al. 2019)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,19 @@ import numpy as np
 
 from ...runtime.errors import UsageError
 from ..candidate_set import CandidateSet
-from ..problem import Problem, Trial
-from .history import Known
+from ..problem import Known, Problem, Trial
+
+
+class Random:
+    """Every code of the space is about as likely as any other."""
+
+    def __init__(self, problem: Problem, *, candidates: CandidateSet | None = None) -> None:
+        self.problem, self.candidates = problem, candidates or CandidateSet(problem)
+
+    def propose(self, history: Sequence[Trial], k: int) -> list[str]:
+        """Up to `k` networks; see nas.problem.Proposer."""
+        random = np.random.default_rng([self.problem.seed, len(history)])
+        return self.candidates.draw(random, k, without=Known.of(history, self.problem).taken)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +37,7 @@ class EvolutionSettings:
 
 
 class Evolution:
-    """Offspring that is already known is changed once more, until it is new."""
+    """The best of a few among the youngest is changed in one digit, once more until it is new."""
 
     def __init__(
         self,

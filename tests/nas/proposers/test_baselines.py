@@ -1,12 +1,16 @@
-"""Aging evolution."""
+"""Random draws and aging evolution."""
 
 import pytest
 
 from xopt.nas.problem import Trial
-from xopt.nas.proposers.evolution import Evolution, EvolutionSettings
+from xopt.nas.proposers.baselines import Evolution, EvolutionSettings
 from xopt.runtime.errors import UsageError
 
 from .proposer_contract import SPACE, FromHistoryAlone, problem, worth
+
+
+class TestRandom(FromHistoryAlone):
+    name = "random"
 
 
 class TestEvolution(FromHistoryAlone):
