@@ -124,7 +124,7 @@ def search(
     """
     from ...runtime.errors import UsageError
     from ...runtime.files import check_free
-    from ..finals.after_search import finals_of, finish_found
+    from ..finals.from_folder import finals_of, finish_and_show
     from .display import watched
     from .factory import check_names, make_proposer, make_space
     from .interrupts import Interrupts
@@ -188,7 +188,7 @@ def search(
             interrupts=interrupts,
         )
     if bundle is not None and finals is not None and interrupts.signal is None:
-        finish_found(found, bundle, settings=finals, report=report, force=force, json_target=json_target)
+        finish_and_show(found, bundle, settings=finals, report=report, force=force, json_target=json_target)
         return
     show(found.to_text(), found.to_json(), json_target)
     if interrupts.signal is not None:

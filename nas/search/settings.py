@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ...datasets import Dataset, Split
+from ...datasets import Dataset, Split, open_source
 from ...runtime.errors import DataError, UsageError
 from ...runtime.files import write_file
 from ...train.recipe import Recipe, load_recipe
@@ -114,6 +114,14 @@ class SearchSettings:
             raise ValueError(f"train_images must be at least 1, got {self.train_images}.")
         if self.max_latency_ms is not None and not self.max_latency_ms > 0:
             raise ValueError(f"max_latency_ms must be above 0, got {self.max_latency_ms}.")
+
+    def open_data(self) -> Dataset:
+        """Open the labelled images.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+        return open_source(self.data, self.data_format, uncertain=self.uncertain, findings=self.findings)
 
     def context(self, space: Space, data_digest: str) -> str:
         """Digest of what a candidate's outcome depends on beside its code."""
