@@ -28,7 +28,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What is searched."""
+    """The space of a search, the networks allowed in it, and its objective."""
 
     space: Space
     allowed: Callable[[str], bool]

@@ -16,7 +16,7 @@ DEFAULT = "surrogate"
 
 @dataclass(kw_only=True)
 class AnswerCounts:
-    """What has become of a proposer's answers so far."""
+    """Counts of a proposer's answers so far."""
 
     taken: int = 0
     """Networks passed on as they were proposed, up to canonical form."""
@@ -63,7 +63,7 @@ class ValidatedProposer:
         return chosen
 
     def _checked(self, codes: Sequence[str], taken: set[str]) -> Iterator[str]:
-        """What of an answer may be trained; each is then taken."""
+        """Pass on the networks of an answer that may be trained; each is then taken."""
         for code in codes:
             try:
                 own = self.problem.space.canonical(code)

@@ -1,6 +1,6 @@
-"""What the end of a search may choose."""
+"""Settings of the finals, the end of a search."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ...runtime.errors import UsageError
@@ -12,7 +12,7 @@ PICKS = ("best", "front")
 
 @dataclass(frozen=True, kw_only=True)
 class FinalsSettings:
-    """How the finalists are chosen, compared, and turned into a bundle."""
+    """Settings by which finalists are chosen, compared, and turned into a bundle."""
 
     finalists: int = 3
     """Candidates that are trained again."""
@@ -69,16 +69,5 @@ class FinalsSettings:
         return replace(self, precision=found[0], threads=found[1])
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return {
-            "finalists": self.finalists,
-            "seeds": self.seeds,
-            "pick": self.pick,
-            "overrides": list(self.overrides),
-            "precision": self.precision,
-            "max_auc_drop": self.max_auc_drop,
-            "calibration_size": self.calibration_size,
-            "max_latency_ms": self.max_latency_ms,
-            "threads": self.threads,
-            "resamples": self.resamples,
-        }
+        """Plain JSON values."""
+        return {**asdict(self), "overrides": list(self.overrides)}

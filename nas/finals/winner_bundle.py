@@ -80,7 +80,7 @@ def make_bundle(run: Path, dataset: Dataset, folder: Path, settings: FinalsSetti
 
 
 def measure_bundle(bundle: Bundle, stopwatch: Stopwatch, *, predicted_ms: float | None) -> RealLatency:
-    """What a bundle takes on this machine."""
+    """Measure the latency of a bundle on this machine."""
     threads = stopwatch.settings.threads
     backend = OpenVINOBackend(bundle.read(MODEL), bundle.read(WEIGHTS), threads=threads)
     return stopwatch.measure([backend], [predicted_ms])[0]

@@ -42,13 +42,13 @@ class PlacedBlock:
 
     @property
     def key(self) -> str:
-        """As a table names it: `1x1 64>384, 5x5dw 384/2, 1x1 384>128 @16` is an inverted residual that takes
+        """The name in a table: `1x1 64>384, 5x5dw 384/2, 1x1 384>128 @16` is an inverted residual that takes
         16 x 16 cells with 64 channels; a `+` at the end is its shortcut."""
         parts = ", ".join(_in_words(convolution) for convolution in self.block.convolutions)
         return f"{parts} @{self.side}{' +' if self.block.shortcut else ''}"
 
     def work(self) -> NDArray[np.float64]:
-        """What it does for one image, float64 (len(WORK),), in the order and the units of WORK."""
+        """The work for one image, float64 (len(WORK),), in the order and the units of WORK."""
         pointwise = depthwise = dense = weights = activations = 0
         side = self.side
         for convolution in self.block.convolutions:
@@ -100,7 +100,7 @@ def _in_words(convolution: Convolution) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class BlockLatencies:
-    """What blocks take."""
+    """Latencies of blocks, as fitted."""
 
     fixed_ms: float
     """Of every network: input, pooling, linear layer, the call itself."""
@@ -110,12 +110,12 @@ class BlockLatencies:
     """By a block's key: what shapes that were measured take beyond their work."""
 
     def block_ms(self, block: PlacedBlock) -> float:
-        """What one block takes; never less than nothing."""
+        """Latency of one block, at least 0."""
         worked = float(np.dot(self.rates_ms, block.work()))
         return max(0.0, worked + self.corrections_ms.get(block.key, 0.0))
 
     def network_ms(self, blocks: Sequence[PlacedBlock]) -> float:
-        """What a network of these blocks takes."""
+        """Latency of a network of these blocks."""
         return self.fixed_ms + sum(self.block_ms(block) for block in blocks)
 
 
@@ -165,7 +165,7 @@ def held_out_ms(
     folds: int = 8,
     ridge: float = RIDGE,
 ) -> NDArray[np.float64]:
-    """What each network is predicted to take by a fit that has not seen it, float64 (N,)."""
+    """Latency of each network as predicted by a fit that has not seen it, float64 (N,)."""
     count = len(networks)
     predicted = np.empty(count)
     for fold in range(min(folds, count)):

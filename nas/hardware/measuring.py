@@ -20,7 +20,7 @@ _DRAWS = 40
 
 @dataclass(frozen=True, kw_only=True)
 class TableSettings:
-    """How a table is measured."""
+    """Settings of a table's measurement."""
 
     networks: int = 36
     """How many networks are exported and measured."""

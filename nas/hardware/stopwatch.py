@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ ROUNDS = 60
 
 @dataclass(frozen=True, kw_only=True)
 class RealLatency:
-    """What one network took."""
+    """Measured latency of one network."""
 
     measured_ms: float
     """Here and now, on a machine left alone as far as can be told (see clock)."""
@@ -37,13 +37,8 @@ class RealLatency:
         return None if self.predicted_ms is None else self.latency_ms / self.predicted_ms - 1
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return {
-            "measured_ms": self.measured_ms,
-            "latency_ms": self.latency_ms,
-            "predicted_ms": self.predicted_ms,
-            "error": self.error,
-        }
+        """Plain JSON values."""
+        return {**asdict(self), "error": self.error}
 
 
 class Stopwatch:
@@ -120,7 +115,7 @@ class Drift:
         return cls(offset_ms=small_ms - slope * now_small_ms, slope=slope)
 
     def then_ms(self, now_ms: float) -> float:
-        """What took `now_ms` now, then; a network faster than the small anchor stays above nothing."""
+        """Latency at the time of the table; that of a network faster than the small anchor stays above 0."""
         return max(self.offset_ms + self.slope * now_ms, 0.1 * now_ms)
 
 

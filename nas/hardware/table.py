@@ -109,7 +109,7 @@ class LatencyTable:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Plain JSON values."""
         return {
             "schema": SCHEMA,
             "space": self.space,
@@ -179,7 +179,7 @@ class LatencyTable:
 
 
 def this_machine() -> dict[str, Any]:
-    """What a table belongs to: the CPU, its cores and instruction sets, and OpenVINO's version."""
+    """Identity of this machine: the CPU, its cores and instruction sets, and OpenVINO's version."""
     from ...runtime.backends.openvino import import_openvino
     from ...runtime.doctor import examine
 

@@ -1,4 +1,4 @@
-"""What a proposer with a language model remembers from one proposal to the next, and across a kill."""
+"""State of a proposer with a language model, from one proposal to the next and across a kill."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,11 +23,6 @@ class Pick:
     spread: float
     """Standard deviation of that, above 0."""
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """For the log."""
-        return {"code": self.code, "by_model": self.by_model, "mean": self.mean, "spread": self.spread}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
@@ -38,15 +33,6 @@ class Made:
     offers: Sequence[str]
     """Candidates of the model that were new."""
     picks: Sequence[Pick]
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """For the log."""
-        return {
-            "answered": self.answered,
-            "offers": list(self.offers),
-            "picks": [pick.facts for pick in self.picks],
-        }
 
 
 @dataclass(kw_only=True)
@@ -86,10 +72,10 @@ class Memory:
 
     @classmethod
     def restored(cls, lines: Sequence[Mapping[str, Any]]) -> "Memory":
-        """What the proposals of a log left.
+        """Restore the memory that the proposals of a log left.
 
         Raises:
-            KeyError, TypeError, ValueError: a line is not as `Made.facts` wrote it.
+            KeyError, TypeError, ValueError: a line is not as the log has a `Made`.
         """
         memory = cls()
         for line in lines:

@@ -15,17 +15,12 @@ _MOST_COMPLAINTS = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Parsed:
-    """What a reply came to."""
+    """Networks and complaints read from a reply."""
 
     codes: tuple[str, ...]
     """Canonical, allowed, new and distinct, in the model's order."""
     complaints: tuple[str, ...]
     """What was wrong with the lists that are not among them, a line each."""
-
-    @property
-    def facts(self) -> dict[str, list[str]]:
-        """For the log."""
-        return {"codes": list(self.codes), "complaints": list(self.complaints)}
 
 
 def parse(text: str, problem: Problem, taken: Collection[str]) -> Parsed:
@@ -53,7 +48,7 @@ def parse(text: str, problem: Problem, taken: Collection[str]) -> Parsed:
 
 @dataclass(frozen=True, kw_only=True)
 class _Verdict:
-    """What one list came to."""
+    """The judgement of one list."""
 
     code: str | None = None
     complaint: str | None = None

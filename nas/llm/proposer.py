@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from ...runtime.errors import DataError, UsageError
@@ -63,12 +64,12 @@ class LlmProposer:
         )
         made = Made(answered=answered, offers=offers, picks=picks)
         if self._journal is not None:
-            self._journal.write("proposal", proposal=self.memory.proposals + 1, asked=k, **made.facts)
+            self._journal.write("proposal", proposal=self.memory.proposals + 1, asked=k, **asdict(made))
         self.memory.add(made)
         return [pick.code for pick in picks]
 
     def _ask(self, history: Sequence[Trial], k: int, taken: Collection[str]) -> tuple[bool, list[str]]:
-        """Whether the model said anything, and its candidates."""
+        """Ask the model: True where it said anything, and its candidates."""
         number = self.memory.proposals + 1
         until_s = time.monotonic() + self._settings.proposal_s
         wanted = max(self._settings.candidates, k)
@@ -88,7 +89,7 @@ class LlmProposer:
                     turn=turn,
                     asked=asked,
                     reply=reply,
-                    parsed=parsed.facts if parsed is not None else None,
+                    parsed=asdict(parsed) if parsed is not None else None,
                 )
             if reply.text is None or parsed is None:
                 self._warn(reply.fault, answered)

@@ -99,7 +99,7 @@ def _unique(found: Iterator[WrittenList]) -> list[WrittenList]:
 
 
 def _fences(text: str) -> list[tuple[int, int]]:
-    """Where fenced blocks begin and end, the markers left out; an open one runs to the end."""
+    """Begin and end of fenced blocks, the markers left out; an open one runs to the end."""
     marks = [m.end() for m in _FENCE.finditer(text)][:40]
     if len(marks) % 2:
         marks.append(len(text) + 3)
@@ -162,7 +162,7 @@ def _written(value: str) -> WrittenList | None:
 
 
 def _in_text(text: str, layers: int) -> Iterator[tuple[int, WrittenList, bool]]:
-    """Where each list begins, the list, and whether it has its line for itself."""
+    """Position of each list, the list, and True where it has its line for itself."""
     for start, found in _bracketed(text):
         yield start, found, _alone(text, start)
     string = re.compile(rf"(?<![\w.])[0-9]{{{layers}}}(?!\w|\.\w)")
@@ -185,7 +185,7 @@ def _alone(text: str, start: int) -> bool:
 
 
 def _explains(text: str, start: int) -> bool:
-    """Whether the words before a list on its line, or the heading above it, speak of something else."""
+    """True where the words before a list on its line, or the heading above it, speak of something else."""
     begin = _line_start(text, start)
     if _EXPLAINS.search(text, begin, start):
         return True

@@ -29,7 +29,7 @@ _DRAWN, _CLIMBERS, _ROUNDS = 200, 8, 12
 
 @dataclass(frozen=True, kw_only=True)
 class SurrogateSettings:
-    """How the surrogate chooses."""
+    """Settings of the surrogate's choice."""
 
     choice: str = "ucb"
     """One of CHOICES."""
@@ -77,7 +77,7 @@ class Surrogate:
         return chosen
 
     def scores(self, history: Sequence[Trial], codes: Sequence[str]) -> Array:
-        """What the model thinks of networks that somebody else names: float64 (N,), the more the better.
+        """Score networks that somebody else names: float64 (N,), the more the better.
 
         Expectation plus `exploration` standard deviations, in units of -log(ceiling - value).
 
@@ -94,7 +94,7 @@ class Surrogate:
     def expect(
         self, history: Sequence[Trial], codes: Sequence[str], *, place: int = 0
     ) -> tuple[Array, Array, float]:
-        """What is expected of networks that somebody else names, in units of -log(ceiling - value).
+        """Predict networks that somebody else names, in units of -log(ceiling - value).
 
         Args:
             history: what is known.
@@ -177,7 +177,7 @@ class Surrogate:
 
 
 def _believes(history: Sequence[Trial], place: int) -> bool:
-    """Whether a network is chosen with the belief that size helps: every second one is.
+    """True where a network is chosen with the prior that size helps: for every second one.
 
     Where the belief is wrong, it would keep on asking for large networks that teach nothing.
     """

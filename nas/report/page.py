@@ -45,7 +45,7 @@ def render(finished: Finished) -> str:
         _curves(finished),
         _search(finished),
         _latency(finished),
-        _origin(finished),
+        _provenance(finished),
     ]
     return page.document(title, body, style=_OWN_STYLE)
 
@@ -234,7 +234,7 @@ def _latency(finished: Finished) -> str:
     return "<h2>Latency</h2>\n" + "".join(f"<p>{escape(line)}</p>" for line in lines)
 
 
-def _origin(finished: Finished) -> str:
+def _provenance(finished: Finished) -> str:
     machine, manifest = finished.machine, finished.bundle.manifest
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     facts = [

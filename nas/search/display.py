@@ -1,4 +1,4 @@
-"""How a search is watched: a table that changes in place on a terminal, a line a candidate elsewhere."""
+"""Display of a running search: a table that changes in place on a terminal, a line a candidate elsewhere."""
 
 import sys
 import time

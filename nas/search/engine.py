@@ -27,7 +27,7 @@ _NOT_THE_NETWORK = (UsageError, DataError, DependencyError, OutputError)
 
 @dataclass(frozen=True, kw_only=True)
 class Watcher:
-    """Who is told how the search goes; every call is made between two steps."""
+    """Callbacks on the progress of a search; each is called between two steps."""
 
     ended: Callable[[Candidate, Sequence[Candidate]], None] = lambda row, rows: None
     """A candidate ended; beside it all candidates."""

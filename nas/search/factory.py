@@ -43,7 +43,7 @@ def make_space(settings: SearchSettings, dataset: Dataset) -> Space:
 
 
 def make_proposer(settings: SearchSettings, problem: Problem, folder: Path) -> ValidatedProposer:
-    """Who proposes, within the guarantee that what is trained is canonical, allowed and new.
+    """Build the proposer, within the guarantee that what is trained is canonical, allowed and new.
 
     Args:
         settings: names it.

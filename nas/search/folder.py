@@ -49,7 +49,7 @@ class SearchFolder:
 
     @property
     def is_searching(self) -> bool:
-        """Whether a process works for this search now."""
+        """True while a process works for this search."""
         return is_locked(self._lock)
 
     @property

@@ -36,7 +36,7 @@ class Halving:
         return tuple(reversed(rungs))
 
     def goes_on(self, value: float, others: Sequence[float]) -> bool:
-        """Whether a candidate passes a rung that `others` have reached before it.
+        """Decide whether a candidate passes a rung that `others` have reached before it.
 
         The first `factor` pass in any case: among fewer than that there is no best 1/factor, and whoever
         proposes has to see a few whole trainings.
@@ -80,7 +80,7 @@ class Curves:
 
 
 def full_value(curve: Sequence[float], complete: Sequence[Sequence[float]]) -> float | None:
-    """What a candidate that was ended early would have come to.
+    """Estimate the value that a candidate ended early would have reached.
 
     Its best so far, plus the median of what the whole trainings still gained from the same epoch on. A
     proposer that took the early value as it stands would learn that the network is bad, not that it is young.

@@ -26,7 +26,7 @@ class Interrupts:
 
     @property
     def requested(self) -> bool:
-        """Whether the end was asked for."""
+        """True once a signal asked for the end."""
         return self.signal is not None
 
     @contextmanager

@@ -21,7 +21,7 @@ _LOOK_S = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """Where one candidate trains at a time."""
+    """A GPU or a share of the cores, on which one candidate trains at a time."""
 
     name: str
     """For people: `gpu 0`, `cpu, 1 thread`."""
@@ -68,7 +68,7 @@ class LocalWorkerPool:
         place.thread.start()
 
     def wait(self, timeout_s: float) -> list[Ended]:
-        """What has ended since the last call; waits for the first one, at most `timeout_s` seconds."""
+        """Candidates ended since the last call; waits for the first one, at most `timeout_s` seconds."""
         ended: list[Ended] = []
         try:
             ended.append(self._ended.get(timeout=timeout_s))

@@ -103,7 +103,7 @@ class RecordingEvaluator:
     results: Results
 
     def evaluate(self, assignment: Assignment) -> Outcome:
-        """What a candidate comes to; kept when this returns."""
+        """Train a candidate; its outcome is on disk when this returns."""
         outcome = self.evaluator.evaluate(assignment)
         self.results.keep(assignment.code, outcome)
         return outcome

@@ -37,7 +37,7 @@ class ClusterWorkerPool:
         future.add_done_callback(lambda done: self._ended.put((assignment, done)))
 
     def wait(self, timeout_s: float) -> list[Ended]:
-        """What has ended since the last call; waits for the first one, at most `timeout_s` seconds."""
+        """Candidates ended since the last call; waits for the first one, at most `timeout_s` seconds."""
         ended: list[Ended] = []
         try:
             ended.append(self._settle(*self._ended.get(timeout=timeout_s)))
@@ -62,7 +62,7 @@ class ClusterWorkerPool:
 
 
 def evaluate(objective: Objective, assignment: Assignment) -> Outcome:
-    """Runs in a worker: what a candidate comes to."""
+    """Train a candidate; runs in a worker."""
     # A rank of an MPI program is no part of a shared training: each trains a network of its own.
     for name in _LAUNCHER:
         os.environ.pop(name, None)

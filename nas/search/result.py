@@ -1,4 +1,4 @@
-"""What a search has found, as a table and as JSON; read from its folder while it runs and after."""
+"""The result of a search, as a table and as JSON; read from its folder while it runs and after."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,12 +35,12 @@ class SearchResult:
         return best_of(self.rows)[:count]
 
     def run_folder(self, row: Candidate) -> Path | None:
-        """Where a candidate's checkpoint is; only the best ones keep theirs."""
+        """The run folder with a candidate's checkpoint; only the best ones keep theirs."""
         run = SearchFolder(path=self.folder).runs / row.code
         return run if run.is_dir() else None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Plain JSON values."""
         best = self.best()
         return {
             "search": str(self.folder),

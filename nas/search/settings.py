@@ -25,7 +25,7 @@ _PATHS = ("data", "cache", "llm_replay", "latency_table")
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How much a search may spend; what is under way when it is spent still ends."""
+    """Limits on what a search spends; candidates under way when they are reached still end."""
 
     candidates: int
     """Networks, those that failed among them."""
@@ -225,7 +225,7 @@ def _add_images(digest: "hashlib._Hash", split: Split) -> None:
 
 
 def _without_progress(rows: Sequence[Candidate]) -> int:
-    """How many whole or stopped trainings followed the best one, in the order of asking."""
+    """Count the complete or stopped trainings after the best one, in the order of proposing."""
     ended = [row for row in rows if row.state in (State.DONE, State.STOPPED) and row.value is not None]
     if not ended:
         return 0

@@ -1,4 +1,4 @@
-"""Where a search's candidates are kept so that others can see them: any storage of Optuna.
+"""Storage of a search's candidates that others can see too: any storage of Optuna.
 
 A folder of one machine has an SQLite file. Many machines share a database server, or a journal: a file on a
 network disk to which each appends.
@@ -71,7 +71,7 @@ def without_password(url: str) -> str:
 
 @contextmanager
 def reading(url: str) -> Iterator[None]:
-    """What a storage raises becomes one line.
+    """Turn what a storage raises into one line.
 
     Raises:
         DataError: it cannot be read, reached or written.
@@ -178,7 +178,7 @@ def _mend(path: Path) -> None:
 
 
 def _is_record(lines: bytes) -> bool:
-    """Whether the last line is one of a journal; a disk that lost power can leave zeros in its place."""
+    """True where the last line is a journal's; a disk that lost power can leave zeros in its place."""
     try:
         return isinstance(json.loads(lines[lines.rfind(b"\n", 0, -1) + 1 :]), dict)
     except ValueError:

@@ -17,7 +17,7 @@ from .halving import Curves, Halving
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What all candidates of a search have in common."""
+    """The training that all candidates of a search have in common."""
 
     recipe: Recipe
     """Its architecture and input size are each candidate's own."""
@@ -97,7 +97,7 @@ class Trainer:
 
 
 def _epochs_before(run: Path) -> list[Epoch]:
-    """What a training that was killed had behind it."""
+    """The epochs that a killed training had behind it."""
     try:
         return list(read_history((run / "history.csv").read_text()))
     except (OSError, ValueError):

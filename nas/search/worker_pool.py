@@ -1,4 +1,4 @@
-"""Where candidates train: several at a time, each ends when it ends."""
+"""Worker pools: several candidates train at a time, each ends when it ends."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,7 +23,7 @@ class WorkerPool(Protocol):
 
     @property
     def size(self) -> int:
-        """How many candidates it takes at a time."""
+        """Number of candidates it takes at a time."""
         ...
 
     def submit(self, assignment: Assignment) -> None:
@@ -31,7 +31,7 @@ class WorkerPool(Protocol):
         ...
 
     def wait(self, timeout_s: float) -> list[Ended]:
-        """What has ended since the last call; waits for the first one, at most `timeout_s` seconds."""
+        """Candidates ended since the last call; waits for the first one, at most `timeout_s` seconds."""
         ...
 
     def close(self) -> None:
@@ -43,7 +43,7 @@ class Evaluator(Protocol):
     """Trains candidates in a worker."""
 
     def evaluate(self, assignment: Assignment) -> Outcome:
-        """What a candidate comes to."""
+        """Train a candidate."""
         ...
 
 
