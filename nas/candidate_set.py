@@ -14,42 +14,42 @@ from numpy.typing import NDArray
 from .problem import Problem
 from .space import Space
 
-Whole = tuple[list[str], dict[str, int], NDArray[np.float64]]
+Listing = tuple[list[str], dict[str, int], NDArray[np.float64]]
 
 ENUMERABLE = 50_000
-"""Codes up to which a space is listed whole."""
+"""Codes up to which a space can be listed."""
 _TRIES = 50
 """Draws for each network wanted, after which a large space counts as having no more."""
 
 
-class Pool:
+class CandidateSet:
     """The canonical, allowed networks of a problem."""
 
     def __init__(self, problem: Problem) -> None:
         self.space, self._allowed = problem.space, problem.allowed
         self._verdicts: dict[str, bool] = {}
-        self._whole: Whole | None = None
+        self._listing: Listing | None = None
 
     @property
     def enumerable(self) -> bool:
-        """Whether all networks can be listed."""
+        """True where all networks can be listed."""
         return prod(self.space.choices) <= ENUMERABLE
 
     def allows(self, code: str) -> bool:
-        """Whether a canonical code is within the limits; asked once a code."""
+        """Check that a canonical code is within the limits; worked out once a code."""
         if code not in self._verdicts:
             self._verdicts[code] = self._allowed(code)
         return self._verdicts[code]
 
-    def whole(self) -> Whole:
+    def all_networks(self) -> Listing:
         """All networks of an enumerable space, sorted; the place of each; their features float64 (N, F)."""
-        if self._whole is None:
+        if self._listing is None:
             # mypy takes no protocol for hashable; a space is frozen.
             codes, features_NF = _networks(self.space)  # type: ignore[arg-type]
             kept = [index for index, code in enumerate(codes) if self.allows(code)]
             own = [codes[index] for index in kept]
-            self._whole = own, {code: place for place, code in enumerate(own)}, features_NF[kept]
-        return self._whole
+            self._listing = own, {code: place for place, code in enumerate(own)}, features_NF[kept]
+        return self._listing
 
     def draw(self, random: np.random.Generator, count: int, *, without: Iterable[str] = ()) -> list[str]:
         """Up to `count` distinct networks, each code of the space about as likely as any other.
@@ -67,7 +67,7 @@ class Pool:
                 taken.add(code)
                 drawn.append(code)
         if self.enumerable:
-            rest = [code for code in self.whole()[0] if code not in taken]
+            rest = [code for code in self.all_networks()[0] if code not in taken]
             drawn += [rest[index] for index in random.permutation(len(rest))[: count - len(drawn)]]
         return drawn
 

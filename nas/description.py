@@ -33,7 +33,7 @@ class Description:
     """Of each block: channels it gives, side of its map, parameters, multiply-accumulates."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Plain JSON values."""
         names = ("channels", "side", "parameters", "macs")
         return {
             "space": self.space,
@@ -50,7 +50,7 @@ class Description:
         }
 
     def to_text(self) -> str:
-        """As a table for people."""
+        """A table for people."""
         rows = [
             [str(number), *(f"{fact:,}" for fact in block)]
             for number, block in enumerate(self.blocks, start=1)

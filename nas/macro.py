@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from ..models.macro import OPERATIONS, Skeleton
 from ..runtime.errors import UsageError
-from .space import Cost
-from .thermometer import thermometer
+from .space import Cost, thermometer
 
 
 @dataclass(frozen=True, kw_only=True)

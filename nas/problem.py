@@ -1,8 +1,15 @@
-"""What a proposer is asked: a space, what is allowed, and what is known so far."""
+"""The problem a proposer works on: a space, the networks allowed, and the trials so far.
+
+Shape suffix: N networks.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .space import Space
 
@@ -21,7 +28,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What is searched."""
+    """The space of a search, the networks allowed in it, and its objective."""
 
     space: Space
     allowed: Callable[[str], bool]
@@ -47,3 +54,42 @@ class Proposer(Protocol):
         taken. It is shorter than `k` only where the space has no more.
         """
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """A history taken apart. Codes are canonical."""
+
+    done: tuple[str, ...]
+    """Networks with a value, in the history's order."""
+    values: tuple[float, ...]
+    """Of `done`."""
+    targets_N: NDArray[np.float64]
+    """-log(ceiling - value) of `done`: equal steps are equal shares of the error."""
+    running: tuple[str, ...]
+    """Networks without a value yet."""
+    taken: frozenset[str]
+    """All of them, with those that failed."""
+
+    @classmethod
+    def of(cls, history: Sequence[Trial], problem: Problem) -> "Known":
+        """Read a history; a value that is not finite counts as a failure."""
+        codes = [problem.space.canonical(trial.code) for trial in history]
+        alive = [(code, trial.value) for code, trial in zip(codes, history, strict=True) if not trial.failed]
+        done = [(code, value) for code, value in alive if value is not None and isfinite(value)]
+        values = tuple(value for _, value in done)
+        return cls(
+            done=tuple(code for code, _ in done),
+            values=values,
+            targets_N=_targets(values, problem.ceiling),
+            running=tuple(code for code, value in alive if value is None),
+            taken=frozenset(codes),
+        )
+
+
+def _targets(values: Sequence[float], ceiling: float) -> NDArray[np.float64]:
+    gaps_N = ceiling - np.array(values, dtype=np.float64)
+    positive = gaps_N[gaps_N > 0]
+    # A value at the ceiling is as good as half of the smallest error seen, not infinitely good.
+    least = positive.min() / 2 if len(positive) else 1e-3 * max(abs(ceiling), 1e-3)
+    return -np.log(np.maximum(gaps_N, least))

@@ -63,7 +63,7 @@ class SimulationSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What one simulated search came to."""
+    """The result of one simulated search."""
 
     codes: tuple[str, ...]
     """In the order in which they were asked for."""
@@ -94,7 +94,7 @@ class Simulated:
     searches: tuple[Search, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Plain JSON values."""
         ranks = [search.rank for search in self.searches]
         median, low, high = (float(np.percentile(ranks, share)) for share in (50, 10, 90))
         return {
@@ -115,7 +115,7 @@ class Simulated:
         }
 
     def to_text(self) -> str:
-        """As a few lines for people."""
+        """A few lines for people."""
         facts, rank = self.to_json(), self.to_json()["rank"]
         workers = f", {self.settings.workers} workers" if self.settings.workers > 1 else ""
         return "\n".join(

@@ -1,4 +1,4 @@
-"""What a search space is: networks by code, their canonical form, and what they cost in closed form.
+"""Search spaces: networks by code, their canonical form, and their costs in closed form.
 
 Shape suffixes: N networks, F features.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a network costs, known before it is built."""
+    """Costs of a network, known before it is built."""
 
     parameters: int
     """Trainable weights."""
@@ -28,13 +28,13 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a network may cost at most; None leaves a cost free."""
+    """Upper limits on a network's costs; None leaves a cost free."""
 
     parameters: int | None = None
     macs: int | None = None
 
     def allow(self, cost: Cost) -> bool:
-        """Whether `cost` is within every limit."""
+        """Check that `cost` is within every limit."""
         return (self.parameters is None or cost.parameters <= self.parameters) and (
             self.macs is None or cost.macs <= self.macs
         )
@@ -48,12 +48,12 @@ class Space(Protocol):
 
     @property
     def name(self) -> str:
-        """What `--space` calls it."""
+        """The name given to `--space`."""
         ...
 
     @property
     def choices(self) -> tuple[int, ...]:
-        """How many operations each layer chooses from, in the order of a code's digits; at most 10."""
+        """Number of operations that each layer chooses from, in the order of a code's digits; at most 10."""
         ...
 
     def canonical(self, code: str) -> str:
@@ -65,11 +65,11 @@ class Space(Protocol):
         ...
 
     def cost(self, code: str) -> Cost:
-        """What a network costs, in closed form: nothing is built."""
+        """Costs of a network, in closed form: nothing is built."""
         ...
 
     def features(self, codes: Sequence[str]) -> NDArray[np.float64]:
-        """What a surrogate learns from, float64 (N, F): the same for all codes of one network."""
+        """Features that a surrogate learns from, float64 (N, F): the same for all codes of one network."""
         ...
 
     def architecture(self, code: str) -> str:
@@ -79,3 +79,20 @@ class Space(Protocol):
     def input_size(self, code: str) -> int:
         """Side in pixels of the square image that the network is trained on and deployed with."""
         ...
+
+
+def thermometer(codes: Sequence[str], choices: Sequence[int]) -> NDArray[np.float64]:
+    """For each digit, whether it is at least 1, at least 2, ...: float64 (N, F), 0 or 1.
+
+    A weight is then what one step up is worth, at whatever digit a network stands.
+
+    Args:
+        codes: of one length.
+        choices: how many values each digit has.
+    """
+    digits = np.array([list(code.encode("ascii")) for code in codes], dtype=np.int64).reshape(
+        -1, len(choices)
+    )
+    digits -= ord("0")
+    columns = [digits[:, place] >= least for place, count in enumerate(choices) for least in range(1, count)]
+    return np.stack(columns, axis=1).astype(np.float64)

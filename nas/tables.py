@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DataError, UsageError
-from .space import Cost
-from .thermometer import thermometer
+from .space import Cost, thermometer
 
 ACCURACIES = ("mean_acc", "mean", "acc")
 _MOST_DIGITS = 64
@@ -30,7 +29,7 @@ _MOST_DIGITS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What a table says of a network."""
+    """The table's entry of a network."""
 
     mean: float
     """Accuracy, the more the better."""
@@ -73,12 +72,12 @@ class Table:
 
     @property
     def networks(self) -> int:
-        """How many different ones the strings are."""
+        """Number of different networks among the strings."""
         return len(set(self._canonical.values()))
 
     @property
     def noisy(self) -> bool:
-        """Whether every network has the accuracy of single runs."""
+        """True where every network has the accuracy of single runs."""
         return all(record.runs for record in self.records.values())
 
     def rank(self, value: float) -> int:
@@ -105,11 +104,11 @@ class Table:
         return code
 
     def holds(self, code: str) -> bool:
-        """Whether the table has a record of a string."""
+        """True where the table has a record of a string."""
         return code in self.records
 
     def cost(self, code: str) -> Cost:
-        """What the table says; 0 where it says nothing.
+        """Costs as the table has them; 0 where it has none.
 
         Raises:
             UsageError: the table does not hold the string.

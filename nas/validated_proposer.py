@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ..runtime.errors import UsageError
-from .candidate_set import Pool
+from .candidate_set import CandidateSet
 from .problem import Problem, Proposer, Trial
-from .proposers.evolution import Evolution
-from .proposers.random import Random
+from .proposers.baselines import Evolution, Random
 from .proposers.surrogate import Surrogate, SurrogateSettings
 
 PROPOSERS = ("surrogate", "thompson", "random", "evolution", "tpe", "gp", "nsga2")
@@ -16,8 +15,8 @@ DEFAULT = "surrogate"
 
 
 @dataclass(kw_only=True)
-class Asked:
-    """What has become of a proposer's answers so far."""
+class AnswerCounts:
+    """Counts of a proposer's answers so far."""
 
     taken: int = 0
     """Networks passed on as they were proposed, up to canonical form."""
@@ -31,7 +30,7 @@ class Asked:
     """Networks that the fallback or a draw added."""
 
 
-class Guarded:
+class ValidatedProposer:
     """A proposer whose answers are checked, and filled up by a fallback and at last by random draws."""
 
     def __init__(
@@ -40,11 +39,11 @@ class Guarded:
         proposer: Proposer,
         *,
         fallback: Proposer | None = None,
-        pool: Pool | None = None,
+        candidates: CandidateSet | None = None,
     ) -> None:
         self.problem, self.proposer, self.fallback = problem, proposer, fallback
-        self.pool = pool or Pool(problem)
-        self.asked = Asked()
+        self.candidates = candidates or CandidateSet(problem)
+        self.counts = AnswerCounts()
 
     def propose(self, history: Sequence[Trial], k: int) -> list[str]:
         """Up to `k` networks, canonical, allowed, distinct, none in `history`.
@@ -53,36 +52,34 @@ class Guarded:
         """
         taken = {self.problem.space.canonical(trial.code) for trial in history}
         chosen = list(islice(self._checked(self.proposer.propose(history, k), taken), k))
-        self.asked.taken += len(chosen)
+        self.counts.taken += len(chosen)
         own = len(chosen)
-        for filler in [
-            proposer for proposer in (self.fallback, Random(self.problem, pool=self.pool)) if proposer
-        ]:
-            if len(chosen) < k:
+        for filler in (self.fallback, Random(self.problem, candidates=self.candidates)):
+            if filler is not None and len(chosen) < k:
                 running = [*history, *(Trial(code=code) for code in chosen)]
                 rest = k - len(chosen)
                 chosen += islice(self._checked(filler.propose(running, rest), taken), rest)
-        self.asked.filled += len(chosen) - own
+        self.counts.filled += len(chosen) - own
         return chosen
 
     def _checked(self, codes: Sequence[str], taken: set[str]) -> Iterator[str]:
-        """What of an answer may be trained; each is then taken."""
+        """Pass on the networks of an answer that may be trained; each is then taken."""
         for code in codes:
             try:
                 own = self.problem.space.canonical(code)
             except UsageError:
-                self.asked.invalid += 1
+                self.counts.invalid += 1
                 continue
             if own in taken:
-                self.asked.repeated += 1
-            elif not self.pool.allows(own):
-                self.asked.infeasible += 1
+                self.counts.repeated += 1
+            elif not self.candidates.allows(own):
+                self.counts.infeasible += 1
             else:
                 taken.add(own)
                 yield own
 
 
-def make_proposer(name: str, problem: Problem, *, upgrades_help: bool = True) -> Guarded:
+def make_proposer(name: str, problem: Problem, *, upgrades_help: bool = True) -> ValidatedProposer:
     """A proposer by name, with the guarantee around it; what is missing is drawn at random.
 
     Args:
@@ -94,8 +91,8 @@ def make_proposer(name: str, problem: Problem, *, upgrades_help: bool = True) ->
         UsageError: an unknown name.
         DependencyError: optuna is not installed.
     """
-    pool = Pool(problem)
-    return Guarded(problem, _make(name, problem, pool, upgrades_help), pool=pool)
+    candidates = CandidateSet(problem)
+    return ValidatedProposer(problem, _make(name, problem, candidates, upgrades_help), candidates=candidates)
 
 
 def check_proposer(name: str) -> None:
@@ -108,16 +105,16 @@ def check_proposer(name: str) -> None:
         raise UsageError(f"unknown proposer {name!r}; known are {', '.join(PROPOSERS)}")
 
 
-def _make(name: str, problem: Problem, pool: Pool, upgrades_help: bool) -> Proposer:
+def _make(name: str, problem: Problem, candidates: CandidateSet, upgrades_help: bool) -> Proposer:
     check_proposer(name)
     if name in ("surrogate", "thompson"):
         choice = "ucb" if name == "surrogate" else "thompson"
         settings = SurrogateSettings(choice=choice, upgrades_help=upgrades_help)
-        return Surrogate(problem, settings, pool=pool)
+        return Surrogate(problem, settings, candidates=candidates)
     if name == "random":
-        return Random(problem, pool=pool)
+        return Random(problem, candidates=candidates)
     if name == "evolution":
-        return Evolution(problem, pool=pool)
+        return Evolution(problem, candidates=candidates)
     from .proposers.optuna_samplers import OptunaSampler
 
     return OptunaSampler(problem, name)

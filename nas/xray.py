@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ..models import xray
 from ..runtime.errors import UsageError
-from .space import Cost
-from .thermometer import thermometer
+from .space import Cost, thermometer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,7 @@ class Standing:
         return float(np.mean(self.aucs))
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Plain JSON values."""
         return {
             "auc": self.auc,
             "auc_ci": self.interval.to_json(),

@@ -1,4 +1,4 @@
-"""What the end of a search came to: the facts that its report and its JSON are made of."""
+"""The result of a finished search: the facts that its report and its JSON are made of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from ...datasets.roles import without_pixels
 from ...runtime.bundle.folder import Bundle
 from ...runtime.console import table as text_table
 from ...train.recipe import Recipe
-from ..hardware.real import RealLatency
+from ..hardware.stopwatch import RealLatency
 from ..hardware.table import LatencyTable
 from ..search.candidates import Candidate
 from .comparing import Standing
@@ -44,7 +44,7 @@ class Finalist:
         return f"{self.row.code}: {in_words(self.latency.latency_ms)} ms measured{beside}{verdict}"
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Plain JSON values."""
         return {
             "architecture": self.row.code,
             "search_value": self.row.value,
@@ -85,7 +85,7 @@ class Finished:
         return next(finalist for finalist in self.finalists if finalist.won)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Plain JSON values."""
         manifest = self.bundle.manifest
         return {
             "search": self.search,

@@ -9,7 +9,7 @@ All of it lies in the search's folder, so that whatever was finished before a ki
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,16 +21,14 @@ from ...runtime.errors import DataError, GateError
 from ...runtime.files import check_free, make_folder, staged_folder
 from ...train.recipe import Recipe, override
 from ..hardware.graphs import GraphSettings
-from ..hardware.pareto import pareto_front
-from ..hardware.real import RealLatency, Stopwatch
+from ..hardware.stopwatch import LatencyCache, RealLatency, Stopwatch
 from ..hardware.table import LatencyTable
-from ..search.candidates import Candidate, Job, State
+from ..search.candidates import Assignment, Candidate, best_of, pareto_front
 from ..search.folder import SearchFolder
 from ..search.training import recipe_for
 from ..space import Space
 from .comparing import Standing, compare_finalists
 from .finished import Finalist, Finished
-from .measured import MeasuredBefore
 from .retraining import Retrained, retrain
 from .settings import FinalsSettings
 from .winner_bundle import make_bundle, measure_bundle, score_once
@@ -73,73 +71,76 @@ def finish(
     """
     how = (settings or FinalsSettings()).fitted_to(table)
     check_free(out, force=force)
-    make_folder(search / FOLDER)
-    make_folder(search / FOLDER / "bundles")
-    started = time.perf_counter()
+    folder = search / FOLDER
+    make_folder(folder)
+    make_folder(folder / "bundles")
     # Two at once would train into the same run folders.
-    with SearchFolder(path=search / FOLDER).locked():
+    with SearchFolder(path=folder).locked():
         finals = _Finals(
             rows=rows,
-            folder=search / FOLDER,
+            folder=folder,
             space=space,
             dataset=dataset,
             recipe=override(recipe, how.overrides),
-            how=how,
+            settings=how,
             table=table,
             say=say,
         )
-        finalists = finals.choose()
-        finalists = finals.rank(finalists)
-        bundle, finalists = finals.crown(finalists)
-        tested = score_once(bundle, dataset, finals.folder)
-        _copy(bundle, out, force=force)
-    return Finished(
-        search=search.name,
-        rows=tuple(rows),
-        finalists=tuple(finalists),
-        bundle=replace(bundle, path=out),
-        tested=tested,
-        dataset=dataset,
-        recipe=finals.recipe,
-        settings=how,
-        table=table,
-        machine=machine_facts(),
-        seconds=time.perf_counter() - started,
-    )
+        return finals.run(out, force=force)
 
 
+@dataclass(kw_only=True)
 class _Finals:
     """Finals under way."""
 
-    def __init__(
-        self,
-        *,
-        rows: Sequence[Candidate],
-        folder: Path,
-        space: Space,
-        dataset: Dataset,
-        recipe: Recipe,
-        how: FinalsSettings,
-        table: LatencyTable | None,
-        say: Callable[[str], None],
-    ) -> None:
-        self.folder, self.space, self.dataset, self.recipe = folder, space, dataset, recipe
-        self.how, self.say = how, say
+    rows: Sequence[Candidate]
+    folder: Path
+    """Where the finals are kept, in the search's folder."""
+    space: Space
+    dataset: Dataset
+    recipe: Recipe
+    """Of the finals, with the overrides of the settings."""
+    settings: FinalsSettings
+    table: LatencyTable | None
+    say: Callable[[str], None]
+
+    def __post_init__(self) -> None:
         graphs = GraphSettings(
-            precision=how.precision or "INT8", classes=len(dataset.classes), threads=how.threads or 1
+            precision=self.settings.precision or "INT8",
+            classes=len(self.dataset.classes),
+            threads=self.settings.threads or 1,
         )
-        self.stopwatch = Stopwatch(graphs, table)
-        self.measured = MeasuredBefore(folder / "latency.json", self.stopwatch)
-        self.pool = contenders(rows, how.pick)
-        if not self.pool:
-            raise DataError("the search has no candidate that was trained to the end; search on")
+        self.stopwatch = Stopwatch(graphs, self.table)
+        self.measured = LatencyCache(self.folder / "latency.json", self.stopwatch)
+
+    def run(self, out: Path, *, force: bool) -> Finished:
+        """Choose, train, compare and bundle; the bundle is also written to `out`."""
+        started = time.perf_counter()
+        bundle, finalists = self.make_winner_bundle(self.rank(self.choose()))
+        tested = score_once(bundle, self.dataset, self.folder)
+        _copy(bundle, out, force=force)
+        return Finished(
+            search=self.folder.parent.name,
+            rows=tuple(self.rows),
+            finalists=tuple(finalists),
+            bundle=replace(bundle, path=out),
+            tested=tested,
+            dataset=self.dataset,
+            recipe=self.recipe,
+            settings=self.settings,
+            table=self.table,
+            machine=machine_facts(),
+            seconds=time.perf_counter() - started,
+        )
 
     def choose(self) -> list[Finalist]:
         """The finalists, measured for real; those that are too slow stand among them as dropped."""
         chosen: list[Finalist] = []
-        pool = list(self.pool)
-        while pool and (lacking := self.how.finalists - sum(not f.dropped for f in chosen)) > 0:
-            batch, pool = pool[:lacking], pool[lacking:]
+        waiting = contenders(self.rows, self.settings.pick)
+        if not waiting:
+            raise DataError("the search has no candidate that was trained to the end; search on")
+        while waiting and (lacking := self.settings.finalists - sum(not f.dropped for f in chosen)) > 0:
+            batch, waiting = waiting[:lacking], waiting[lacking:]
             codes = [row.code for row in batch]
             latencies = self.measured.of(codes, partial(self.stopwatch.measure_codes, self.space))
             for row, latency in zip(batch, latencies, strict=True):
@@ -161,19 +162,19 @@ class _Finals:
             val.marked_labels,
             {code: [run.val_NC for run in runs] for code, runs in trained.items()},
             val.patients,
-            resamples=self.how.resamples,
+            resamples=self.settings.resamples,
         )
         by_code = {finalist.row.code: finalist for finalist in taking_part}
         ranked = [replace(by_code[s.code], standing=s, run=_best_run(s, trained[s.code])) for s in standings]
         return ranked + [finalist for finalist in finalists if finalist.dropped]
 
-    def crown(self, finalists: list[Finalist]) -> tuple[Bundle, list[Finalist]]:
+    def make_winner_bundle(self, finalists: list[Finalist]) -> tuple[Bundle, list[Finalist]]:
         """The bundle of the best finalist that is fast enough as it ships."""
         for place, finalist in enumerate(finalists):
             if finalist.run is None:
                 break
             try:
-                bundle = make_bundle(finalist.run, self.dataset, self.folder / "bundles", self.how)
+                bundle = make_bundle(finalist.run, self.dataset, self.folder / "bundles", self.settings)
             except RejectedError as rejected:
                 raise GateError(f"the best finalist, {finalist.row.code}: {rejected}") from rejected
             predicted = finalist.latency.predicted_ms
@@ -189,22 +190,22 @@ class _Finals:
         return [measure_bundle(bundle, self.stopwatch, predicted_ms=predicted_ms)]
 
     def _trainings(self, code: str) -> list[Retrained]:
-        job = Job(
+        assignment = Assignment(
             number=0,
             code=code,
             architecture=self.space.architecture(code),
             input_size=self.space.input_size(code),
         )
-        own = recipe_for(self.recipe, job)
+        own = recipe_for(self.recipe, assignment)
         trainings = []
-        for seed in range(self.recipe.seed + 1, self.recipe.seed + 1 + self.how.seeds):
+        for seed in range(self.recipe.seed + 1, self.recipe.seed + 1 + self.settings.seeds):
             run = self.folder / "runs" / code / f"seed-{seed}"
             trainings.append(retrain(self.dataset, replace(own, seed=seed), run))
             self.say(f"{code}, seed {seed}: trained")
         return trainings
 
     def _too_slow(self, latency: RealLatency) -> str:
-        limit = self.how.max_latency_ms
+        limit = self.settings.max_latency_ms
         if limit is None or latency.latency_ms <= limit:
             return ""
         return f"{latency.latency_ms:.3g} ms measured, allowed are {limit:.3g} ms"
@@ -215,8 +216,7 @@ def contenders(rows: Sequence[Candidate], pick: str = "best") -> list[Candidate]
 
     The front is that of value and predicted latency, or parameters where no latency is known.
     """
-    done = [row for row in rows if row.state is State.DONE and row.value is not None]
-    ranked = sorted(done, key=lambda row: (-(row.value or 0.0), row.number))
+    ranked = best_of(rows)
     if pick == "best":
         return ranked
     timed = all(row.latency_ms is not None for row in ranked)

@@ -1,15 +1,17 @@
-"""From a search's folder to its bundle and its report."""
+"""The search in a folder becomes a bundle and a report: `xopt nas finish` and `xopt nas search --bundle`."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ...datasets import open_source
+from ...runtime.console import note, show
 from ...runtime.errors import UsageError
 from ...runtime.files import check_free, write_file
 from ..hardware.table import load_table
+from ..search.command_options import BundleOptions
 from ..search.factory import make_space
-from ..search.result import read_search
+from ..search.result import SearchResult, read_search
+from ..search.settings import SearchSettings
 from .finished import Finished
 from .finishing import finish
 from .settings import FinalsSettings
@@ -47,25 +49,20 @@ def finish_search(
     Raises:
         XoptError: see `finish`, `read_search` and `load_table`.
     """
-    found = read_search(search, storage=storage)
-    if found.searching:
+    result = read_search(search, storage=storage)
+    if result.searching:
         raise UsageError(f"a search is at work in {search}; wait for it, then finish it")
     if report is not None:
         check_free(report, force=force)
-    how = settings or FinalsSettings()
+    how, searched = settings or FinalsSettings(), result.settings
     if how.max_latency_ms is None:
-        how = replace(how, max_latency_ms=found.settings.max_latency_ms)
-    place = table or found.settings.latency_table
+        how = replace(how, max_latency_ms=searched.max_latency_ms)
+    place = table or searched.latency_table
     blocks = None if place is None else load_table(place, any_machine=any_machine)
-    searched = found.settings
-    dataset = open_source(
-        data or searched.data,
-        data_format or searched.data_format,
-        uncertain=searched.uncertain,
-        findings=searched.findings,
-    )
+    searched = replace(searched, data=data or searched.data, data_format=data_format or searched.data_format)
+    dataset = searched.open_data()
     finished = finish(
-        found.rows,
+        result.rows,
         search=search,
         space=make_space(searched, dataset),
         dataset=dataset,
@@ -81,3 +78,51 @@ def finish_search(
 
         write_file(report, render(finished), force=force)
     return finished
+
+
+def finals_of(search: SearchSettings, asked: BundleOptions) -> FinalsSettings | None:
+    """The settings of the finals, checked before a search begins that may take days; None without a bundle.
+
+    Raises:
+        UsageError: no such precision, or another one than that of the search's latency table.
+        DataError: the latency table cannot be read.
+    """
+    if asked.bundle is None:
+        return None
+    settings = FinalsSettings(finalists=asked.finalists, seeds=asked.seeds, precision=asked.precision)
+    settings.fitted_to(None if search.latency_table is None else load_table(search.latency_table))
+    return settings
+
+
+def finish_and_show(
+    result: SearchResult,
+    out: Path,
+    *,
+    settings: FinalsSettings,
+    report: Path | None,
+    force: bool,
+    json_target: str | None,
+) -> None:
+    """Finish a search and show both tables, or the facts of the finals with the search's as JSON.
+
+    Raises:
+        XoptError: see `finish_search`; what was searched is kept, and `xopt nas finish` goes on from it.
+    """
+    if json_target is None:
+        note(result.to_text())
+    finished = finish_search(
+        result.folder,
+        out,
+        settings=settings,
+        report=report,
+        force=force,
+        say=note,
+    )
+    show_finished(finished, out, report, json_target)
+
+
+def show_finished(finished: Finished, out: Path, report: Path | None, json_target: str | None) -> None:
+    """The finalists as text, or all facts as JSON."""
+    where = f"bundle in {out}" if report is None else f"bundle in {out}, report in {report}"
+    facts = {**finished.to_json(), "report": None if report is None else str(report)}
+    show(f"{finished.to_text()}\n\n{where}", facts, json_target)

@@ -1,6 +1,6 @@
-"""What the end of a search may choose; the fields that the command line sets are options."""
+"""Settings of the finals, the end of a search; the fields that the command line sets are options."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +16,7 @@ PICKS = ("best", "front")
 
 @dataclass(frozen=True, kw_only=True)
 class FinalsSettings:
-    """How the finalists are chosen, compared, and turned into a bundle."""
+    """Settings by which finalists are chosen, compared, and turned into a bundle."""
 
     finalists: Annotated[int, typer.Option(min=1, help="Candidates trained again.")] = 3
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each.")] = 3
@@ -82,19 +82,8 @@ class FinalsSettings:
         return replace(self, precision=found[0], threads=found[1])
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return {
-            "finalists": self.finalists,
-            "seeds": self.seeds,
-            "pick": self.pick,
-            "overrides": list(self.overrides),
-            "precision": self.precision,
-            "max_auc_drop": self.max_auc_drop,
-            "calibration_size": self.calibration_size,
-            "max_latency_ms": self.max_latency_ms,
-            "threads": self.threads,
-            "resamples": self.resamples,
-        }
+        """Plain JSON values."""
+        return {**asdict(self), "overrides": list(self.overrides)}
 
 
 def _check_precision(precision: str | None) -> None:

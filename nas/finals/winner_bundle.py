@@ -28,7 +28,7 @@ from ...runtime.classifier import Classifier
 from ...runtime.console import progress
 from ...runtime.errors import BundleError
 from ...runtime.files import write_file
-from ..hardware.real import RealLatency, Stopwatch
+from ..hardware.stopwatch import RealLatency, Stopwatch
 from .settings import FinalsSettings
 
 TEST = "test"
@@ -72,14 +72,14 @@ def make_bundle(run: Path, dataset: Dataset, folder: Path, settings: FinalsSetti
     known = _made_before(place, "parent", "digest", parent.digest)
     if known is not None:
         made = known.manifest.provenance
-        asked = (made["gate"]["max_auc_drop"], made["calibration"]["asked"])
-        if asked == (gate.max_auc_drop, how.calibration_size):
+        gated_with = (made["gate"]["max_auc_drop"], made["calibration"]["asked"])
+        if gated_with == (gate.max_auc_drop, how.calibration_size):
             return known
     return quantize_bundle(parent, dataset, place, settings=how, gate=gate, force=True).bundle
 
 
 def measure_bundle(bundle: Bundle, stopwatch: Stopwatch, *, predicted_ms: float | None) -> RealLatency:
-    """What a bundle takes on this machine."""
+    """Measure the latency of a bundle on this machine."""
     threads = stopwatch.settings.threads
     backend = OpenVINOBackend(bundle.read(MODEL), bundle.read(WEIGHTS), threads=threads)
     return stopwatch.measure([backend], [predicted_ms])[0]
@@ -131,8 +131,8 @@ def _made_before(place: Path, part: str, key: str, digest: str) -> Bundle | None
         bundle = Bundle.open(place)
     except BundleError:
         return None
-    origin = bundle.manifest.provenance.get(part) or {}
-    return bundle if origin.get(key) == digest else None
+    source = bundle.manifest.provenance.get(part) or {}
+    return bundle if source.get(key) == digest else None
 
 
 def _read_record(path: Path) -> dict[str, Any]:

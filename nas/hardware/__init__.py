@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from .graphs import GraphSettings
     from .limits import LatencyLimit, Predictor, allowed
     from .measuring import TableSettings, measure_table
-    from .pareto import pareto_front
-    from .real import RealLatency, Stopwatch
+    from .stopwatch import RealLatency, Stopwatch
     from .table import LatencyTable, load_table, save_table
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "allowed",
     "load_table",
     "measure_table",
-    "pareto_front",
     "save_table",
 ]
 
@@ -36,8 +34,7 @@ _HOMES = {
     "graphs": ("GraphSettings",),
     "limits": ("LatencyLimit", "Predictor", "allowed"),
     "measuring": ("TableSettings", "measure_table"),
-    "pareto": ("pareto_front",),
-    "real": ("RealLatency", "Stopwatch"),
+    "stopwatch": ("RealLatency", "Stopwatch"),
     "table": ("LatencyTable", "load_table", "save_table"),
 }
 

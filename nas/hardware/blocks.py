@@ -1,10 +1,21 @@
-"""What a network is made of, as hardware sees it: blocks of convolutions on maps of a certain side.
+"""Latency as a sum over blocks of convolutions, fitted to whole networks that were measured.
 
 Two blocks of the same shape take the same time wherever they stand, so a table needs one entry a shape: by
 operation, channels and input resolution.
+
+    latency = fixed + sum over blocks of (rates . work(block) + correction[shape of the block])
+
+The rates (milliseconds per unit of work) are the same for all shapes, so that a shape never measured still
+has a latency; the corrections, one a shape, take what the work does not explain. They are held small by a
+ridge (Hoerl & Kennard 1970), rates and the fixed part are not negative (Lawson & Hanson 1974), and what is
+made small is the relative error, as a limit of 1 ms asks for it.
+
+Shapes: N networks, S shapes of blocks, W = len(WORK).
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +27,9 @@ from ...runtime.errors import UsageError
 WORK = ("blocks", "pointwise_mmacs", "depthwise_mmacs", "dense_mmacs", "weights_k", "activations_k")
 """What `PlacedBlock.work` counts: blocks; millions of multiply-accumulates in 1x1, depthwise and all other
 convolutions; thousands of weights; thousands of activations written."""
+RIDGE = 3.0
+"""How hard corrections are held. From 0.1 to 10 the held-out error moved by less than half a per cent of
+latency (docs/decisions/0082)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +42,13 @@ class PlacedBlock:
 
     @property
     def key(self) -> str:
-        """As a table names it: `1x1 64>384, 5x5dw 384/2, 1x1 384>128 @16` is an inverted residual that takes
+        """The name in a table: `1x1 64>384, 5x5dw 384/2, 1x1 384>128 @16` is an inverted residual that takes
         16 x 16 cells with 64 channels; a `+` at the end is its shortcut."""
         parts = ", ".join(_in_words(convolution) for convolution in self.block.convolutions)
         return f"{parts} @{self.side}{' +' if self.block.shortcut else ''}"
 
     def work(self) -> NDArray[np.float64]:
-        """What it does for one image, float64 (len(WORK),), in the order and the units of WORK."""
+        """The work for one image, float64 (len(WORK),), in the order and the units of WORK."""
         pointwise = depthwise = dense = weights = activations = 0
         side = self.side
         for convolution in self.block.convolutions:
@@ -82,3 +96,81 @@ def _in_words(convolution: Convolution) -> str:
     if convolution.groups > 1:
         return f"{side}dw {convolution.outputs}{stride}"
     return f"{side} {convolution.inputs}>{convolution.outputs}{stride}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockLatencies:
+    """Latencies of blocks, as fitted."""
+
+    fixed_ms: float
+    """Of every network: input, pooling, linear layer, the call itself."""
+    rates_ms: tuple[float, ...]
+    """Milliseconds per unit of work, in the order of WORK."""
+    corrections_ms: Mapping[str, float] = field(default_factory=dict)
+    """By a block's key: what shapes that were measured take beyond their work."""
+
+    def block_ms(self, block: PlacedBlock) -> float:
+        """Latency of one block, at least 0."""
+        worked = float(np.dot(self.rates_ms, block.work()))
+        return max(0.0, worked + self.corrections_ms.get(block.key, 0.0))
+
+    def network_ms(self, blocks: Sequence[PlacedBlock]) -> float:
+        """Latency of a network of these blocks."""
+        return self.fixed_ms + sum(self.block_ms(block) for block in blocks)
+
+
+def fit(
+    networks: Sequence[Sequence[PlacedBlock]], latency_ms_N: NDArray[np.float64], *, ridge: float = RIDGE
+) -> BlockLatencies:
+    """Fit block latencies to measured networks.
+
+    Args:
+        networks: the blocks of each of N networks.
+        latency_ms_N: what each took, above 0.
+        ridge: how hard corrections are held; more holds them closer to zero.
+
+    Raises:
+        ValueError: not as many latencies as networks, or fewer than two.
+    """
+    from scipy.optimize import nnls
+
+    if len(networks) != len(latency_ms_N) or len(networks) < 2:
+        raise ValueError(
+            f"two or more networks and their latencies, got {len(networks)}, {len(latency_ms_N)}."
+        )
+    keys = sorted({block.key for blocks in networks for block in blocks})
+    work_NW = np.array([np.sum([block.work() for block in blocks], axis=0) for blocks in networks])
+    counts = [Counter(block.key for block in blocks) for blocks in networks]
+    shapes_NS = np.array([[count[key] for key in keys] for count in counts], dtype=np.float64)
+    scale = float(np.mean(latency_ms_N))
+    # A correction of either sign is the difference of two that are not negative.
+    design = np.hstack([np.ones((len(networks), 1)), work_NW, shapes_NS, -shapes_NS])
+    free, held = 1 + len(WORK), len(keys)
+    penalty = np.hstack([np.zeros((2 * held, free)), np.sqrt(ridge) / scale * np.eye(2 * held)])
+    rows = np.vstack([design / latency_ms_N[:, np.newaxis], penalty])
+    targets = np.concatenate([np.ones(len(networks)), np.zeros(2 * held)])
+    solved, _ = nnls(rows, targets, maxiter=50 * rows.shape[1])
+    corrections = solved[free : free + held] - solved[free + held :]
+    return BlockLatencies(
+        fixed_ms=float(solved[0]),
+        rates_ms=tuple(map(float, solved[1:free])),
+        corrections_ms=dict(zip(keys, map(float, corrections), strict=True)),
+    )
+
+
+def held_out_ms(
+    networks: Sequence[Sequence[PlacedBlock]],
+    latency_ms_N: NDArray[np.float64],
+    *,
+    folds: int = 8,
+    ridge: float = RIDGE,
+) -> NDArray[np.float64]:
+    """Latency of each network as predicted by a fit that has not seen it, float64 (N,)."""
+    count = len(networks)
+    predicted = np.empty(count)
+    for fold in range(min(folds, count)):
+        out = list(range(fold, count, folds))
+        kept = [index for index in range(count) if index not in out]
+        fitted = fit([networks[i] for i in kept], latency_ms_N[kept], ridge=ridge)
+        predicted[out] = [fitted.network_ms(networks[i]) for i in out]
+    return predicted

@@ -1,4 +1,4 @@
-"""How long networks take here, many at once and in turns, on a machine that may be busy.
+"""Latencies of many networks, measured in turns on a machine that may be busy.
 
 Networks are run in short bursts, in a new order every round. On one thread the clock is the CPU time of this
 process: what other programs take of the core does not count, which is what makes tenths of a millisecond
@@ -27,7 +27,7 @@ _SWEEPS = 20
 
 
 class Timed(Protocol):
-    """What is timed: a backend, or anything else that answers images."""
+    """A backend, or anything else that answers images and can be timed."""
 
     input_shape: tuple[int, ...]
     """(1, H, W)."""
@@ -39,7 +39,7 @@ class Timed(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Timings:
-    """What a measurement gave."""
+    """Results of a measurement."""
 
     latency_ms: NDArray[np.float64]
     """Of one image on a machine left alone, float64 (N,)."""

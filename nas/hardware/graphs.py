@@ -26,7 +26,7 @@ _TASK = "multi-label"
 
 @dataclass(frozen=True, kw_only=True)
 class GraphSettings:
-    """What is exported for a measurement."""
+    """Settings of the networks that are exported for a measurement."""
 
     precision: str = "FP32"
     """One of PRECISIONS."""

@@ -1,4 +1,4 @@
-"""What a search may propose: closed-form costs, and latency as a table predicts it."""
+"""Limits on what a search may propose: closed-form costs, and latency as a table predicts it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class LatencyLimit:
         return self.max_latency_ms / (1 + margin)
 
     def __call__(self, code: str) -> bool:
-        """Whether a canonical code is allowed."""
+        """Check a canonical code against the limit."""
         return self.predictor.predict_latency_ms(code) <= self.predicted_up_to_ms
 
 

@@ -7,25 +7,20 @@ import numpy as np
 
 from ...runtime.backends.openvino import OpenVINOBackend
 from ...runtime.console import progress
-from ...runtime.errors import UsageError
-from ..macro import MacroSpace
 from ..space import Space
-from ..xray import XraySpace
-from .blocks import PlacedBlock, placed_blocks
+from .blocks import PlacedBlock, fit, held_out_ms, placed_blocks
 from .clock import time_networks
 from .graphs import CHANNELS, GraphSettings, untrained_network
-from .prediction import fit, held_out_ms
 from .table import LatencyTable, Measured, this_machine
 
 MIN_NETWORKS = 8
-_MACRO_SIZE = 32
 _DRAWS = 40
 """Networks drawn for every one that is measured, so that there is a choice."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableSettings:
-    """How a table is measured."""
+    """Settings of a table's measurement."""
 
     networks: int = 36
     """How many networks are exported and measured."""
@@ -39,25 +34,6 @@ class TableSettings:
             raise ValueError(f"a table needs at least {MIN_NETWORKS} networks, got {self.networks}.")
         if self.rounds < 2:
             raise ValueError(f"rounds must be at least 2, got {self.rounds}.")
-
-
-def space_named(name: str, size: int | None = None) -> Space:
-    """A space as its networks are measured: one input plane.
-
-    Args:
-        name: macro or xray.
-        size: side of the input of macro networks; the codes of the other space say it.
-
-    Raises:
-        UsageError: there is no such space, or its networks have sizes of their own.
-    """
-    if name == "macro":
-        return MacroSpace(size=size or _MACRO_SIZE, channels=CHANNELS)
-    if name == "xray":
-        if size is not None:
-            raise UsageError("xray's codes say the size of the input; leave --size out")
-        return XraySpace(channels=CHANNELS)
-    raise UsageError(f"no space {name!r}; there is: macro, xray")
 
 
 def measure_table(space: Space, graphs: GraphSettings, settings: TableSettings | None = None) -> LatencyTable:
@@ -117,19 +93,19 @@ def draw_networks(space: Space, count: int, *, seed: int = 0) -> list[str]:
         space.canonical("".join(str(random.integers(choices)) for choices in space.choices))
         for _ in range(_DRAWS * count)
     }
-    pool = list(dict.fromkeys([*ends, *sorted(drawn)]))
-    blocks = [_blocks(space, code) for code in pool]
+    codes = list(dict.fromkeys([*ends, *sorted(drawn)]))
+    blocks = [_blocks(space, code) for code in codes]
     keys = {key: column for column, key in enumerate(sorted({b.key for bs in blocks for b in bs}))}
-    counts = np.zeros((len(pool), len(keys)))
+    counts = np.zeros((len(codes), len(keys)))
     for row, network in enumerate(blocks):
         for block in network:
             counts[row, keys[block.key]] += 1
-    chosen = list(range(min(count, len(ends), len(pool))))
+    chosen = list(range(min(count, len(ends), len(codes))))
     nearest = np.min([np.abs(counts - counts[i]).sum(1) for i in chosen], axis=0)
-    while len(chosen) < min(count, len(pool)):
+    while len(chosen) < min(count, len(codes)):
         chosen.append(int(nearest.argmax()))
         nearest = np.minimum(nearest, np.abs(counts - counts[chosen[-1]]).sum(1))
-    return [pool[i] for i in chosen]
+    return [codes[i] for i in chosen]
 
 
 def export_networks(space: Space, codes: Sequence[str], settings: GraphSettings) -> list[OpenVINOBackend]:

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ...benchmarks.latency import in_words
+from ...runtime.console import table as text_table
 from ...runtime.errors import DataError, UsageError
 from ...runtime.files import write_file
 from ..space import Space
-from .blocks import WORK, placed_blocks
+from .blocks import WORK, BlockLatencies, placed_blocks
 from .graphs import CHANNELS, GraphSettings
-from .prediction import BlockLatencies
 
 SCHEMA = 1
 _IDENTITY = ("cpu", "cores", "features", "openvino")
@@ -108,7 +109,7 @@ class LatencyTable:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Plain JSON values."""
         return {
             "schema": SCHEMA,
             "space": self.space,
@@ -126,6 +127,28 @@ class LatencyTable:
             "blocks_ms": dict(self.shapes),
             "networks": [asdict(network) for network in self.networks],
         }
+
+    def to_text(self) -> str:
+        """Blocks with their latencies, then how far predictions can be trusted."""
+        rows = [[key, f"{latency_ms:.4f}"] for key, latency_ms in self.shapes.items()]
+        rows.append(["every network, beyond its blocks", f"{self.blocks.fixed_ms:.4f}"])
+        return "\n".join([text_table(["block", "ms"], rows), "", *self.sentences()])
+
+    def sentences(self) -> list[str]:
+        """Plain statements on the measurement, its machine and the error of predictions."""
+        latencies = [network.latency_ms for network in self.networks]
+        settings, machine = self.settings, self.machine
+        sizes = "/".join(map(str, sorted({network.size for network in self.networks})))
+        threads = "1 thread, CPU time" if settings.threads == 1 else f"{settings.threads} threads, wall time"
+        return [
+            f"{len(latencies)} {settings.precision} networks of space {self.space} at {sizes} pixels, "
+            f"{in_words(min(latencies))} to {in_words(max(latencies))} ms; {self.rounds} rounds, {threads}.",
+            f"{machine['cpu']}, {machine['cores']} cores, OpenVINO {machine['openvino'].split('-')[0]}.",
+            f"Predictions of networks held out of the fit: median error {self.median_error:.1%}, nine of ten "
+            f"within {self.p90_error:.1%}; margin for limits {self.margin:.1%}.",
+            f"The measurement repeats within {self.repeat_error:.1%}; the machine was {self.disturbance:.0%} "
+            "slower than left alone, which was taken out.",
+        ]
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> "LatencyTable":
@@ -156,7 +179,7 @@ class LatencyTable:
 
 
 def this_machine() -> dict[str, Any]:
-    """What a table belongs to: the CPU, its cores and instruction sets, and OpenVINO's version."""
+    """Identity of this machine: the CPU, its cores and instruction sets, and OpenVINO's version."""
     from ...runtime.backends.openvino import import_openvino
     from ...runtime.doctor import examine
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from ...runtime.lazy import resolver
 
 if TYPE_CHECKING:
+    from .client import LlmSettings
     from .proposer import LlmProposer, make_llm_proposer
-    from .settings import LlmSettings
 
 __all__ = [
     "LlmProposer",
@@ -15,8 +15,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "client": ("LlmSettings",),
     "proposer": ("LlmProposer", "make_llm_proposer"),
-    "settings": ("LlmSettings",),
 }
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

@@ -1,10 +1,10 @@
-"""What a proposer with a language model remembers from one proposal to the next, and across a kill."""
+"""State of a proposer with a language model, from one proposal to the next and across a kill."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_POOL = 64
+_PASSED_OVER = 64
 """Candidates that are kept for later."""
 _PATIENCE = 3
 """Proposals in a row without a word of the model, after which it rests."""
@@ -23,11 +23,6 @@ class Pick:
     spread: float
     """Standard deviation of that, above 0."""
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """For the log."""
-        return {"code": self.code, "by_model": self.by_model, "mean": self.mean, "spread": self.spread}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
@@ -39,15 +34,6 @@ class Made:
     """Candidates of the model that were new."""
     picks: Sequence[Pick]
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """For the log."""
-        return {
-            "answered": self.answered,
-            "offers": list(self.offers),
-            "picks": [pick.facts for pick in self.picks],
-        }
-
 
 @dataclass(kw_only=True)
 class Memory:
@@ -56,7 +42,7 @@ class Memory:
     proposals: int = 0
     asked: int = 0
     answered: int = 0
-    pool: dict[str, None] = field(default_factory=dict)
+    passed_over: dict[str, None] = field(default_factory=dict)
     """The model's candidates that were passed over, the newest first."""
     picks: dict[str, Pick] = field(default_factory=dict)
     silent: int = 0
@@ -73,8 +59,8 @@ class Memory:
         """Take in what a proposal came to."""
         self.proposals += 1
         self.picks.update({pick.code: pick for pick in made.picks})
-        together = dict.fromkeys([*made.offers, *self.pool])
-        self.pool = dict.fromkeys([code for code in together if code not in self.picks][:_POOL])
+        together = dict.fromkeys([*made.offers, *self.passed_over])
+        self.passed_over = dict.fromkeys([code for code in together if code not in self.picks][:_PASSED_OVER])
         if made.answered is None:
             self.rest -= 1
             return
@@ -86,10 +72,10 @@ class Memory:
 
     @classmethod
     def restored(cls, lines: Sequence[Mapping[str, Any]]) -> "Memory":
-        """What the proposals of a log left.
+        """Restore the memory that the proposals of a log left.
 
         Raises:
-            KeyError, TypeError, ValueError: a line is not as `Made.facts` wrote it.
+            KeyError, TypeError, ValueError: a line is not as the log has a `Made`.
         """
         memory = cls()
         for line in lines:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ...runtime.errors import UsageError
 from ..problem import Problem
-from .reply_extraction import Found, find
+from .reply_extraction import WrittenList, find
 
 _MOST_CHARACTERS = 100_000
 """Read of a reply: the first half and the last half of it. A network takes a dozen."""
@@ -15,17 +15,12 @@ _MOST_COMPLAINTS = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Parsed:
-    """What a reply came to."""
+    """Networks and complaints read from a reply."""
 
     codes: tuple[str, ...]
     """Canonical, allowed, new and distinct, in the model's order."""
     complaints: tuple[str, ...]
     """What was wrong with the lists that are not among them, a line each."""
-
-    @property
-    def facts(self) -> dict[str, list[str]]:
-        """For the log."""
-        return {"codes": list(self.codes), "complaints": list(self.complaints)}
 
 
 def parse(text: str, problem: Problem, taken: Collection[str]) -> Parsed:
@@ -53,7 +48,7 @@ def parse(text: str, problem: Problem, taken: Collection[str]) -> Parsed:
 
 @dataclass(frozen=True, kw_only=True)
 class _Verdict:
-    """What one list came to."""
+    """The judgement of one list."""
 
     code: str | None = None
     complaint: str | None = None
@@ -61,7 +56,7 @@ class _Verdict:
     """Whether it looks like an answer to the question, if perhaps a wrong one."""
 
 
-def _judge(found: Found, problem: Problem, taken: Collection[str]) -> _Verdict:
+def _judge(found: WrittenList, problem: Problem, taken: Collection[str]) -> _Verdict:
     choices = problem.space.choices
     if len(found.digits) != len(choices):
         return _Verdict(

@@ -4,20 +4,19 @@ import logging
 import os
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from ...runtime.errors import DataError, UsageError
-from ..problem import Problem, Trial
-from ..proposers.history import Known
+from ..problem import Known, Problem, Trial
 from ..proposers.surrogate import Surrogate
 from ..space import Limits
 from . import prompt
-from .client import Asker, Client
+from .client import Asker, Client, LlmSettings
 from .log import Log, Replay, read_log
 from .memory import Made, Memory
 from .parser import parse
 from .ranking import Ranker, choose
-from .settings import LlmSettings
 from .transport import OpenAiTransport
 
 _log = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ class LlmProposer:
         """
         taken = {trial.code for trial in history}
         answered, offers = (None, []) if self.memory.rest else self._ask(history, k, taken)
-        pool = [code for code in self.memory.pool if code not in taken and code not in offers]
+        pool = [code for code in self.memory.passed_over if code not in taken and code not in offers]
         known = Known.of(history, self._problem)
         picks = choose(
             self._surrogate,
@@ -65,12 +64,12 @@ class LlmProposer:
         )
         made = Made(answered=answered, offers=offers, picks=picks)
         if self._journal is not None:
-            self._journal.write("proposal", proposal=self.memory.proposals + 1, asked=k, **made.facts)
+            self._journal.write("proposal", proposal=self.memory.proposals + 1, asked=k, **asdict(made))
         self.memory.add(made)
         return [pick.code for pick in picks]
 
     def _ask(self, history: Sequence[Trial], k: int, taken: Collection[str]) -> tuple[bool, list[str]]:
-        """Whether the model said anything, and its candidates."""
+        """Ask the model: True where it said anything, and its candidates."""
         number = self.memory.proposals + 1
         until_s = time.monotonic() + self._settings.proposal_s
         wanted = max(self._settings.candidates, k)
@@ -90,7 +89,7 @@ class LlmProposer:
                     turn=turn,
                     asked=asked,
                     reply=reply,
-                    parsed=parsed.facts if parsed is not None else None,
+                    parsed=asdict(parsed) if parsed is not None else None,
                 )
             if reply.text is None or parsed is None:
                 self._warn(reply.fault, answered)

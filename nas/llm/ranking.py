@@ -35,7 +35,7 @@ _LEAST_SPREAD = 1e-9
 
 
 class Ranker(Protocol):
-    """What ranks: a proposer that can say what it expects."""
+    """A proposer that can say what it expects, and so ranks."""
 
     def propose(self, history: Sequence[Trial], k: int) -> list[str]:
         """See `problem.Proposer`."""
@@ -53,7 +53,7 @@ class Ranker(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Bonus:
-    """What the model's word is worth, in the target's units."""
+    """Posterior of the bonus for the model's networks, in the target's units."""
 
     mean: float
     spread: float

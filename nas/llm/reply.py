@@ -1,4 +1,4 @@
-"""What comes of a question: the model's text, or in one line why there is none."""
+"""Replies to a question: the model's text, or in one line why there is none."""
 
 import json
 import math
@@ -41,7 +41,7 @@ class Try:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What came of one question."""
+    """The reply to one question, or the reason for none."""
 
     text: str | None = None
     """The model's words; None where no call brought any."""

@@ -49,7 +49,7 @@ _ONE_A_LINE = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class WrittenList:
     """A list of operations as it was written."""
 
     digits: tuple[int, ...]
@@ -57,7 +57,7 @@ class Found:
     """Its text, for a message about it."""
 
 
-def find(text: str, layers: int) -> list[list[Found]]:
+def find(text: str, layers: int) -> list[list[WrittenList]]:
     """The lists of a reply by how much they look like its answer, the most first.
 
     JSON comes first, then what stands alone in a fence, what stands alone on its line, and last what stands
@@ -81,7 +81,7 @@ def find(text: str, layers: int) -> list[list[Found]]:
             placed = answered
             break
     fences = _fences(text)
-    tiers: list[list[Found]] = [documents, [], [], []]
+    tiers: list[list[WrittenList]] = [documents, [], [], []]
     for start, found, alone in placed:
         fenced = any(a <= start < b for a, b in fences)
         rank = 3 if not alone or _explains(text, start) else 1 if fenced else 2
@@ -89,8 +89,8 @@ def find(text: str, layers: int) -> list[list[Found]]:
     return [_unique(iter(tier)) for tier in tiers if tier]
 
 
-def _unique(found: Iterator[Found]) -> list[Found]:
-    kept: dict[tuple[int, ...], Found] = {}
+def _unique(found: Iterator[WrittenList]) -> list[WrittenList]:
+    kept: dict[tuple[int, ...], WrittenList] = {}
     for one in found:
         kept.setdefault(one.digits, one)
         if len(kept) >= _MOST:
@@ -99,7 +99,7 @@ def _unique(found: Iterator[Found]) -> list[Found]:
 
 
 def _fences(text: str) -> list[tuple[int, int]]:
-    """Where fenced blocks begin and end, the markers left out; an open one runs to the end."""
+    """Begin and end of fenced blocks, the markers left out; an open one runs to the end."""
     marks = [m.end() for m in _FENCE.finditer(text)][:40]
     if len(marks) % 2:
         marks.append(len(text) + 3)
@@ -123,7 +123,7 @@ def _documents(text: str) -> Iterator[Any]:
             continue
 
 
-def _in_json(document: Any, layers: int) -> Iterator[Found]:
+def _in_json(document: Any, layers: int) -> Iterator[WrittenList]:
     """Lists in a document; of an object with a key that names an answer, only what is under it."""
     waiting = [document]
     while waiting:
@@ -139,7 +139,7 @@ def _in_json(document: Any, layers: int) -> Iterator[Found]:
             waiting.extend(str(v) if type(v) is int else v for v in reversed(value[:_MOST]))
 
 
-def _as_list(value: Any, layers: int) -> Found | None:
+def _as_list(value: Any, layers: int) -> WrittenList | None:
     if isinstance(value, dict) and len(value) == layers:
         value = list(value.values())
     if isinstance(value, str):
@@ -149,25 +149,25 @@ def _as_list(value: Any, layers: int) -> Found | None:
     parts = [v.strip() if isinstance(v, str) else str(v) for v in value if type(v) in (int, str)]
     if len(parts) < len(value) or not all(len(p) == 1 and p in "0123456789" for p in parts):
         return None
-    return Found(digits=tuple(map(int, parts)), shown=excerpt(json.dumps(value), 60))
+    return WrittenList(digits=tuple(map(int, parts)), shown=excerpt(json.dumps(value), 60))
 
 
-def _written(value: str) -> Found | None:
+def _written(value: str) -> WrittenList | None:
     """A string that is nothing but a list: "12122122", "1,2,1", "[1, 2, 1]", "1-2-1"."""
     bare = value.strip().strip("[]()").strip()
     parts = list(bare) if bare.isalnum() else re.split(r"[\s,;|-]+", bare)
     if len(parts) < 2 or not all(len(p) == 1 and p in "0123456789" for p in parts):
         return None
-    return Found(digits=tuple(map(int, parts)), shown=excerpt(value, 60))
+    return WrittenList(digits=tuple(map(int, parts)), shown=excerpt(value, 60))
 
 
-def _in_text(text: str, layers: int) -> Iterator[tuple[int, Found, bool]]:
-    """Where each list begins, the list, and whether it has its line for itself."""
+def _in_text(text: str, layers: int) -> Iterator[tuple[int, WrittenList, bool]]:
+    """Position of each list, the list, and True where it has its line for itself."""
     for start, found in _bracketed(text):
         yield start, found, _alone(text, start)
     string = re.compile(rf"(?<![\w.])[0-9]{{{layers}}}(?!\w|\.\w)")
     for match in string.finditer(text):
-        found = Found(digits=tuple(map(int, match[0])), shown=match[0])
+        found = WrittenList(digits=tuple(map(int, match[0])), shown=match[0])
         yield match.start(), found, _alone(text, match.start())
     for start, found in _spaced(text, layers):
         yield start, found, _alone(text, start)
@@ -185,7 +185,7 @@ def _alone(text: str, start: int) -> bool:
 
 
 def _explains(text: str, start: int) -> bool:
-    """Whether the words before a list on its line, or the heading above it, speak of something else."""
+    """True where the words before a list on its line, or the heading above it, speak of something else."""
     begin = _line_start(text, start)
     if _EXPLAINS.search(text, begin, start):
         return True
@@ -194,7 +194,7 @@ def _explains(text: str, start: int) -> bool:
     return heading.endswith(":") and _EXPLAINS.search(heading) is not None
 
 
-def _bracketed(text: str) -> Iterator[tuple[int, Found]]:
+def _bracketed(text: str) -> Iterator[tuple[int, WrittenList]]:
     """Innermost [...] of integers; comments within may hold anything."""
     position = text.find("[")
     while position >= 0:
@@ -211,11 +211,11 @@ def _bracketed(text: str) -> Iterator[tuple[int, Found]]:
                 break
         words = [word.strip("\"'`") for word in _SPLIT.split(" ".join(parts).strip())] if closed else []
         if len(words) > 1 and all(_INTEGER.fullmatch(word) for word in words):
-            yield start, Found(digits=tuple(map(int, words)), shown=excerpt(text[start:position], 60))
+            yield start, WrittenList(digits=tuple(map(int, words)), shown=excerpt(text[start:position], 60))
         position = text.find("[", position)
 
 
-def _spaced(text: str, layers: int) -> Iterator[tuple[int, Found]]:
+def _spaced(text: str, layers: int) -> Iterator[tuple[int, WrittenList]]:
     """Digits with the same separator on a line, exactly as many as there are layers: 1, 2, 1 or 1-2-1."""
     begin = 0
     for line in text.splitlines(keepends=True):
@@ -241,13 +241,13 @@ def _separates(between: str) -> bool:
     return between in ("", ",", "-", "->", "→", "|", "/", ";")
 
 
-def _run(run: list[re.Match[str]], begin: int, layers: int) -> Iterator[tuple[int, Found]]:
+def _run(run: list[re.Match[str]], begin: int, layers: int) -> Iterator[tuple[int, WrittenList]]:
     if len(run) == layers:
         digits = tuple(int(token[0]) for token in run)
-        yield begin + run[0].start(), Found(digits=digits, shown="".join(map(str, digits)))
+        yield begin + run[0].start(), WrittenList(digits=digits, shown="".join(map(str, digits)))
 
 
-def _one_a_line(text: str, layers: int) -> Iterator[tuple[int, Found]]:
+def _one_a_line(text: str, layers: int) -> Iterator[tuple[int, WrittenList]]:
     """An operation a line, numbered or with bullets, over exactly as many lines as there are layers."""
     run: list[int] = []
     start, following, begin = 0, None, 0
@@ -258,7 +258,7 @@ def _one_a_line(text: str, layers: int) -> Iterator[tuple[int, Found]]:
         continues = match is not None and bool(run) and number == following
         if bare and run and not continues:
             if len(run) == layers:
-                yield start, Found(digits=tuple(run), shown="".join(map(str, run)))
+                yield start, WrittenList(digits=tuple(run), shown="".join(map(str, run)))
             run = []
         if match:
             if not run:

@@ -89,12 +89,12 @@ def _said(error: BaseException) -> str:
 
 
 def _http_libraries() -> list[Any]:
-    """What openai stands on: httpx2, and before its version 3 httpx."""
+    """Libraries under openai: httpx2, and before its version 3 httpx."""
     return [sys.modules[name] for name in ("httpx2", "httpx") if name in sys.modules]
 
 
 def _broken() -> tuple[type[Exception], ...]:
-    """What a call raises that breaks off, the library's own errors and those of what it stands on."""
+    """Errors of a call that breaks off: the library's own and those of the libraries under it."""
     import openai
 
     below = [error for m in _http_libraries() for error in (m.HTTPError, m.StreamError, m.InvalidURL)]

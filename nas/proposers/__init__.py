@@ -1,1 +1,1 @@
-"""Proposers, one algorithm a file; nas.validated_proposer makes them by name."""
+"""Proposers of networks; nas.validated_proposer makes them by name."""

@@ -36,7 +36,7 @@ _WIDE = 100.0
 
 @dataclass(frozen=True, kw_only=True)
 class Scales:
-    """What the evidence chose."""
+    """The scales of the model, as the evidence chose them."""
 
     scale: float
     """Standard deviation of a feature's weight."""
@@ -59,7 +59,7 @@ class Scales:
 
 @dataclass(frozen=True, kw_only=True)
 class Posterior:
-    """What is believed of every network after the observations."""
+    """The model of every network's value after the observations."""
 
     scales: Scales
     centre: float

@@ -5,9 +5,10 @@ network that another proposer named, is put into it first.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...runtime.requires import need
 from ..problem import Problem, Trial
@@ -39,7 +40,7 @@ class OptunaSampler:
             else optuna.distributions.CategoricalDistribution(list(range(count)))
             for place, count in enumerate(problem.space.choices)
         }
-        with _quiet():
+        with quiet_optuna():
             self._study = optuna.create_study(
                 sampler=_sampler(sampler, problem.seed),
                 directions=["maximize", "minimize"] if self._two else ["maximize"],
@@ -50,7 +51,7 @@ class OptunaSampler:
     def propose(self, history: Sequence[Trial], k: int) -> list[str]:
         """Up to `k` networks; see nas.problem.Proposer. Fewer where the sampler only repeats itself."""
         canonical = self.problem.space.canonical
-        with _quiet():
+        with quiet_optuna():
             for trial in history:
                 self._tell(canonical(trial.code), trial)
             values = {canonical(t.code): t for t in history}
@@ -106,20 +107,16 @@ def _sampler(name: str, seed: int) -> "optuna.samplers.BaseSampler":
     return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
 
-class _quiet:  # noqa: N801  used as a function
-    """Optuna reports every trial, and warns of what is experimental in it; neither concerns a user."""
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Silence Optuna's reports of trials and its warnings of experimental parts: neither concerns a user."""
+    import optuna
 
-    def __enter__(self) -> None:
-        import optuna
-
-        self._level = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._warnings = warnings.catch_warnings()
-        self._warnings.__enter__()
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-
-    def __exit__(self, *problem: Any) -> None:
-        import optuna
-
-        self._warnings.__exit__(*problem)
-        optuna.logging.set_verbosity(self._level)
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import UsageError
-from ..candidate_set import Pool
-from ..problem import Problem, Trial
+from ..candidate_set import CandidateSet
+from ..problem import Known, Problem, Trial
 from .bayes import Posterior, Scales, condition, fit
-from .history import Known
 
 CHOICES = ("ucb", "thompson")
 
@@ -30,7 +29,7 @@ _DRAWN, _CLIMBERS, _ROUNDS = 200, 8, 12
 
 @dataclass(frozen=True, kw_only=True)
 class SurrogateSettings:
-    """How the surrogate chooses."""
+    """Settings of the surrogate's choice."""
 
     choice: str = "ucb"
     """One of CHOICES."""
@@ -51,10 +50,14 @@ class Surrogate:
     """Proposes what the model thinks most of; the same history gives the same answer."""
 
     def __init__(
-        self, problem: Problem, settings: SurrogateSettings | None = None, *, pool: Pool | None = None
+        self,
+        problem: Problem,
+        settings: SurrogateSettings | None = None,
+        *,
+        candidates: CandidateSet | None = None,
     ) -> None:
         self.problem, self.settings = problem, settings or SurrogateSettings()
-        self.pool = pool or Pool(problem)
+        self.candidates = candidates or CandidateSet(problem)
 
     def propose(self, history: Sequence[Trial], k: int) -> list[str]:
         """Up to `k` networks, most wanted first; see nas.problem.Proposer."""
@@ -74,7 +77,7 @@ class Surrogate:
         return chosen
 
     def scores(self, history: Sequence[Trial], codes: Sequence[str]) -> Array:
-        """What the model thinks of networks that somebody else names: float64 (N,), the more the better.
+        """Score networks that somebody else names: float64 (N,), the more the better.
 
         Expectation plus `exploration` standard deviations, in units of -log(ceiling - value).
 
@@ -91,7 +94,7 @@ class Surrogate:
     def expect(
         self, history: Sequence[Trial], codes: Sequence[str], *, place: int = 0
     ) -> tuple[Array, Array, float]:
-        """What is expected of networks that somebody else names, in units of -log(ceiling - value).
+        """Predict networks that somebody else names, in units of -log(ceiling - value).
 
         Args:
             history: what is known.
@@ -145,9 +148,9 @@ class Surrogate:
 
     def _best(self, score: Score, known: Known, taken: set[str], random: np.random.Generator) -> str | None:
         """The network with the highest score that is not taken."""
-        if not self.pool.enumerable:
+        if not self.candidates.enumerable:
             return self._climb(score, known, taken, random)
-        codes, places, features_NF = self.pool.whole()
+        codes, places, features_NF = self.candidates.all_networks()
         scores_N = score(features_NF)
         scores_N[[places[code] for code in taken if code in places]] = -np.inf
         if not len(scores_N) or scores_N.max() == -np.inf:
@@ -159,7 +162,7 @@ class Surrogate:
         """Random draws and the neighbours of the best, climbed until no neighbour scores higher."""
         best_known = [known.done[index] for index in np.argsort(-known.targets_N)[:_CLIMBERS]]
         looked_at: dict[str, float] = {}
-        fresh = {*self.pool.draw(random, _DRAWN), *best_known}
+        fresh = {*self.candidates.draw(random, _DRAWN), *best_known}
         top: list[str] = []
         for _ in range(_ROUNDS):
             codes = sorted(fresh - looked_at.keys())
@@ -168,13 +171,13 @@ class Surrogate:
             scores_N = score(self._features(codes))
             looked_at.update(zip(codes, scores_N.tolist(), strict=True))
             top = sorted(looked_at, key=lambda code: (-looked_at[code], code))[:_CLIMBERS]
-            fresh = {other for code in top for other in self.pool.neighbours(code)}
+            fresh = {other for code in top for other in self.candidates.neighbours(code)}
         free = [code for code in looked_at if code not in taken]
         return min(free, key=lambda code: (-looked_at[code], code), default=None)
 
 
 def _believes(history: Sequence[Trial], place: int) -> bool:
-    """Whether a network is chosen with the belief that size helps: every second one is.
+    """True where a network is chosen with the prior that size helps: for every second one.
 
     Where the belief is wrong, it would keep on asking for large networks that teach nothing.
     """

@@ -11,8 +11,7 @@ import numpy as np
 from ...benchmarks.plots import COLOURS, REFERENCE_COLOUR, new_figure, unit_square
 from ...metrics.scores import precision_recall_curve, roc_curve
 from ..finals.finished import Finalist, Finished
-from ..hardware.pareto import pareto_front
-from ..search.candidates import Candidate
+from ..search.candidates import Candidate, pareto_front
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,6 @@ from ...benchmarks.plots import to_svg
 from ...metrics.scores import average_precision, roc_auc
 from ...report import page
 from ..finals.finished import Finalist, Finished
-from ..hardware.summary import sentences
 from ..search.candidates import Candidate, State
 from . import figures
 from .diagram import draw
@@ -46,7 +45,7 @@ def render(finished: Finished) -> str:
         _curves(finished),
         _search(finished),
         _latency(finished),
-        _origin(finished),
+        _provenance(finished),
     ]
     return page.document(title, body, style=_OWN_STYLE)
 
@@ -225,7 +224,7 @@ def _latency(finished: Finished) -> str:
         f"{', in CPU time' if threads == 1 else ''}."
     ]
     if finished.table is not None:
-        lines += ["The table of block latencies:", *sentences(finished.table)]
+        lines += ["The table of block latencies:", *finished.table.sentences()]
     if measured:
         error = float(np.median([abs(f.latency.error or 0.0) for f in measured]))
         lines.append(f"Predicted against measured for {len(measured)} finalists: median error {error:.1%}.")
@@ -235,7 +234,7 @@ def _latency(finished: Finished) -> str:
     return "<h2>Latency</h2>\n" + "".join(f"<p>{escape(line)}</p>" for line in lines)
 
 
-def _origin(finished: Finished) -> str:
+def _provenance(finished: Finished) -> str:
     machine, manifest = finished.machine, finished.bundle.manifest
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     facts = [

@@ -1,6 +1,7 @@
-"""What a search keeps of each network it tried."""
+"""The candidates of a search: their states, assignments and outcomes."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from ..problem import Trial
 
 
 class State(StrEnum):
-    """Where a candidate stands."""
+    """The state of a candidate."""
 
     WAITING = "waiting"
     """Taken, and not on a device: the search was ended while it trained."""
@@ -21,8 +22,8 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """What a worker is sent."""
+class Assignment:
+    """One candidate as it is sent to a worker."""
 
     number: int
     """The candidate's, from 1."""
@@ -36,7 +37,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a candidate came to, as the worker saw it."""
+    """The outcome of a candidate's training, as the worker saw it."""
 
     value: float
     """The objective, the more the better."""
@@ -50,18 +51,12 @@ class Outcome:
     """The run folder with its checkpoint, where one was written."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return {
-            "value": self.value,
-            "curve": list(self.curve),
-            "seconds": self.seconds,
-            "stopped": self.stopped,
-            "run": None if self.run is None else str(self.run),
-        }
+        """Plain JSON values."""
+        return {**asdict(self), "curve": list(self.curve), "run": None if self.run is None else str(self.run)}
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> "Outcome":
-        """What `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
             KeyError, TypeError, ValueError: it did not write this.
@@ -109,7 +104,7 @@ class Candidate:
 
     @property
     def is_open(self) -> bool:
-        """Whether it has yet to end."""
+        """True until it has ended."""
         return self.state in (State.WAITING, State.RUNNING)
 
     @property
@@ -118,12 +113,12 @@ class Candidate:
         return self.parameters * 4 / 1e6
 
     def as_trial(self, *, value: float | None = None) -> Trial:
-        """As proposers see it, with `value` in place of a value that was measured too early."""
+        """The trial that proposers see, with `value` in place of a value that was measured too early."""
         known = value if value is not None else self.value
         return Trial(code=self.code, value=known, failed=self.state is State.FAILED)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Plain JSON values."""
         return {
             "iteration": self.number,
             "architecture": self.code,
@@ -139,3 +134,25 @@ class Candidate:
             "cached": self.cached,
             "reason": self.reason or None,
         }
+
+
+def best_of(rows: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates trained to the end, best first; of equals the one proposed earlier."""
+    done = [row for row in rows if row.state is State.DONE and row.value is not None]
+    return sorted(done, key=lambda row: (-(row.value or 0.0), row.number))
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Indices of the points that no other one is at least as good as in both, and better in one.
+
+    Args:
+        points: (value, the more the better; cost, the less the better) each.
+
+    Returns:
+        in rising order of cost; of several equal points, the first.
+    """
+    front: list[int] = []
+    for index in sorted(range(len(points)), key=lambda i: (points[i][1], -points[i][0], i)):
+        if not front or points[index][0] > points[front[-1]][0]:
+            front.append(index)
+    return front

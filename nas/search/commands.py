@@ -31,7 +31,7 @@ def search(
     """
     from ...runtime.errors import UsageError
     from ...runtime.files import check_free
-    from ..finals.after_search import finals_of, finish_found
+    from ..finals.from_folder import finals_of, finish_and_show
     from .display import watched
     from .factory import check_names, make_proposer, make_space
     from .interrupts import Interrupts
@@ -58,7 +58,7 @@ def search(
             interrupts=interrupts,
         )
     if final.bundle is not None and finals is not None and interrupts.signal is None:
-        finish_found(
+        finish_and_show(
             found, final.bundle, settings=finals, report=final.report, force=force, json_target=json_target
         )
         return

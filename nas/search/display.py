@@ -1,4 +1,4 @@
-"""How a search is watched: a table that changes in place on a terminal, a line a candidate elsewhere."""
+"""Display of a running search: a table that changes in place on a terminal, a line a candidate elsewhere."""
 
 import sys
 import time
@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ...runtime.console import note
-from .candidates import Candidate, State
+from .candidates import Candidate, State, best_of
 from .engine import Watcher
-from .folder import best_of
 from .result import OBJECTIVE
 
 if TYPE_CHECKING:

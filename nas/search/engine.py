@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from ...runtime.errors import DataError, DependencyError, OutputError, StoppedError, UsageError, XoptError
 from ..problem import Problem, Proposer, Trial
-from .candidates import Candidate, Job, Outcome, State
+from .candidates import Assignment, Candidate, Outcome, State
 from .halving import full_value
 from .interrupts import Interrupted, Interrupts
 from .outcome_files import Results
-from .stopping import Budget
-from .trial_store import Ledger
-from .worker_pool import Ended, Pool
+from .settings import Budget
+from .trial_store import TrialStore
+from .worker_pool import Ended, WorkerPool
 
 _LOOK_S = 1.0
 _BEAT_S = 30.0
@@ -27,7 +27,7 @@ _NOT_THE_NETWORK = (UsageError, DataError, DependencyError, OutputError)
 
 @dataclass(frozen=True, kw_only=True)
 class Watcher:
-    """Who is told how the search goes; every call is made between two steps."""
+    """Callbacks on the progress of a search; each is called between two steps."""
 
     ended: Callable[[Candidate, Sequence[Candidate]], None] = lambda row, rows: None
     """A candidate ended; beside it all candidates."""
@@ -43,9 +43,9 @@ class Engine:
 
     problem: Problem
     proposer: Proposer
-    ledger: Ledger
+    store: TrialStore
     results: Results
-    pool: Pool
+    pool: WorkerPool
     budget: Budget
     watcher: Watcher = field(default_factory=Watcher)
     latency_ms: Callable[[str], float] | None = None
@@ -60,7 +60,7 @@ class Engine:
         self._waiting: Callable[[], AbstractContextManager[None]] = nullcontext
         self._started = self.clock()
         self._beaten = self._started
-        self._hours_before = self.ledger.hours
+        self._hours_before = self.store.hours
 
     @property
     def hours(self) -> float:
@@ -95,26 +95,26 @@ class Engine:
 
     def _recover(self) -> None:
         """Settle what an earlier run of this search left open."""
-        rows = self.ledger.candidates()
+        rows = self.store.candidates()
         known = {row.code for row in rows}
         for code, outcome in self.results:
             # The storage was lost or damaged; what the folder knows is written down again.
             if code not in known:
                 self._begin(code, outcome)
         for row in rows:
-            if not row.is_open or row.owner != self.ledger.owner:
+            if not row.is_open or row.owner != self.store.owner:
                 continue
             found = self.results.find(row.code)
             if found is None:
                 self._queue.append(row.code)
                 continue
-            self.ledger.finish(row, found)
+            self.store.finish(row, found)
 
     def _fill(self) -> str | None:
         """Put a candidate on every free device; returns why no more are asked for, None if some are."""
         self._beat()
         while len(self._running) < self.pool.size:
-            rows = self.ledger.candidates()
+            rows = self.store.candidates()
             if self._queue:
                 self._start(self._queue.pop(0), rows)
                 continue
@@ -142,11 +142,11 @@ class Engine:
 
     def _begin(self, code: str, outcome: Outcome | None = None) -> None:
         latency_ms = None if self.latency_ms is None else self.latency_ms(code)
-        row = self.ledger.begin(code, latency_ms=latency_ms)
+        row = self.store.begin(code, latency_ms=latency_ms)
         if row is None:
             return
         if outcome is not None:
-            self.ledger.finish(row, outcome, cached=True)
+            self.store.finish(row, outcome, cached=True)
             self._tell(row.code)
             return
         self._submit(row)
@@ -157,14 +157,14 @@ class Engine:
         if row is None:
             self._begin(code, self.results.find(code))
             return
-        self.ledger.resubmit(row)
+        self.store.resubmit(row)
         self._submit(row)
 
     def _submit(self, row: Candidate) -> None:
         self._running[row.code] = row
         space = self.problem.space
         self.pool.submit(
-            Job(
+            Assignment(
                 number=row.number,
                 code=row.code,
                 architecture=space.architecture(row.code),
@@ -173,27 +173,27 @@ class Engine:
         )
 
     def _take(self, ended: Ended) -> None:
-        row = self._as_known(self._running.pop(ended.job.code))
+        row = self._as_known(self._running.pop(ended.assignment.code))
         self._exhausted = False
         if row is None:
             return
         if ended.outcome is not None:
-            self.ledger.finish(row, ended.outcome)
+            self.store.finish(row, ended.outcome)
             self._tell(row.code)
             return
         died = ended.died or isinstance(ended.error, StoppedError)
         if died and row.deaths + 1 < _DEATHS:
-            self.ledger.note(row, {"deaths": row.deaths + 1})
+            self.store.note(row, {"deaths": row.deaths + 1})
             self._queue.append(row.code)
             return
         if isinstance(ended.error, _NOT_THE_NETWORK):
             raise ended.error
-        self.ledger.fail(row, " ".join(str(ended.error).split()))
+        self.store.fail(row, " ".join(str(ended.error).split()))
         self._tell(row.code)
         self._give_up_if_hopeless(ended.error)
 
     def _give_up_if_hopeless(self, error: Exception | None) -> None:
-        states = [row.state for row in self.ledger.candidates() if not row.is_open]
+        states = [row.state for row in self.store.candidates() if not row.is_open]
         if len(states) >= _HOPELESS and all(state is State.FAILED for state in states):
             raise XoptError(f"all of the first {len(states)} candidates failed, the last one so: {error}")
 
@@ -202,45 +202,45 @@ class Engine:
 
         A machine that slept for an hour finds its rows withdrawn, and what it trained in other hands.
         """
-        return next((known for known in self.ledger.candidates() if known.trial == row.trial), None)
+        return next((known for known in self.store.candidates() if known.trial == row.trial), None)
 
     def _tell(self, code: str) -> None:
-        rows = self.ledger.candidates()
+        rows = self.store.candidates()
         self.watcher.ended(next(row for row in rows if row.code == code), rows)
 
     def _look(self) -> None:
         """Write down how far the running ones are."""
-        for row in self.ledger.candidates():
+        for row in self.store.candidates():
             if row.code in self._running:
-                self.ledger.draw(row, self.watcher.curve(row.code))
-        self.watcher.looked(self.ledger.candidates())
+                self.store.draw(row, self.watcher.curve(row.code))
+        self.watcher.looked(self.store.candidates())
 
     def _beat(self) -> None:
         if self.clock() - self._beaten < _BEAT_S:
             return
         self._beaten = self.clock()
-        self.ledger.beat(hours=self.hours)
-        self._queue += self.ledger.reclaim()
+        self.store.beat(hours=self.hours)
+        self._queue += self.store.reclaim()
 
     def _put_back(self) -> None:
         """However the run ends, what trains is stopped and waits for the next one."""
         self.pool.close()
-        for row in self.ledger.candidates():
-            if row.state is not State.RUNNING or row.owner != self.ledger.owner:
+        for row in self.store.candidates():
+            if row.state is not State.RUNNING or row.owner != self.store.owner:
                 continue
             outcome = self.results.find(row.code)
             if outcome is None:
-                self.ledger.put_back(row)
+                self.store.put_back(row)
                 continue
             # It ended, and nobody had asked yet.
-            self.ledger.finish(row, outcome)
-        self.ledger.beat(hours=self.hours)
+            self.store.finish(row, outcome)
+        self.store.beat(hours=self.hours)
 
 
 def history_of(rows: Sequence[Candidate]) -> list[Trial]:
     """Candidates as proposers see them; one that was ended early counts with what it would have come to."""
-    whole = [row.curve for row in rows if row.state is State.DONE]
+    complete = [row.curve for row in rows if row.state is State.DONE]
     return [
-        row.as_trial(value=full_value(row.curve, whole) if row.state is State.STOPPED else None)
+        row.as_trial(value=full_value(row.curve, complete) if row.state is State.STOPPED else None)
         for row in rows
     ]

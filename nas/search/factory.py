@@ -10,7 +10,7 @@ from ..description import SPACES
 from ..description import make_space as make_named
 from ..problem import Problem
 from ..space import Space
-from ..validated_proposer import PROPOSERS, Guarded, check_proposer
+from ..validated_proposer import PROPOSERS, ValidatedProposer
 from ..validated_proposer import make_proposer as make_plain
 from .settings import SearchSettings
 
@@ -42,8 +42,8 @@ def make_space(settings: SearchSettings, dataset: Dataset) -> Space:
     return make_named(settings.space, classes=len(dataset.classes), channels=recipe.channels, size=size)
 
 
-def make_proposer(settings: SearchSettings, problem: Problem, folder: Path) -> Guarded:
-    """Who proposes, within the guarantee that what is trained is canonical, allowed and new.
+def make_proposer(settings: SearchSettings, problem: Problem, folder: Path) -> ValidatedProposer:
+    """Build the proposer, within the guarantee that what is trained is canonical, allowed and new.
 
     Args:
         settings: names it.
@@ -56,14 +56,14 @@ def make_proposer(settings: SearchSettings, problem: Problem, folder: Path) -> G
         DependencyError: a library is not installed.
     """
     if settings.proposer != LLM:
-        check_proposer(settings.proposer)
         return make_plain(settings.proposer, problem, upgrades_help=settings.upgrades_help)
     from ..llm import make_llm_proposer
     from ..proposers.surrogate import Surrogate, SurrogateSettings
 
-    asked = replace(_llm_settings(settings), log=folder / "llm.jsonl")
+    llm = replace(_llm_settings(settings), log=folder / "llm.jsonl")
     surrogate = Surrogate(problem, SurrogateSettings(upgrades_help=settings.upgrades_help))
-    return Guarded(problem, make_llm_proposer(problem, asked, limits=settings.limits, surrogate=surrogate))
+    proposer = make_llm_proposer(problem, llm, limits=settings.limits, surrogate=surrogate)
+    return ValidatedProposer(problem, proposer)
 
 
 def _llm_settings(settings: SearchSettings) -> "LlmSettings":

@@ -16,7 +16,7 @@ from pathlib import Path
 from ...runtime.errors import BusyError
 from ...runtime.files import check_free, make_folder
 from ...runtime.locks import is_locked, locked
-from .candidates import Candidate, State
+from .candidates import Candidate, best_of
 from .halving import Curves
 from .settings import MARKER
 
@@ -49,7 +49,7 @@ class SearchFolder:
 
     @property
     def is_searching(self) -> bool:
-        """Whether a process works for this search now."""
+        """True while a process works for this search."""
         return is_locked(self._lock)
 
     @property
@@ -95,9 +95,3 @@ class SearchFolder:
     @property
     def _busy(self) -> str:
         return f"a search is at work in {self.path}; wait for it, or choose another --out"
-
-
-def best_of(rows: Sequence[Candidate]) -> list[Candidate]:
-    """The whole trainings, best first; of equals the one asked for earlier."""
-    whole = [row for row in rows if row.state is State.DONE and row.value is not None]
-    return sorted(whole, key=lambda row: (-(row.value or 0.0), row.number))

@@ -36,7 +36,7 @@ class Halving:
         return tuple(reversed(rungs))
 
     def goes_on(self, value: float, others: Sequence[float]) -> bool:
-        """Whether a candidate passes a rung that `others` have reached before it.
+        """Decide whether a candidate passes a rung that `others` have reached before it.
 
         The first `factor` pass in any case: among fewer than that there is no best 1/factor, and whoever
         proposes has to see a few whole trainings.
@@ -79,21 +79,21 @@ class Curves:
             yield path.stem, self.read(path.stem)
 
 
-def full_value(curve: Sequence[float], whole: Sequence[Sequence[float]]) -> float | None:
-    """What a candidate that was ended early would have come to.
+def full_value(curve: Sequence[float], complete: Sequence[Sequence[float]]) -> float | None:
+    """Estimate the value that a candidate ended early would have reached.
 
     Its best so far, plus the median of what the whole trainings still gained from the same epoch on. A
     proposer that took the early value as it stands would learn that the network is bad, not that it is young.
 
     Args:
         curve: the objective after each epoch it had, at least one.
-        whole: curves of candidates that trained to the end.
+        complete: curves of candidates that trained to the end.
 
     Returns:
         None where the curve is empty.
     """
     if not curve:
         return None
-    gains = sorted(max(other) - max(other[: len(curve)]) for other in whole if len(other) > len(curve))
+    gains = sorted(max(other) - max(other[: len(curve)]) for other in complete if len(other) > len(curve))
     gain = gains[len(gains) // 2] if gains else 0.0
     return max(curve) + gain

@@ -25,8 +25,8 @@ class Interrupts:
         self._obey_at_once = False
 
     @property
-    def asked(self) -> bool:
-        """Whether the end was asked for."""
+    def requested(self) -> bool:
+        """True once a signal asked for the end."""
         return self.signal is not None
 
     @contextmanager
@@ -51,7 +51,7 @@ class Interrupts:
         """
         self._obey_at_once = True
         try:
-            if self.asked:
+            if self.requested:
                 raise Interrupted
             yield
         finally:

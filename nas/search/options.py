@@ -8,8 +8,7 @@ from ...runtime.errors import UsageError
 from ...train.recipe import load_recipe, override
 from ..space import Limits
 from .command_options import SearchOptions
-from .settings import SearchSettings, read_settings
-from .stopping import Budget
+from .settings import Budget, SearchSettings, read_settings
 from .storage import JOURNAL
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ...runtime.files import make_folder, write_file
-from .candidates import Outcome
+from .candidates import Assignment, Outcome
+from .worker_pool import Evaluator, Objective
 
 _FORMAT = 1
 
@@ -80,3 +81,29 @@ class Results:
             # Absent, or damaged by a full disk: the candidate is trained.
             return None
         return outcome if math.isfinite(outcome.value) else None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An objective that keeps what it finds, in the worker: a search killed at that moment still has it."""
+
+    objective: Objective
+    results: Results
+
+    def open(self) -> "RecordingEvaluator":
+        """Called once in each worker."""
+        return RecordingEvaluator(self.objective.open(), self.results)
+
+
+@dataclass(frozen=True)
+class RecordingEvaluator:
+    """Trains candidates and writes down what they come to."""
+
+    evaluator: Evaluator
+    results: Results
+
+    def evaluate(self, assignment: Assignment) -> Outcome:
+        """Train a candidate; its outcome is on disk when this returns."""
+        outcome = self.evaluator.evaluate(assignment)
+        self.results.keep(assignment.code, outcome)
+        return outcome

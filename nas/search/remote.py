@@ -10,34 +10,34 @@ from queue import Empty, SimpleQueue
 
 from ...datasets.executors import Workers
 from ...runtime.errors import ClusterError
-from .candidates import Job, Outcome
+from .candidates import Assignment, Outcome
 from .worker_pool import Ended, Evaluator, Objective
 
 _LAUNCHER = ("RANK", "WORLD_SIZE", "PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE")
 _kept: tuple[Objective, Evaluator] | None = None
 
 
-class ClusterPool:
+class ClusterWorkerPool:
     """The workers of an executor, each with one candidate at a time."""
 
     def __init__(self, objective: Objective, workers: Workers) -> None:
         self._objective, self._workers = objective, workers
-        self._ended: SimpleQueue[tuple[Job, Future[Outcome]]] = SimpleQueue()
+        self._ended: SimpleQueue[tuple[Assignment, Future[Outcome]]] = SimpleQueue()
         self._futures: dict[str, Future[Outcome]] = {}
         self.size = workers.count
 
-    def submit(self, job: Job) -> None:
+    def submit(self, assignment: Assignment) -> None:
         """Start a candidate on a free worker.
 
         Raises:
             ClusterError: the workers are gone.
         """
-        future = self._workers.submit(evaluate, self._objective, job)
-        self._futures[job.code] = future
-        future.add_done_callback(lambda done: self._ended.put((job, done)))
+        future = self._workers.submit(evaluate, self._objective, assignment)
+        self._futures[assignment.code] = future
+        future.add_done_callback(lambda done: self._ended.put((assignment, done)))
 
     def wait(self, timeout_s: float) -> list[Ended]:
-        """What has ended since the last call; waits for the first one, at most `timeout_s` seconds."""
+        """Candidates ended since the last call; waits for the first one, at most `timeout_s` seconds."""
         ended: list[Ended] = []
         try:
             ended.append(self._settle(*self._ended.get(timeout=timeout_s)))
@@ -51,22 +51,22 @@ class ClusterPool:
         for future in self._futures.values():
             future.cancel()
 
-    def _settle(self, job: Job, future: "Future[Outcome]") -> Ended:
-        self._futures.pop(job.code, None)
+    def _settle(self, assignment: Assignment, future: "Future[Outcome]") -> Ended:
+        self._futures.pop(assignment.code, None)
         try:
-            return Ended(job=job, outcome=self._workers.result(future))
+            return Ended(assignment=assignment, outcome=self._workers.result(future))
         except ClusterError as error:
-            return Ended(job=job, error=error, died=True)
+            return Ended(assignment=assignment, error=error, died=True)
         except Exception as error:  # noqa: BLE001 - whatever it was, it was this candidate's
-            return Ended(job=job, error=error)
+            return Ended(assignment=assignment, error=error)
 
 
-def evaluate(objective: Objective, job: Job) -> Outcome:
-    """Runs in a worker: what a candidate comes to."""
+def evaluate(objective: Objective, assignment: Assignment) -> Outcome:
+    """Train a candidate; runs in a worker."""
     # A rank of an MPI program is no part of a shared training: each trains a network of its own.
     for name in _LAUNCHER:
         os.environ.pop(name, None)
-    return _opened(objective).evaluate(job)
+    return _opened(objective).evaluate(assignment)
 
 
 def _opened(objective: Objective) -> Evaluator:

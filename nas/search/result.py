@@ -1,4 +1,4 @@
-"""What a search has found, as a table and as JSON; read from its folder while it runs and after."""
+"""The result of a search, as a table and as JSON; read from its folder while it runs and after."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any
 
 from ...runtime.console import table
 from ...runtime.errors import UsageError
-from .candidates import Candidate, State
-from .folder import SearchFolder, best_of
+from .candidates import Candidate, State, best_of
+from .folder import SearchFolder
 from .settings import SearchSettings, read_settings
 from .storage import open_study
 from .trial_store import read_candidates
@@ -16,7 +16,7 @@ OBJECTIVE = "val mean AUC"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SearchResult:
     """A search and its candidates."""
 
     folder: Path
@@ -35,12 +35,12 @@ class Found:
         return best_of(self.rows)[:count]
 
     def run_folder(self, row: Candidate) -> Path | None:
-        """Where a candidate's checkpoint is; only the best ones keep theirs."""
+        """The run folder with a candidate's checkpoint; only the best ones keep theirs."""
         run = SearchFolder(path=self.folder).runs / row.code
         return run if run.is_dir() else None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Plain JSON values."""
         best = self.best()
         return {
             "search": str(self.folder),
@@ -101,7 +101,7 @@ class Found:
         return f"{said}; best: {best[0].code}, {OBJECTIVE} {best[0].value:.4f}"
 
 
-def read_search(folder: Path, *, storage: str | None = None) -> Found:
+def read_search(folder: Path, *, storage: str | None = None) -> SearchResult:
     """Read a search's folder, whether or not a process works for it.
 
     Args:
@@ -116,7 +116,7 @@ def read_search(folder: Path, *, storage: str | None = None) -> Found:
     place = SearchFolder(path=folder)
     url = storage_url(place, settings, storage)
     study = open_study(url, settings.study or folder.resolve().name, create=False)
-    return Found(
+    return SearchResult(
         folder=folder,
         settings=settings,
         rows=tuple(read_candidates(study, url)),

@@ -1,4 +1,4 @@
-"""A whole search: its folder, its workers, its storage, and the engine between them."""
+"""A search from its settings to its result: folder, workers, storage, and the engine between them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
-from ...datasets import Dataset, open_source
+from ...datasets import Dataset
 from ...datasets.executors import open_executor
 from ...runtime.errors import UsageError
 from ...runtime.files import check_free
@@ -16,22 +16,19 @@ from ..hardware.table import load_table
 from ..problem import Problem, Proposer
 from ..space import Space
 from .candidates import Candidate
-from .data import digest_data
-from .devices import share_devices
 from .engine import Engine, Watcher
 from .folder import SearchFolder
 from .halving import Halving
 from .interrupts import Interrupts
-from .local import LocalPool
-from .outcome_files import Results
-from .recording import Recorded
-from .remote import ClusterPool
-from .result import OBJECTIVE, Found, read_search, storage_url
-from .settings import MARKER, SearchSettings, check_same, read_settings
+from .local import LocalWorkerPool, share_devices
+from .outcome_files import Recorded, Results
+from .remote import ClusterWorkerPool
+from .result import OBJECTIVE, SearchResult, read_search, storage_url
+from .settings import MARKER, SearchSettings, check_same, digest_data, read_settings
 from .storage import without_password
 from .training import Training
-from .trial_store import Ledger
-from .worker_pool import Objective, Pool
+from .trial_store import TrialStore
+from .worker_pool import Objective, WorkerPool
 
 Silent = Watcher()
 
@@ -46,7 +43,7 @@ def search(
     force: bool = False,
     watcher: Watcher = Silent,
     interrupts: Interrupts | None = None,
-) -> Found:
+) -> SearchResult:
     """Search for the network that does best on a data set's `val` split when trained on its `train` split.
 
     Args:
@@ -72,13 +69,9 @@ def search(
         DependencyError: a library is not installed.
     """
     need("optuna", extra="nas")
-    if settings.max_latency_ms is not None and settings.latency_table is None:
-        raise UsageError("a limit on latency needs a prediction of it: add --latency-table TABLE.json")
     place = SearchFolder(path=out)
     settings, owner = _identify(place, settings, resume=resume, force=force)
-    dataset = open_source(
-        settings.data, settings.data_format, uncertain=settings.uncertain, findings=settings.findings
-    )
+    dataset = settings.open_data()
     problem = _problem(settings, make_space(settings, dataset))
     context = settings.context(problem.space, digest_data(dataset))
     # A mistake up to here leaves an older search, and the place for the new one, as they were.
@@ -88,38 +81,46 @@ def search(
         place.sweep()
         url = storage_url(place, settings, None)
         settings.write(out, owner=owner, storage=without_password(url), context=context)
-        ledger = Ledger.open(
-            url,
-            settings.study or out.name,
-            owner=owner,
-            context=context,
-            space=problem.space,
-            objective=OBJECTIVE,
-        )
-        results = Results(folder=place.results, context=context, shared=settings.cache)
-        objective = Recorded(_training(settings, place), results)
+        name, space = settings.study or out.name, problem.space
+        store = TrialStore.open(url, name, owner=owner, context=context, space=space, objective=OBJECTIVE)
         proposer = make_proposer(settings, problem, out)
-        with _pool(settings, objective) as pool:
-            engine = Engine(
-                problem=problem,
-                proposer=proposer,
-                ledger=ledger,
-                results=results,
-                pool=pool,
-                budget=settings.budget,
-                watcher=_watching(watcher, place, settings.keep),
-                latency_ms=problem.latency_ms,
-            )
-            ledger.close("")
-            ledger.close(engine.run(interrupts))
-        place.prune(ledger.candidates(), settings.keep)
+        _run_engine(settings, place, store, problem, proposer, context, watcher, interrupts)
     return read_search(out, storage=url)
+
+
+def _run_engine(
+    settings: SearchSettings,
+    place: SearchFolder,
+    store: TrialStore,
+    problem: Problem,
+    proposer: Proposer,
+    context: str,
+    watcher: Watcher,
+    interrupts: Interrupts | None,
+) -> None:
+    results = Results(folder=place.results, context=context, shared=settings.cache)
+    with _worker_pool(settings, Recorded(_training(settings, place), results)) as pool:
+        engine = Engine(
+            problem=problem,
+            proposer=proposer,
+            store=store,
+            results=results,
+            pool=pool,
+            budget=settings.budget,
+            watcher=_watching(watcher, place, settings.keep),
+            latency_ms=problem.latency_ms,
+        )
+        store.close("")
+        store.close(engine.run(interrupts))
+    place.prune(store.candidates(), settings.keep)
 
 
 def _identify(
     place: SearchFolder, settings: SearchSettings, *, resume: bool, force: bool
 ) -> tuple[SearchSettings, str]:
-    """The settings to go on with, and the folder's id; nothing is written."""
+    """The settings to go on with, checked, and the folder's id; nothing is written."""
+    if settings.max_latency_ms is not None and settings.latency_table is None:
+        raise UsageError("a limit on latency needs a prediction of it: add --latency-table TABLE.json")
     if resume:
         before, facts = read_settings(place.path)
         settings = check_same(before, settings)
@@ -166,16 +167,16 @@ def _training(settings: SearchSettings, place: SearchFolder) -> Training:
 
 
 @contextmanager
-def _pool(settings: SearchSettings, objective: Objective) -> Iterator[Pool]:
+def _worker_pool(settings: SearchSettings, objective: Objective) -> Iterator[WorkerPool]:
     if settings.cluster is None:
-        pool = LocalPool(objective, share_devices(settings.workers))
+        pool = LocalWorkerPool(objective, share_devices(settings.workers))
         try:
             yield pool
         finally:
             pool.close()
         return
     with open_executor(settings.cluster, settings.workers) as workers:
-        yield ClusterPool(objective, workers)
+        yield ClusterWorkerPool(objective, workers)
 
 
 def _watching(watcher: Watcher, place: SearchFolder, keep: int) -> Watcher:

@@ -1,21 +1,61 @@
-"""What a search was asked for, as its folder remembers it."""
+"""The settings of a search and its budget, and search.json, which keeps them in the search's folder."""
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ...datasets import Dataset, Split, open_source
 from ...runtime.errors import DataError, UsageError
 from ...runtime.files import write_file
 from ...train.recipe import Recipe, load_recipe
 from ..space import Limits, Space
+from .candidates import Candidate, State
 from .outcome_files import digest_of
-from .stopping import Budget
 
 MARKER = "search.json"
 RECIPE = "recipe.toml"
 _FORMAT = 1
+_DIGESTED = 256
+"""Images of each split whose pixels tell data sets apart; all of them would take longer than a candidate."""
 _PATHS = ("data", "cache", "llm_replay", "latency_table")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Limits on what a search spends; candidates under way when they are reached still end."""
+
+    candidates: int
+    """Networks, those that failed among them."""
+    hours: float | None = None
+    """Of wall time, over all the times it was resumed; None for as long as it takes."""
+    patience: int | None = None
+    """Candidates in a row without a better one after which it ends; None never ends for that."""
+
+    def __post_init__(self) -> None:
+        if self.candidates < 1:
+            raise ValueError(f"candidates must be at least 1, got {self.candidates}.")
+        if self.hours is not None and not self.hours > 0:
+            raise ValueError(f"hours must be above 0, got {self.hours}.")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience must be at least 1, got {self.patience}.")
+
+    def spent(self, rows: Sequence[Candidate], *, hours: float) -> str | None:
+        """Why nothing more is asked for, in words; None while it goes on.
+
+        Args:
+            rows: all candidates, by number.
+            hours: of wall time so far.
+        """
+        if len(rows) >= self.candidates:
+            return f"the budget of {self.candidates} candidates is spent"
+        if self.hours is not None and hours >= self.hours:
+            return f"the budget of {self.hours:g} hours is spent"
+        if self.patience is not None and _without_progress(rows) >= self.patience:
+            return f"the last {self.patience} candidates brought nothing better"
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +114,14 @@ class SearchSettings:
             raise ValueError(f"train_images must be at least 1, got {self.train_images}.")
         if self.max_latency_ms is not None and not self.max_latency_ms > 0:
             raise ValueError(f"max_latency_ms must be above 0, got {self.max_latency_ms}.")
+
+    def open_data(self) -> Dataset:
+        """Open the labelled images.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+        return open_source(self.data, self.data_format, uncertain=self.uncertain, findings=self.findings)
 
     def context(self, space: Space, data_digest: str) -> str:
         """Digest of what a candidate's outcome depends on beside its code."""
@@ -151,3 +199,35 @@ def check_same(before: SearchSettings, now: SearchSettings) -> SearchSettings:
             "or search into another --out"
         )
     return replace(now, data=now.data.resolve())
+
+
+def digest_data(dataset: Dataset) -> str:
+    """SHA-256, in hex, over classes, names and labels of train and val, and 256 images spread over each.
+
+    An outcome on other data has another digest, so it is never taken for one on these.
+
+    Raises:
+        DataError: a split or an image is absent.
+        InputError: an image cannot be read.
+    """
+    digest = hashlib.sha256(repr(dataset.classes).encode())
+    for name in ("train", "val"):
+        split = dataset.split(name)
+        digest.update(split.digest.encode())
+        _add_images(digest, split.spread(_DIGESTED))
+    return digest.hexdigest()
+
+
+def _add_images(digest: "hashlib._Hash", split: Split) -> None:
+    for index in range(len(split)):
+        image = split.source(index)
+        digest.update(image.read_bytes() if isinstance(image, Path) else image.tobytes())
+
+
+def _without_progress(rows: Sequence[Candidate]) -> int:
+    """Count the complete or stopped trainings after the best one, in the order of proposing."""
+    ended = [row for row in rows if row.state in (State.DONE, State.STOPPED) and row.value is not None]
+    if not ended:
+        return 0
+    best = max(range(len(ended)), key=lambda place: (ended[place].value or 0.0, -place))
+    return len(ended) - 1 - best

@@ -1,4 +1,4 @@
-"""Where a search's candidates are kept so that others can see them: any storage of Optuna.
+"""Storage of a search's candidates that others can see too: any storage of Optuna.
 
 A folder of one machine has an SQLite file. Many machines share a database server, or a journal: a file on a
 network disk to which each appends.
@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from ...runtime.errors import DataError, DependencyError, UsageError
 from ...runtime.requires import need
+from ..proposers.optuna_samplers import quiet_optuna
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -41,7 +42,7 @@ def open_study(url: str, name: str, *, create: bool) -> "Study":
     need("optuna", extra="nas")
     import optuna
 
-    with reading(url), _quiet():
+    with reading(url), quiet_optuna():
         storage = _open(url)
         try:
             if create:
@@ -70,7 +71,7 @@ def without_password(url: str) -> str:
 
 @contextmanager
 def reading(url: str) -> Iterator[None]:
-    """What a storage raises becomes one line.
+    """Turn what a storage raises into one line.
 
     Raises:
         DataError: it cannot be read, reached or written.
@@ -87,19 +88,6 @@ def reading(url: str) -> Iterator[None]:
             f"the storage {without_password(url)} cannot be used: {said}; if it is damaged, move it away and "
             "add --resume: the candidates that ended come back from the search's own folder"
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without optuna's remarks on stderr; its own setting is put back."""
-    import optuna
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)
 
 
 def _open(url: str) -> "BaseStorage":
@@ -181,16 +169,16 @@ def _mend(path: Path) -> None:
         start = max(0, size - _TAIL)
         file.seek(start)
         tail = file.read()
-        whole = tail.rfind(b"\n") + 1
-        while whole and not _is_record(tail[:whole]):
-            whole = tail.rfind(b"\n", 0, whole - 1) + 1
-        if whole == len(tail) or (start and not whole):
+        end = tail.rfind(b"\n") + 1
+        while end and not _is_record(tail[:end]):
+            end = tail.rfind(b"\n", 0, end - 1) + 1
+        if end == len(tail) or (start and not end):
             return
-        file.truncate(start + whole)
+        file.truncate(start + end)
 
 
 def _is_record(lines: bytes) -> bool:
-    """Whether the last line is one of a journal; a disk that lost power can leave zeros in its place."""
+    """True where the last line is a journal's; a disk that lost power can leave zeros in its place."""
     try:
         return isinstance(json.loads(lines[lines.rfind(b"\n", 0, -1) + 1 :]), dict)
     except ValueError:

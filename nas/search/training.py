@@ -11,13 +11,13 @@ from ...runtime.files import make_folder
 from ...train.loop import train
 from ...train.recipe import Recipe
 from ...train.results import Epoch, Trained, read_history
-from .candidates import Job, Outcome
+from .candidates import Assignment, Outcome
 from .halving import Curves, Halving
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What all candidates of a search have in common."""
+    """The training that all candidates of a search have in common."""
 
     recipe: Recipe
     """Its architecture and input size are each candidate's own."""
@@ -55,25 +55,25 @@ class Trainer:
     training: Training
     dataset: Dataset
 
-    def evaluate(self, job: Job) -> Outcome:
+    def evaluate(self, assignment: Assignment) -> Outcome:
         """Train a candidate; its run folder holds the checkpoint of the epoch that is kept, whose AUC counts.
 
         Raises:
             XoptError: see `train.train`.
         """
         training = self.training
-        recipe = recipe_for(training.recipe, job)
+        recipe = recipe_for(training.recipe, assignment)
         make_folder(training.runs)
-        run = training.runs / job.code
+        run = training.runs / assignment.code
         epochs = _epochs_before(run)
 
         def report(epoch: Epoch) -> None:
             # A training that was resumed begins where its last state was saved.
             epochs[epoch.epoch - 1 :] = [epoch]
             curve = _curve(epochs)
-            training.curves.write(job.code, curve)
+            training.curves.write(assignment.code, curve)
             if training.halving is not None and epoch.epoch in training.halving.rungs(recipe.epochs):
-                others = training.curves.others(job.code, epoch.epoch)
+                others = training.curves.others(assignment.code, epoch.epoch)
                 if not training.halving.goes_on(max(curve), others):
                     raise _Stopped
 
@@ -97,7 +97,7 @@ class Trainer:
 
 
 def _epochs_before(run: Path) -> list[Epoch]:
-    """What a training that was killed had behind it."""
+    """The epochs that a killed training had behind it."""
     try:
         return list(read_history((run / "history.csv").read_text()))
     except (OSError, ValueError):
@@ -108,11 +108,14 @@ class _Stopped(Exception):  # noqa: N818 - successive halving is no error
     pass
 
 
-def recipe_for(recipe: Recipe, job: Job) -> Recipe:
+def recipe_for(recipe: Recipe, assignment: Assignment) -> Recipe:
     """The recipe of one candidate: its network, at its input size, with the same margin around the crop."""
     margin = recipe.size / recipe.crop
     return replace(
-        recipe, architecture=job.architecture, crop=job.input_size, size=round(job.input_size * margin)
+        recipe,
+        architecture=assignment.architecture,
+        crop=assignment.input_size,
+        size=round(assignment.input_size * margin),
     )
 
 

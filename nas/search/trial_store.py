@@ -24,7 +24,7 @@ _STALE_S = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ledger:
+class TrialStore:
     """The rows of one search, some of which other machines may be working on."""
 
     url: str
@@ -36,26 +36,28 @@ class Ledger:
     space: Space
 
     @classmethod
-    def open(cls, url: str, name: str, *, owner: str, context: str, space: Space, objective: str) -> "Ledger":
+    def open(
+        cls, url: str, name: str, *, owner: str, context: str, space: Space, objective: str
+    ) -> "TrialStore":
         """Open a search's rows, and start them where there are none.
 
         Raises:
             UsageError: the rows are of another space, recipe or data.
             DataError, DependencyError: see `open_study`.
         """
-        ledger = cls(url=url, name=name, owner=owner, space=space)
+        store = cls(url=url, name=name, owner=owner, space=space)
         with reading(url):
-            known = ledger._study.user_attrs.get("context")
+            known = store._study.user_attrs.get("context")
             if known not in (None, context):
                 raise UsageError(
                     f"the search {name!r} in {without_password(url)} has another space, recipe or data; "
                     "choose another --study"
                 )
             if known is None:
-                ledger._study.set_user_attr("context", context)
-                ledger._study.set_user_attr("objective", objective)
-        ledger.beat(hours=ledger.hours)
-        return ledger
+                store._study.set_user_attr("context", context)
+                store._study.set_user_attr("objective", objective)
+        store.beat(hours=store.hours)
+        return store
 
     @cached_property
     def _study(self) -> "Study":

@@ -1,16 +1,16 @@
-"""Where candidates train: several at a time, each ends when it ends."""
+"""Worker pools: several candidates train at a time, each ends when it ends."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from .candidates import Job, Outcome
+from .candidates import Assignment, Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
     """One candidate left its device."""
 
-    job: Job
+    assignment: Assignment
     outcome: Outcome | None = None
     error: Exception | None = None
     """Why there is no outcome."""
@@ -18,20 +18,20 @@ class Ended:
     """Whether the process ended under it: killed, or out of memory."""
 
 
-class Pool(Protocol):
+class WorkerPool(Protocol):
     """Places to train in. None waits for another one."""
 
     @property
     def size(self) -> int:
-        """How many candidates it takes at a time."""
+        """Number of candidates it takes at a time."""
         ...
 
-    def submit(self, job: Job) -> None:
+    def submit(self, assignment: Assignment) -> None:
         """Start a candidate; there must be a free place."""
         ...
 
     def wait(self, timeout_s: float) -> list[Ended]:
-        """What has ended since the last call; waits for the first one, at most `timeout_s` seconds."""
+        """Candidates ended since the last call; waits for the first one, at most `timeout_s` seconds."""
         ...
 
     def close(self) -> None:
@@ -42,8 +42,8 @@ class Pool(Protocol):
 class Evaluator(Protocol):
     """Trains candidates in a worker."""
 
-    def evaluate(self, job: Job) -> Outcome:
-        """What a candidate comes to."""
+    def evaluate(self, assignment: Assignment) -> Outcome:
+        """Train a candidate."""
         ...
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from xopt.nas import MacroSpace
 from xopt.nas.problem import Problem, Trial
-from xopt.nas.validated_proposer import PROPOSERS, Guarded, make_proposer
+from xopt.nas.validated_proposer import PROPOSERS, ValidatedProposer, make_proposer
 from xopt.runtime.errors import UsageError
 
 SPACE = MacroSpace()
@@ -37,7 +37,7 @@ ANSWERS = [
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("k", [1, 4])
 def test_what_comes_out_may_be_trained(answer, k):
-    codes = Guarded(PROBLEM, Stubborn(*answer)).propose(HISTORY, k)
+    codes = ValidatedProposer(PROBLEM, Stubborn(*answer)).propose(HISTORY, k)
     assert len(codes) == len(set(codes)) == k
     assert codes == [SPACE.canonical(code) for code in codes]
     assert all(SPACE.cost(code).parameters <= LIMIT for code in codes)
@@ -45,22 +45,22 @@ def test_what_comes_out_may_be_trained(answer, k):
 
 
 def test_good_answers_keep_their_order():
-    guarded = Guarded(PROBLEM, Stubborn("00000001", "12122122", "00001001", "11111111"))
+    guarded = ValidatedProposer(PROBLEM, Stubborn("00000001", "12122122", "00001001", "11111111"))
     assert guarded.propose(HISTORY, 3) == ["00000010", "12122122", "00010010"]
 
 
 def test_what_became_of_the_answers_is_counted():
-    guarded = Guarded(
+    guarded = ValidatedProposer(
         PROBLEM, Stubborn("11111111", "x", "22222222", "10000000", "11111111"), fallback=Stubborn()
     )
     guarded.propose(HISTORY, 3)
-    asked = guarded.asked
+    asked = guarded.counts
     assert (asked.taken, asked.invalid, asked.infeasible, asked.repeated, asked.filled) == (1, 1, 1, 2, 2)
 
 
 def test_the_fallback_fills_up_before_chance_does():
     fallback = Stubborn("12000000", "11111111", "00000000")
-    codes = Guarded(PROBLEM, Stubborn("11111111"), fallback=fallback).propose(HISTORY, 3)
+    codes = ValidatedProposer(PROBLEM, Stubborn("11111111"), fallback=fallback).propose(HISTORY, 3)
     assert codes == ["11111111", "12000000", "00000000"]
 
 
@@ -72,7 +72,7 @@ def test_the_fallback_is_told_what_is_already_chosen():
             seen.append(([trial.code for trial in history], k))
             return []
 
-    Guarded(PROBLEM, Stubborn("11111111"), fallback=Watching()).propose(HISTORY, 2)
+    ValidatedProposer(PROBLEM, Stubborn("11111111"), fallback=Watching()).propose(HISTORY, 2)
     assert seen == [([trial.code for trial in HISTORY] + ["11111111"], 1)]
 
 

@@ -6,9 +6,8 @@ from PIL import Image
 from xopt.nas.finals import FinalsSettings, finish_search
 from xopt.nas.macro import MacroSpace
 from xopt.nas.search.candidates import Outcome
-from xopt.nas.search.settings import SearchSettings
-from xopt.nas.search.stopping import Budget
-from xopt.nas.search.trial_store import Ledger
+from xopt.nas.search.settings import Budget, SearchSettings
+from xopt.nas.search.trial_store import TrialStore
 
 from .made import made_recipe
 
@@ -40,7 +39,7 @@ def test_labels_are_read_as_the_search_read_them(tmp_path):
         study="found",
     )
     settings.write(found, owner="me", storage="", context="c")
-    ledger = Ledger.open(
+    store = TrialStore.open(
         f"sqlite:///{found / 'search.db'}",
         "found",
         owner="me",
@@ -48,8 +47,8 @@ def test_labels_are_read_as_the_search_read_them(tmp_path):
         space=MacroSpace(classes=1, channels=1, size=16),
         objective="val mean AUC",
     )
-    row = ledger.begin("00000000", latency_ms=None)
-    ledger.finish(row, Outcome(value=0.5, curve=(0.5,)))
+    row = store.begin("00000000", latency_ms=None)
+    store.finish(row, Outcome(value=0.5, curve=(0.5,)))
     how = FinalsSettings(finalists=1, seeds=1, precision="FP32", resamples=50)
     finished = finish_search(found, tmp_path / "net.xopt", settings=how)
     assert finished.dataset.split("val").marked_labels.sum() == 8

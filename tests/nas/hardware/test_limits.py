@@ -3,13 +3,13 @@
 import pytest
 
 from xopt.nas.hardware.limits import LatencyLimit, Predictor, allowed
-from xopt.nas.hardware.measuring import space_named
+from xopt.nas.macro import MacroSpace
 from xopt.nas.space import Limits
 from xopt.runtime.errors import UsageError
 
 from .made import made_table
 
-SPACE = space_named("macro")
+SPACE = MacroSpace(channels=1)
 
 
 def limit(ms: float, **changes) -> LatencyLimit:

@@ -3,14 +3,11 @@
 import numpy as np
 import pytest
 
-from xopt.nas.hardware.clock import Timings
 from xopt.nas.hardware.graphs import GraphSettings
-from xopt.nas.hardware.measuring import TableSettings, measure_table, space_named
-from xopt.nas.hardware.real import Drift, Stopwatch
-from xopt.runtime.errors import UsageError
+from xopt.nas.hardware.measuring import TableSettings, measure_table
+from xopt.nas.hardware.stopwatch import Stopwatch
 
 from ..finals.made import SPACE
-from .made import made_table
 
 
 @pytest.fixture(scope="module")
@@ -47,30 +44,6 @@ def test_networks_measured_later_are_held_against_the_table(table):
     assert ends[-1] / 2 < large.latency_ms < 2 * ends[-1]
 
 
-def timings(*latency_ms: float) -> Timings:
-    return Timings(latency_ms=np.array(latency_ms), repeat_error=0.0, disturbance=0.0)
-
-
-def test_a_machine_that_is_slower_now_is_set_right_by_the_anchors():
-    table = made_table(errors=(0, 0, 0, 0))
-    drift = Drift.between(table, timings(9.9, 0.5 * 1.5 + 0.1, 3.0 * 1.5 + 0.1))
-    assert drift.then_ms(2.0 * 1.5 + 0.1) == pytest.approx(2.0)
-
-
-def test_a_machine_that_has_not_changed_changes_nothing():
-    drift = Drift.between(made_table(errors=(0, 0, 0, 0)), timings(0.5, 3.0))
-    assert drift.then_ms(1.234) == pytest.approx(1.234)
-
-
-def test_without_a_table_there_is_nothing_to_set_right():
-    assert Drift.between(None, timings(1.0)).then_ms(1.234) == 1.234
-
-
-def test_anchors_that_cannot_be_told_apart_still_give_a_factor():
-    drift = Drift.between(made_table(errors=(0, 0, 0, 0)), timings(2.0, 2.0))
-    assert drift.then_ms(2.0) == pytest.approx((0.5 * 3.0) ** 0.5)
-
-
 @pytest.mark.parametrize(
     ("settings", "said"), [({"networks": 7}, "at least 8 networks"), ({"rounds": 1}, "at least 2")]
 )
@@ -86,15 +59,6 @@ def test_a_table_needs_enough_to_go_by(settings, said):
 def test_graphs_that_make_no_sense_are_refused(settings, said):
     with pytest.raises(ValueError, match=said):
         GraphSettings(**settings)
-
-
-def test_spaces_are_found_by_name():
-    assert space_named("macro", 48).input_size("12122122") == 48
-    assert space_named("xray").name == "xray"
-    with pytest.raises(UsageError, match="there is: macro, xray"):
-        space_named("other")
-    with pytest.raises(UsageError, match="leave --size out"):
-        space_named("xray", 64)
 
 
 def test_the_command_refuses_what_is_there_before_it_measures(xopt, tmp_path):

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from xopt.nas.hardware.summary import describe_table
 from xopt.nas.hardware.table import load_table, save_table
 from xopt.nas.macro import MacroSpace
 from xopt.nas.xray import XraySpace
@@ -83,7 +82,7 @@ def test_a_larger_network_is_predicted_to_take_longer():
 
 
 def test_a_table_says_what_it_is_worth():
-    said = describe_table(made_table())
+    said = made_table().to_text()
     assert "4 FP32 networks of space macro at 32 pixels" in said
     assert "median error 1.5%" in said
     assert "CPU time" in said

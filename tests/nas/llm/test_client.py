@@ -5,8 +5,7 @@ import time
 
 import pytest
 
-from xopt.nas.llm.client import Client
-from xopt.nas.llm.settings import LlmSettings
+from xopt.nas.llm.client import Client, LlmSettings
 from xopt.nas.llm.transport import OpenAiTransport
 
 from .server import Call, completion, serving

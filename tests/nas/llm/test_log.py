@@ -1,6 +1,7 @@
 """The log of the exchanges: what is in it, torn lines, and asking it again."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -106,10 +107,10 @@ def test_what_was_known_comes_back_from_the_log(tmp_path):
     log = Log(tmp_path / "log")
     for one in made:
         memory.add(one)
-        log.write("proposal", **one.facts)
+        log.write("proposal", **asdict(one))
     restored = Memory.restored(read_log(tmp_path / "log"))
     assert restored == memory
-    assert list(restored.pool) == ["10000", "11111"]
+    assert list(restored.passed_over) == ["10000", "11111"]
     assert (restored.proposals, restored.asked, restored.answered, restored.by_model) == (7, 6, 2, 1)
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from xopt.nas import Limits, MacroSpace, Trial, XraySpace
 from xopt.nas.llm import prompt
-from xopt.nas.llm.layers import layer_table
 from xopt.nas.llm.parser import parse
+from xopt.nas.llm.prompt import layer_table
 
 from .small_space import LIMITS, SmallSpace, problem, trials, value
 

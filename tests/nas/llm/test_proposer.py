@@ -229,7 +229,7 @@ def test_candidates_of_before_are_kept_for_later():
     with serving(once) as server:
         proposer = _proposer(server.url)
         history = _search(proposer, 1)
-        kept, taken = set(proposer.memory.pool), proposer.memory.by_model
+        kept, taken = set(proposer.memory.passed_over), proposer.memory.by_model
         assert len(kept) >= 5
         _search(proposer, 3, history)
     later = {pick.code for pick in proposer.memory.picks.values() if pick.by_model}

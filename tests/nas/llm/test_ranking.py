@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xopt.nas import Trial
-from xopt.nas.candidate_set import Pool
+from xopt.nas.candidate_set import CandidateSet
 from xopt.nas.llm.memory import Pick
 from xopt.nas.llm.ranking import bonus, choose
 from xopt.nas.proposers.surrogate import Surrogate, SurrogateSettings
@@ -126,7 +126,7 @@ def test_the_surrogate_chooses_what_it_expects_most_of(known):
     surrogate = Surrogate(searched, SurrogateSettings(exploration=0))
     history = trials(*["12100", "11000", "22000", "10100", "10000"][:known])
     taken = {trial.code for trial in history}
-    codes = [code for code in Pool(searched).whole()[0] if code not in taken]
+    codes = [code for code in CandidateSet(searched).all_networks()[0] if code not in taken]
     mean_N, spread_N, noise = surrogate.expect(history, codes)
     chosen = surrogate.propose(history, 1)[0]
     assert mean_N[codes.index(chosen)] == pytest.approx(mean_N.max(), abs=1e-9)

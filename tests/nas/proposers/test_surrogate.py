@@ -5,8 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from xopt.nas.problem import Trial
-from xopt.nas.proposers.history import Known
+from xopt.nas.problem import Known, Trial
 from xopt.nas.proposers.surrogate import Surrogate, SurrogateSettings
 from xopt.runtime.errors import UsageError
 

@@ -15,14 +15,12 @@ import numpy as np
 
 from xopt.nas.problem import Problem
 from xopt.nas.search.candidates import Outcome
-from xopt.nas.search.devices import Device
 from xopt.nas.search.engine import Engine
 from xopt.nas.search.interrupts import Interrupts
-from xopt.nas.search.local import LocalPool
-from xopt.nas.search.outcome_files import Results
-from xopt.nas.search.recording import Recorded
-from xopt.nas.search.stopping import Budget
-from xopt.nas.search.trial_store import Ledger
+from xopt.nas.search.local import Device, LocalWorkerPool
+from xopt.nas.search.outcome_files import Recorded, Results
+from xopt.nas.search.settings import Budget
+from xopt.nas.search.trial_store import TrialStore
 from xopt.nas.search.worker_pool import Ended
 from xopt.nas.space import Cost
 from xopt.runtime.errors import DataError
@@ -78,21 +76,25 @@ class Formula:
         os.write(handle, f"{word} {code} {os.getpid()}\n".encode())
         os.close(handle)
 
-    def evaluate(self, job):
+    def evaluate(self, assignment):
         known = [
             json.loads(path.read_text())["code"] for path in (self.log.parent / "results").glob("*.json")
         ]
-        self.say("again" if job.code in known else "start", job.code)
-        deed = dict(pair.split("=") for pair in self.ends.split(",") if pair).get(job.code)
+        self.say("again" if assignment.code in known else "start", assignment.code)
+        deed = dict(pair.split("=") for pair in self.ends.split(",") if pair).get(assignment.code)
         time.sleep(self.seconds * (10 if deed == "slow" else 1))
         if deed == "data":
             raise DataError("no data at x")
-        if deed == "kill" or (deed == "once" and log_of(self.log)[0].count(job.code) == 1):
+        if deed == "kill" or (deed == "once" and log_of(self.log)[0].count(assignment.code) == 1):
             os.kill(os.getpid(), 9)
         if deed == "raise":
             raise RuntimeError("nothing to learn\nhere")
-        self.say("end", job.code)
-        return Outcome(value=worth(job.code), curve=(worth(job.code) / 2, worth(job.code)), seconds=1.0)
+        self.say("end", assignment.code)
+        return Outcome(
+            value=worth(assignment.code),
+            curve=(worth(assignment.code) / 2, worth(assignment.code)),
+            seconds=1.0,
+        )
 
 
 @dataclass
@@ -112,7 +114,7 @@ def make_engine(folder, objective, *, workers=2, pool=None, url=None, owner="min
     """An engine whose workers are processes, as `xopt nas search` makes it."""
     space = Digits()
     results = Results(folder=folder / "results", context="formula", shared=changes.pop("shared", None))
-    ledger = Ledger.open(
+    store = TrialStore.open(
         url or f"journal:{folder / 'search.journal'}",
         name,
         owner=owner,
@@ -128,7 +130,7 @@ def make_engine(folder, objective, *, workers=2, pool=None, url=None, owner="min
         "budget": Budget(candidates=6),
         **changes,
     }
-    return Engine(ledger=ledger, results=results, pool=pool or LocalPool(recorded, devices), **settings)
+    return Engine(store=store, results=results, pool=pool or LocalWorkerPool(recorded, devices), **settings)
 
 
 @dataclass
@@ -143,16 +145,19 @@ class VirtualPool:
     now_s: float = 0.0
     running: list = field(default_factory=list)
 
-    def submit(self, job):
+    def submit(self, assignment):
         assert len(self.running) < self.size
-        self.running.append((self.now_s + 3600 * self.hours[job.code], job))
+        self.running.append((self.now_s + 3600 * self.hours[assignment.code], assignment))
 
     def wait(self, timeout_s):
         self.running.sort(key=lambda pair: pair[0])
         ended = self.running if self.barrier else self.running[:1]
         self.running = self.running[len(ended) :]
         self.now_s = ended[-1][0]
-        return [Ended(job=job, outcome=Outcome(value=worth(job.code), curve=(0.1,))) for _end, job in ended]
+        return [
+            Ended(assignment=assignment, outcome=Outcome(value=worth(assignment.code), curve=(0.1,)))
+            for _end, assignment in ended
+        ]
 
     def close(self):
         self.running = []

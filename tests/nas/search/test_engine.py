@@ -6,7 +6,7 @@ import pytest
 from xopt.nas.problem import Problem
 from xopt.nas.search.candidates import Candidate, State
 from xopt.nas.search.engine import Watcher, history_of
-from xopt.nas.search.stopping import Budget
+from xopt.nas.search.settings import Budget
 from xopt.runtime.errors import DataError, XoptError
 
 SERIAL_HOURS = 190.2
@@ -43,7 +43,7 @@ def test_two_devices_without_a_barrier_are_nearly_twice_as_fast_as_one(searching
                 budget=Budget(candidates=CANDIDATES),
             )
             engine.run()
-            assert len(engine.ledger.candidates()) == CANDIDATES
+            assert len(engine.store.candidates()) == CANDIDATES
             found.append(SERIAL_HOURS / engine.hours)
     assert np.mean(speedups[False]) >= 1.9
     assert 1.4 < np.mean(speedups[True]) < 1.65
@@ -57,7 +57,7 @@ def test_running_candidates_are_told_as_taken(searching, tmp_path):
     open_ones = [[trial.code for trial in told if trial.value is None] for told in proposer.told]
     assert open_ones[0] == []
     assert all(len(codes) == 1 for codes in open_ones[1:])
-    assert len({row.code for row in engine.ledger.candidates()}) == 6
+    assert len({row.code for row in engine.store.candidates()}) == 6
 
 
 def test_costs_and_predicted_latency_are_kept_beside_a_candidate(searching, tmp_path):
@@ -65,7 +65,7 @@ def test_costs_and_predicted_latency_are_kept_beside_a_candidate(searching, tmp_
         searching, tmp_path, {"00000": 1.0}, budget=Budget(candidates=1), latency_ms=lambda c: 2.5
     )
     engine.run()
-    (row,) = engine.ledger.candidates()
+    (row,) = engine.store.candidates()
     assert (row.parameters, row.macs, row.memory_mb, row.latency_ms) == (1000, 10_000, 0.004, 2.5)
     assert (row.state, row.value, row.curve) == (State.DONE, 0.0, (0.1,))
 
@@ -85,7 +85,7 @@ def test_a_search_ends_when_it_has_had_enough(searching, tmp_path, budget, asked
         searching, tmp_path, dict.fromkeys(codes, 1.0), proposer=searching.InOrder(codes), budget=budget
     )
     assert engine.run() == why
-    assert len(engine.ledger.candidates()) == asked
+    assert len(engine.store.candidates()) == asked
 
 
 def test_hours_are_counted_over_all_runs(searching, tmp_path):
@@ -101,7 +101,7 @@ def test_a_space_without_more_networks_ends_the_search(searching, tmp_path):
     proposer = searching.InOrder(["00000", "00001", "00002"])
     engine = virtual(searching, tmp_path, dict.fromkeys(proposer.codes, 1.0), proposer=proposer)
     assert engine.run() == "the space has no more networks within the limits"
-    assert len(engine.ledger.candidates()) == 3
+    assert len(engine.store.candidates()) == 3
 
 
 def test_what_is_not_allowed_or_taken_is_not_trained_whoever_proposes_it(searching, tmp_path):
@@ -113,7 +113,7 @@ def test_what_is_not_allowed_or_taken_is_not_trained_whoever_proposes_it(searchi
     engine = virtual(searching, tmp_path, {"00000": 1.0}, proposer=Stubborn(), problem=problem)
     with pytest.raises(XoptError, match="which are taken or not allowed"):
         engine.run()
-    assert [row.code for row in engine.ledger.candidates()] == ["00000"]
+    assert [row.code for row in engine.store.candidates()] == ["00000"]
 
 
 def test_outcomes_in_a_shared_folder_are_not_trained_again(searching, tmp_path):
@@ -125,8 +125,8 @@ def test_outcomes_in_a_shared_folder_are_not_trained_again(searching, tmp_path):
     # No hours are known: a candidate that reached this pool would be an error.
     second = virtual(searching, other, {}, shared=shared)
     second.run()
-    assert all(row.cached for row in second.ledger.candidates())
-    assert [r.value for r in second.ledger.candidates()] == [r.value for r in first.ledger.candidates()]
+    assert all(row.cached for row in second.store.candidates())
+    assert [r.value for r in second.store.candidates()] == [r.value for r in first.store.candidates()]
 
 
 def test_a_network_that_fails_does_not_end_the_search(searching, tmp_path):
@@ -135,7 +135,7 @@ def test_a_network_that_fails_does_not_end_the_search(searching, tmp_path):
     watcher = Watcher(ended=lambda row, rows: told.append((row.code, row.state)))
     engine = searching.make_engine(tmp_path, objective, budget=Budget(candidates=4), watcher=watcher)
     engine.run()
-    rows = {row.code: row for row in engine.ledger.candidates()}
+    rows = {row.code: row for row in engine.store.candidates()}
     assert [row.state for row in rows.values()].count(State.DONE) == 3
     assert rows["00001"].reason.endswith("RuntimeError: nothing to learn here")
     assert ("00001", State.FAILED) in told
@@ -154,7 +154,7 @@ def test_data_that_cannot_be_read_is_nobody_s_failure(searching, tmp_path):
     engine = searching.make_engine(tmp_path, objective, workers=1)
     with pytest.raises(DataError, match="no data at x"):
         engine.run()
-    assert [row.state for row in engine.ledger.candidates()] == [State.WAITING]
+    assert [row.state for row in engine.store.candidates()] == [State.WAITING]
 
 
 def test_one_that_was_ended_early_counts_with_what_it_would_have_come_to():

@@ -7,8 +7,7 @@ import pytest
 from xopt.datasets import Dataset, Split
 from xopt.nas.problem import Problem, Trial
 from xopt.nas.search.factory import LLM, check_names, make_proposer, make_space
-from xopt.nas.search.settings import SearchSettings
-from xopt.nas.search.stopping import Budget
+from xopt.nas.search.settings import Budget, SearchSettings
 from xopt.nas.validated_proposer import PROPOSERS
 from xopt.runtime.errors import UsageError
 from xopt.train.recipe import load_recipe

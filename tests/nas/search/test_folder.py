@@ -1,7 +1,7 @@
 import pytest
 
-from xopt.nas.search.candidates import Candidate, State
-from xopt.nas.search.folder import SearchFolder, best_of
+from xopt.nas.search.candidates import Candidate, State, best_of
+from xopt.nas.search.folder import SearchFolder
 from xopt.runtime.errors import OutputError
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from xopt.nas.search import local
 from xopt.nas.search.candidates import State
-from xopt.nas.search.stopping import Budget
+from xopt.nas.search.local import share_devices
+from xopt.nas.search.settings import Budget
 
 HERE = str(Path(__file__).parent)
 
@@ -59,7 +61,7 @@ def test_a_worker_that_dies_costs_its_candidate_one_try(searching, tmp_path):
     objective = searching.Formula(tmp_path / "log", ends="00001=once,00002=kill")
     engine = searching.make_engine(tmp_path, objective)
     engine.run()
-    rows = {row.code: row for row in engine.ledger.candidates()}
+    rows = {row.code: row for row in engine.store.candidates()}
     assert len(rows) == 6
     assert (rows["00001"].state, rows["00001"].deaths) == (State.DONE, 1)
     assert rows["00002"].state is State.FAILED
@@ -113,7 +115,7 @@ def test_a_search_killed_again_and_again_ends_with_every_network_trained_once(se
     assert said == f"the budget of {budget} candidates is spent\n", errors
     starts, ends = searching.log_of(log)
     engine = searching.make_engine(tmp_path, None, pool=searching.VirtualPool({}), url=url)
-    rows = engine.ledger.candidates()
+    rows = engine.store.candidates()
     assert [row.state for row in rows] == [State.DONE] * budget
     assert len({row.code for row in rows}) == budget
     assert "again" not in log.read_text()
@@ -132,12 +134,12 @@ def test_a_signal_ends_a_search_cleanly_and_it_goes_on(searching, tmp_path, star
     assert said == "interrupted\n", errors
     assert process.returncode == 0
     engine = searching.make_engine(tmp_path, searching.Formula(log))
-    states = [row.state for row in engine.ledger.candidates()]
+    states = [row.state for row in engine.store.candidates()]
     assert states.count(State.DONE) >= 2
     assert set(states) <= {State.DONE, State.WAITING}
     assert states.count(State.DONE) < 6
     engine.run()
-    rows = engine.ledger.candidates()
+    rows = engine.store.candidates()
     assert [row.state for row in rows] == [State.DONE] * 6
     assert "again" not in log.read_text()
 
@@ -154,7 +156,7 @@ def test_two_machines_share_a_search(searching, tmp_path, started):
         assert said == "the budget of 10 candidates is spent\n", errors
     rows = searching.make_engine(
         tmp_path, None, pool=searching.VirtualPool({}), url=url, owner="three"
-    ).ledger.candidates()
+    ).store.candidates()
     assert len({row.code for row in rows}) == len(rows)
     # Both may ask for the last one at the same time.
     assert 10 <= len(rows) <= 11
@@ -194,3 +196,26 @@ def test_a_signal_ends_a_wait_at_once_and_a_write_not_at_all():
     assert done.stdout.splitlines() == ["written True", "ended", "at once True", "given back True"], (
         done.stderr
     )
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "count", "threads"),
+    [(8, 2, 2, "4"), (8, None, 2, "4"), (2, None, 1, "2"), (2, 5, 5, "1")],
+)
+def test_cores_are_shared_out_evenly(monkeypatch, cores, workers, count, threads):
+    monkeypatch.setattr(local, "_gpus", lambda: ())
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
+    found = share_devices(workers)
+    assert len(found) == count
+    assert {device.environment["OMP_NUM_THREADS"] for device in found} == {threads}
+
+
+def test_workers_take_gpus_in_turn_by_the_names_this_process_knows(monkeypatch):
+    monkeypatch.setattr(local, "_gpus", lambda: ("2", "5"))
+    assert [device.environment["CUDA_VISIBLE_DEVICES"] for device in share_devices(3)] == ["2", "5", "2"]
+    assert [device.name for device in share_devices()] == ["gpu 2", "gpu 5"]
+
+
+def test_a_machine_without_a_driver_has_no_gpus(monkeypatch):
+    monkeypatch.setattr(local, "_DRIVERS", ("/nowhere",))
+    assert local._gpus() == ()

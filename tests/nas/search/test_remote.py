@@ -2,16 +2,15 @@ import pytest
 
 from xopt.datasets.executors import open_executor
 from xopt.nas.search.candidates import State
-from xopt.nas.search.outcome_files import Results
-from xopt.nas.search.recording import Recorded
-from xopt.nas.search.remote import ClusterPool
-from xopt.nas.search.stopping import Budget
+from xopt.nas.search.outcome_files import Recorded, Results
+from xopt.nas.search.remote import ClusterWorkerPool
+from xopt.nas.search.settings import Budget
 
 
 def pool_on(workers, searching, folder, **changes):
     objective = searching.Formula(folder / "log", **changes)
     results = Results(folder=folder / "results", context="formula")
-    return ClusterPool(Recorded(objective, results), workers)
+    return ClusterWorkerPool(Recorded(objective, results), workers)
 
 
 @pytest.mark.slow
@@ -20,7 +19,7 @@ def test_candidates_train_on_the_workers_of_an_executor(searching, tmp_path):
         pool = pool_on(workers, searching, tmp_path, seconds=0.05, ends="00001=raise")
         engine = searching.make_engine(tmp_path, None, pool=pool, budget=Budget(candidates=5))
         assert engine.run() == "the budget of 5 candidates is spent"
-    rows = {row.code: row for row in engine.ledger.candidates()}
+    rows = {row.code: row for row in engine.store.candidates()}
     assert rows["00001"].reason == "nothing to learn here"
     assert [row.state for row in rows.values()].count(State.DONE) == 4
     pids = {line.split()[2] for line in (tmp_path / "log").read_text().splitlines()}
@@ -45,4 +44,4 @@ def test_candidates_train_on_a_dask_cluster(searching, tmp_path):
         assert pool.size == 2
         engine = searching.make_engine(tmp_path, None, pool=pool, budget=Budget(candidates=4))
         engine.run()
-    assert [row.state for row in engine.ledger.candidates()] == [State.DONE] * 4
+    assert [row.state for row in engine.store.candidates()] == [State.DONE] * 4

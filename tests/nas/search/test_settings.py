@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from xopt.nas.macro import MacroSpace
-from xopt.nas.search.settings import SearchSettings, check_same, read_settings
-from xopt.nas.search.stopping import Budget
+from xopt.nas.search.settings import Budget, SearchSettings, check_same, read_settings
 from xopt.nas.space import Limits
 from xopt.runtime.errors import DataError, UsageError
 from xopt.train.recipe import load_recipe

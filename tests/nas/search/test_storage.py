@@ -4,7 +4,7 @@ import time
 import pytest
 
 from xopt.nas.search.candidates import State
-from xopt.nas.search.stopping import Budget
+from xopt.nas.search.settings import Budget
 from xopt.nas.search.storage import open_study, without_password
 from xopt.runtime.errors import DataError, DependencyError, UsageError
 
@@ -60,8 +60,8 @@ def test_a_lost_storage_comes_back_from_the_folder_without_training_again(search
     (tmp_path / "search.journal").unlink()
     engine = searching.make_engine(tmp_path, None, pool=searching.VirtualPool({}))
     engine.run()
-    assert len(engine.ledger.candidates()) == 6
-    assert all(row.value is not None for row in engine.ledger.candidates())
+    assert len(engine.store.candidates()) == 6
+    assert all(row.value is not None for row in engine.store.candidates())
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_an_sqlite_file_has_all_its_tables_or_is_absent(tmp_path, monkeypatch):
 def test_of_two_machines_that_take_one_network_the_first_has_it(searching, tmp_path):
     url = f"journal:{tmp_path / 'both'}"
     one, two = (
-        searching.make_engine(tmp_path, None, pool=searching.VirtualPool({}), url=url, owner=owner).ledger
+        searching.make_engine(tmp_path, None, pool=searching.VirtualPool({}), url=url, owner=owner).store
         for owner in ("one", "two")
     )
     # Neither looks before it takes: two that look at the same time both see nothing.
@@ -126,20 +126,20 @@ def test_what_a_dead_machine_had_in_hand_is_taken_over(searching, tmp_path, monk
     lost = searching.make_engine(
         tmp_path / "one", None, pool=searching.VirtualPool(hours), url=url, owner="one"
     )
-    assert lost.ledger.begin("00000", latency_ms=None) is not None
+    assert lost.store.begin("00000", latency_ms=None) is not None
     (tmp_path / "two").mkdir()
     alive = searching.make_engine(
         tmp_path / "two", None, pool=searching.VirtualPool(hours), url=url, owner="two"
     )
-    assert alive.ledger.reclaim() == []
+    assert alive.store.reclaim() == []
     later = time.time() + 3600
     monkeypatch.setattr(time, "time", lambda: later)
-    alive.ledger.beat(hours=0.0)
-    assert alive.ledger.reclaim() == ["00000"]
-    assert alive.ledger.candidates() == []
+    alive.store.beat(hours=0.0)
+    assert alive.store.reclaim() == ["00000"]
+    assert alive.store.candidates() == []
     # The lost one comes back after all: what it had is not its own any more.
-    lost.ledger.beat(hours=0.0)
-    assert lost.ledger.candidates() == []
+    lost.store.beat(hours=0.0)
+    assert lost.store.candidates() == []
 
 
 def test_a_machine_that_was_taken_for_dead_goes_on_without_what_was_taken_over(searching, tmp_path):
@@ -149,23 +149,23 @@ def test_a_machine_that_was_taken_for_dead_goes_on_without_what_was_taken_over(s
 
     def sleep(timeout_s):
         pool.wait = wait
-        (row,) = slept.ledger.candidates()
-        assert slept.ledger._withdraw(row)
+        (row,) = slept.store.candidates()
+        assert slept.store._withdraw(row)
         return wait(timeout_s)
 
     pool.wait = sleep
     assert slept.run() == "the budget of 2 candidates is spent"
-    assert [row.state for row in slept.ledger.candidates()] == [State.DONE] * 2
+    assert [row.state for row in slept.store.candidates()] == [State.DONE] * 2
 
 
 def test_a_study_of_other_data_is_not_joined(searching, tmp_path):
     path = journal_of(tmp_path, searching)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert any(line.get("user_attr") == {"context": "formula"} for line in lines)
-    from xopt.nas.search.trial_store import Ledger
+    from xopt.nas.search.trial_store import TrialStore
 
     with pytest.raises(UsageError, match="has another space, recipe or data; choose another --study"):
-        Ledger.open(
+        TrialStore.open(
             f"journal:{path}",
             "test",
             owner="x",

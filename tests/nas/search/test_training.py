@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from xopt.datasets import open_source
-from xopt.nas.search.candidates import Job
-from xopt.nas.search.data import digest_data
+from xopt.nas.search.candidates import Assignment
 from xopt.nas.search.halving import Curves, Halving
+from xopt.nas.search.settings import digest_data
 from xopt.nas.search.training import Training, recipe_for
 from xopt.runtime.errors import DataError
 from xopt.train.recipe import load_recipe
 
-JOB = Job(number=1, code="10000000", architecture="macro-10000000", input_size=32)
+JOB = Assignment(number=1, code="10000000", architecture="macro-10000000", input_size=32)
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +122,8 @@ def test_without_both_labels_in_val_there_is_no_auc(training, images, tmp_path):
 
 @pytest.mark.parametrize(("size", "expected"), [(32, (36, 32)), (224, (252, 224)), (160, (180, 160))])
 def test_the_margin_around_the_crop_follows_the_input_size(size, expected):
-    job = Job(number=1, code="0", architecture="resnet18", input_size=size)
-    recipe = recipe_for(load_recipe("search-small"), job)
+    assignment = Assignment(number=1, code="0", architecture="resnet18", input_size=size)
+    recipe = recipe_for(load_recipe("search-small"), assignment)
     assert (recipe.size, recipe.crop) == expected
     assert recipe.architecture == "resnet18"
 

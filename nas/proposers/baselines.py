@@ -1,4 +1,4 @@
-"""Aging evolution (Real et al. 2019): the best of a few among the youngest is changed in one place."""
+"""Proposers that every other one has to beat: random draws, and aging evolution (Real et al. 2019)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...runtime.errors import UsageError
-from ..candidate_set import Pool
-from ..problem import Problem, Trial
-from .history import Known
+from ..candidate_set import CandidateSet
+from ..problem import Known, Problem, Trial
+
+
+class Random:
+    """Every code of the space is about as likely as any other."""
+
+    def __init__(self, problem: Problem, *, candidates: CandidateSet | None = None) -> None:
+        self.problem, self.candidates = problem, candidates or CandidateSet(problem)
+
+    def propose(self, history: Sequence[Trial], k: int) -> list[str]:
+        """Up to `k` networks; see nas.problem.Proposer."""
+        random = np.random.default_rng([self.problem.seed, len(history)])
+        return self.candidates.draw(random, k, without=Known.of(history, self.problem).taken)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +37,17 @@ class EvolutionSettings:
 
 
 class Evolution:
-    """Offspring that is already known is changed once more, until it is new."""
+    """The best of a few among the youngest is changed in one digit, once more until it is new."""
 
     def __init__(
-        self, problem: Problem, settings: EvolutionSettings | None = None, *, pool: Pool | None = None
+        self,
+        problem: Problem,
+        settings: EvolutionSettings | None = None,
+        *,
+        candidates: CandidateSet | None = None,
     ) -> None:
         self.problem, self.settings = problem, settings or EvolutionSettings()
-        self.pool = pool or Pool(problem)
+        self.candidates = candidates or CandidateSet(problem)
 
     def propose(self, history: Sequence[Trial], k: int) -> list[str]:
         """Up to `k` networks; see nas.problem.Proposer."""
@@ -42,7 +57,7 @@ class Evolution:
         for _ in range(k):
             code = self._offspring(known, taken, random)
             if code is None:
-                code = next(iter(self.pool.draw(random, 1, without=taken)), None)
+                code = next(iter(self.candidates.draw(random, 1, without=taken)), None)
             if code is None:
                 break
             chosen.append(code)
@@ -57,7 +72,7 @@ class Evolution:
         drawn = random.choice(len(population), size=self.settings.sample, replace=False)
         code = max(population[index] for index in drawn)[1]
         for _ in self.problem.space.choices:
-            near = self.pool.neighbours(code)
+            near = self.candidates.neighbours(code)
             new = [other for other in near if other not in taken]
             if new:
                 return new[int(random.integers(len(new)))]

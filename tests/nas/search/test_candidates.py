@@ -2,7 +2,7 @@
 
 import pytest
 
-from xopt.nas.hardware.pareto import pareto_front
+from xopt.nas.search.candidates import pareto_front
 
 
 @pytest.mark.parametrize(

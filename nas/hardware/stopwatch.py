@@ -1,23 +1,26 @@
 """Latency of finalists, measured beside networks of the table, so that both speak of the same machine."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...runtime.files import write_file
 from ..space import Space
 from .clock import Timed, Timings, time_networks
 from .graphs import GraphSettings, untrained_network
-from .table import LatencyTable, Measured
+from .table import LatencyTable, Measured, this_machine
 
 ROUNDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class RealLatency:
-    """What one network took."""
+    """Measured latency of one network."""
 
     measured_ms: float
     """Here and now, on a machine left alone as far as can be told (see clock)."""
@@ -34,13 +37,8 @@ class RealLatency:
         return None if self.predicted_ms is None else self.latency_ms / self.predicted_ms - 1
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return {
-            "measured_ms": self.measured_ms,
-            "latency_ms": self.latency_ms,
-            "predicted_ms": self.predicted_ms,
-            "error": self.error,
-        }
+        """Plain JSON values."""
+        return {**asdict(self), "error": self.error}
 
 
 class Stopwatch:
@@ -117,10 +115,70 @@ class Drift:
         return cls(offset_ms=small_ms - slope * now_small_ms, slope=slope)
 
     def then_ms(self, now_ms: float) -> float:
-        """What took `now_ms` now, then; a network faster than the small anchor stays above nothing."""
+        """Latency at the time of the table; that of a network faster than the small anchor stays above 0."""
         return max(self.offset_ms + self.slope * now_ms, 0.1 * now_ms)
 
 
 def _ends(table: LatencyTable) -> tuple[Measured, Measured]:
     ordered = sorted(table.networks, key=lambda network: network.latency_ms)
     return ordered[0], ordered[-1]
+
+
+class LatencyCache:
+    """Latencies by what was measured, with what, against which table and on which machine.
+
+    Args:
+        path: the file; what cannot be read of it is measured anew.
+        stopwatch: its settings and its table are part of what a latency is of.
+    """
+
+    def __init__(self, path: Path, stopwatch: Stopwatch) -> None:
+        self._path = path
+        settings, table = stopwatch.settings, stopwatch.table
+        against = "no table" if table is None else f"table {table.blocks.fixed_ms!r} {table.margin!r}"
+        here = this_machine()
+        # A search may be moved to the device that it was made for.
+        machine = f"{here['cpu']}, {here['cores']} cores, OpenVINO {here['openvino']}"
+        self._context = f"{settings.precision}, {settings.threads} threads, {against}, {machine}"
+        self._known = self._read()
+
+    def of(
+        self, names: Sequence[str], measure: Callable[[list[str]], Sequence[RealLatency]]
+    ) -> list[RealLatency]:
+        """The latency of each name; those not known are measured together.
+
+        Args:
+            names: a code, or a bundle's digest.
+            measure: gives the latencies of some of the names, in their order.
+
+        Raises:
+            OutputError: the disk refused.
+        """
+        unknown = [name for name in names if self._key(name) not in self._known]
+        if unknown:
+            for name, latency in zip(unknown, measure(unknown), strict=True):
+                self._known[self._key(name)] = latency
+            facts = {key: latency.to_json() for key, latency in self._known.items()}
+            write_file(self._path, json.dumps(facts, indent=2) + "\n", force=True)
+        return [self._known[self._key(name)] for name in names]
+
+    def _key(self, name: str) -> str:
+        return f"{name}: {self._context}"
+
+    def _read(self) -> dict[str, RealLatency]:
+        try:
+            facts = json.loads(self._path.read_text(encoding="utf-8"))
+            return {str(key): _latency(one) for key, one in facts.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+
+
+def _latency(facts: Mapping[str, float | None]) -> RealLatency:
+    measured, then, predicted = facts["measured_ms"], facts["latency_ms"], facts["predicted_ms"]
+    if measured is None or then is None:
+        raise ValueError("a latency must be measured.")
+    return RealLatency(
+        measured_ms=float(measured),
+        latency_ms=float(then),
+        predicted_ms=None if predicted is None else float(predicted),
+    )

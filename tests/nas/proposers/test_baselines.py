@@ -1,12 +1,16 @@
-"""Aging evolution."""
+"""Random draws and aging evolution."""
 
 import pytest
 
 from xopt.nas.problem import Trial
-from xopt.nas.proposers.evolution import Evolution, EvolutionSettings
+from xopt.nas.proposers.baselines import Evolution, EvolutionSettings
 from xopt.runtime.errors import UsageError
 
 from .proposer_contract import SPACE, FromHistoryAlone, problem, worth
+
+
+class TestRandom(FromHistoryAlone):
+    name = "random"
 
 
 class TestEvolution(FromHistoryAlone):
@@ -18,7 +22,7 @@ def test_offspring_differs_from_the_best_of_the_youngest_in_one_digit():
     young = [Trial(code=code, value=worth(code)) for code in ("0000", "1000", "2000", "0010", "1111")]
     evolution = Evolution(problem(), EvolutionSettings(population=5, sample=5))
     (code,) = evolution.propose([*old, *young], 1)
-    assert code in {SPACE.canonical(c) for c in evolution.pool.neighbours("1111")}
+    assert code in {SPACE.canonical(c) for c in evolution.candidates.neighbours("1111")}
 
 
 def test_a_sample_larger_than_the_population_is_refused():
