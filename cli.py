@@ -55,10 +55,6 @@ def _note_conflict() -> None:
         note(f"xopt: {found}")
 
 
-# benchmarks stands below train, so where the PyTorch reference comes from is said here, by name.
-benchmarks.reference_loader = "xopt.models.checkpoint:load_reference"
-optimize.reference_loader = benchmarks.reference_loader
-
 for commands in (optimize, runtime, benchmarks):
     app.add_typer(commands.app)
 app.add_typer(train.app, name="train")

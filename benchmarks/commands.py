@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-reference_loader = ""
-"""What loads --reference, "module:function"; set by the command line, since training is above this floor."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceOptions:
@@ -55,7 +52,6 @@ class ReferenceOptions:
         if self.reference is not None:
             return Reference(
                 path=str(self.reference),
-                loader=reference_loader,
                 architecture=self.arch,
                 crops=self.reference_crops,
                 peers=self.peers,

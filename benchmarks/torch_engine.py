@@ -3,19 +3,17 @@
 The public code (CheXNet's Python reimplementation, model.py: TenCrop, ToTensor, Normalize, stack, one forward
 pass of all crops, mean) takes one image's crops as one batch, in FP32, eagerly. So does this. Cutting and
 normalising are done on the whole stack at once, which is a little faster than crop by crop as there.
-
-The network comes from a loader named as "module:function", since benchmarks stand below training.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from shutil import which
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..models.checkpoint import load_checkpoint
 from ..runtime.errors import DependencyError
 from ..runtime.images.crops import take
 from ..runtime.images.preprocessing import Preprocessing
@@ -29,19 +27,6 @@ if TYPE_CHECKING:
 Mode = Literal["eager", "compile", "compile-bf16"]
 
 
-class LoadNetwork(Protocol):
-    """A loader: a checkpoint's path, and what a bare weights file does not say of itself."""
-
-    def __call__(
-        self, path: str, architecture: str | None = None, classes: Sequence[str] | None = None
-    ) -> "tuple[nn.Module, tuple[str, ...], Preprocessing]":
-        """The network, its classes, and what it was trained on.
-
-        The network is in eval mode, on the CPU, float32: (K, channels, crop, crop) in, logits (K, C) out.
-        """
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class TorchVariant:
     """A checkpoint in PyTorch."""
@@ -49,8 +34,6 @@ class TorchVariant:
     name: str
     path: str
     """The checkpoint."""
-    loader: str
-    """Where the function that loads it is, "module:function" (a LoadNetwork)."""
     crops: str
     task: str = "multi-label"
     """multi-class takes a softmax, anything else a sigmoid."""
@@ -79,11 +62,11 @@ class TorchVariant:
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        module, _, function = self.loader.partition(":")
-        load: LoadNetwork = getattr(import_module(module), function)
-        network, classes, preprocessing = load(self.path, self.architecture, self.classes)
-        preprocessing = replace(preprocessing, crops=self.crops)
-        return TorchEngine(network, classes, preprocessing, task=self.task, mode=self.mode)
+        checkpoint = load_checkpoint(self.path, architecture=self.architecture, classes=self.classes)
+        preprocessing = replace(checkpoint.preprocessing, crops=self.crops)
+        return TorchEngine(
+            checkpoint.network, checkpoint.classes, preprocessing, task=self.task, mode=self.mode
+        )
 
 
 class TorchEngine(Engine):

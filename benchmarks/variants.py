@@ -27,8 +27,6 @@ class Reference:
     """The checkpoint whose PyTorch network is the reference row."""
 
     path: str
-    loader: str
-    """Where the function that loads it is, "module:function" (torch_engine.LoadNetwork)."""
     architecture: str | None = None
     """For a bare weights file, which does not say."""
     crops: str | None = None
@@ -137,8 +135,6 @@ def _torch_rows(
     reference: Reference, first: Bundle, classes: tuple[str, ...], threads: int | None
 ) -> list[Variant]:
     need("torch", extra="train")
-    if not reference.loader:
-        raise UsageError("no loader for reference checkpoints is known here; run through the xopt command")
     if not Path(reference.path).exists():
         raise UsageError(f"no checkpoint at {reference.path}; check --reference")
     wanted: list[tuple[str, Mode]] = [("PyTorch eager", "eager")]
@@ -149,7 +145,6 @@ def _torch_rows(
         TorchVariant(
             name=name,
             path=reference.path,
-            loader=reference.loader,
             crops=reference.crops or exact_plan(first.manifest.preprocessing.crops),
             task=first.manifest.task,
             mode=mode,

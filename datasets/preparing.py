@@ -93,17 +93,30 @@ def prepare(
     wanted = list(list_wanted(dataset))
     index = _index(dataset, size, wanted)
     if old is not None and _nothing_to_do(old[1], index, skip_unreadable=skip_unreadable):
-        skipped = tuple(f"{w.place}" for w in wanted if old[1].skipped_M[w.row])
-        seconds = time.perf_counter() - started
-        return Prepared(
-            path=out,
-            size=size,
-            images=len(wanted) - len(skipped),
-            decoded=0,
-            skipped=skipped,
-            seconds=seconds,
-        )
-    make_folder(out)
+        decoded, skipped = 0, tuple(f"{w.place}" for w in wanted if old[1].skipped_M[w.row])
+    else:
+        make_folder(out)
+        decoded, skipped = _build(out, index, wanted, old, skip_unreadable, cluster, workers)
+    return Prepared(
+        path=out,
+        size=size,
+        images=len(wanted) - len(skipped),
+        decoded=decoded,
+        skipped=skipped,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _build(
+    out: Path,
+    index: Index,
+    wanted: Sequence[Wanted],
+    old: tuple[Path, Index] | None,
+    skip_unreadable: bool,
+    cluster: str | None,
+    workers: int | None,
+) -> tuple[int, tuple[str, ...]]:
+    """Decode what is not there yet: how many images that were, and which were skipped."""
     busy = f"another process is preparing {out}; wait for it to end"
     try:
         with locked(out / LOCK, busy), closing(Build(out, index, wanted, old)) as build:
@@ -118,14 +131,7 @@ def prepare(
             build.commit()
     except OSError as error:
         raise OutputError(f"cannot write {out}: {error.strerror or error}") from error
-    return Prepared(
-        path=out,
-        size=size,
-        images=len(wanted) - len(build.failed),
-        decoded=build.decoded,
-        skipped=tuple(build.failed.values()),
-        seconds=time.perf_counter() - started,
-    )
+    return build.decoded, tuple(build.failed.values())
 
 
 def _existing(out: Path, dataset: Dataset, size: int, *, force: bool) -> tuple[Path, Index] | None:

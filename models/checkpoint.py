@@ -150,20 +150,6 @@ def _named_weights(json_path: Path) -> str | None:
         return None
 
 
-def load_reference(
-    path: str, architecture: str | None = None, classes: Sequence[str] | None = None
-) -> "tuple[nn.Module, tuple[str, ...], Preprocessing]":
-    """Network, classes and preprocessing of a checkpoint: what a benchmark's reference engine needs.
-
-    A module-level function of plain values, so that it can be sent to another process.
-
-    Raises:
-        CheckpointError, UsageError, DependencyError: as for `load_checkpoint`.
-    """
-    checkpoint = load_checkpoint(path, architecture=architecture, classes=classes)
-    return checkpoint.network, checkpoint.classes, checkpoint.preprocessing
-
-
 def read_classes(source: str | Path) -> tuple[str, ...]:
     """Class names from a file with one name a line, or the 14 findings of ChestX-ray14 for the word nih14.
 

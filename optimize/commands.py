@@ -17,9 +17,6 @@ from .tune.commands import app as tuning
 app = typer.Typer()
 app.add_typer(tuning)
 
-reference_loader = ""
-"""Where the demo's PyTorch reference is loaded, "module:function". Set by the command line."""
-
 
 @app.command()
 @with_options
@@ -164,5 +161,5 @@ def demo(
     from .demo import DemoSettings, demonstrate, describe
 
     settings = DemoSettings(source=data, format=format)
-    made = demonstrate(out, settings=settings, say=note, reference_loader=reference_loader, force=force)
+    made = demonstrate(out, settings=settings, say=note, force=force)
     show(describe(made), made.to_json(), json_target)

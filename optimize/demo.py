@@ -82,7 +82,6 @@ def demonstrate(
     *,
     settings: DemoSettings,
     say: Callable[[str], None],
-    reference_loader: str,
     force: bool = False,
 ) -> Demonstrated:
     """Data, training, export, INT8, predictions, benchmark and report; what each step made stays in `out`.
@@ -91,7 +90,6 @@ def demonstrate(
         out: the folder to write.
         settings: what to run on.
         say: called with a line after each step.
-        reference_loader: "module:function" that loads the checkpoint for the PyTorch reference.
         force: replace an earlier demo.
 
     Raises:
@@ -113,7 +111,7 @@ def demonstrate(
     with clock.step("predict"):
         _predict(out, dataset)
     with clock.step("bench"):
-        comparison = _bench(out, dataset, settings, reference_loader)
+        comparison = _bench(out, dataset, settings)
     return Demonstrated(folder=out, comparison=comparison, seconds=clock.seconds)
 
 
@@ -182,7 +180,7 @@ def _predict(out: Path, dataset: Dataset) -> None:
     write_file(out / "predictions.csv", table)
 
 
-def _bench(out: Path, dataset: Dataset, settings: DemoSettings, reference_loader: str) -> "Comparison":
+def _bench(out: Path, dataset: Dataset, settings: DemoSettings) -> "Comparison":
     from ..benchmarks.comparison import compare
     from ..benchmarks.report import render
     from ..benchmarks.settings import BenchSettings
@@ -192,7 +190,7 @@ def _bench(out: Path, dataset: Dataset, settings: DemoSettings, reference_loader
     comparison = compare(
         [out / "fp32.xopt", out / "int8.xopt"],
         dataset,
-        reference=Reference(path=str(out / "run"), loader=reference_loader),
+        reference=Reference(path=str(out / "run")),
         settings=BenchSettings(images=count),
     )
     write_file(out / REPORT, render(comparison))

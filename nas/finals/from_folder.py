@@ -74,10 +74,14 @@ def finish_search(
         say=say,
     )
     if report is not None:
-        from ..report import render
-
-        write_file(report, render(finished), force=force)
+        _write_report(finished, report, force=force)
     return finished
+
+
+def _write_report(finished: Finished, file: Path, *, force: bool) -> None:
+    from ..report import render
+
+    write_file(file, render(finished), force=force)
 
 
 def finals_of(search: SearchSettings, asked: BundleOptions) -> FinalsSettings | None:

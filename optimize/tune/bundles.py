@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     import openvino
 
 BUNDLES = "bundles"
-REFERENCE_LOADER = "xopt.models.checkpoint:load_reference"
-"""Loads the checkpoint for the PyTorch reference, in the process that runs it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +77,6 @@ class BundleStore:
             return TorchVariant(
                 name=candidate.name,
                 path=str(source.path),
-                loader=REFERENCE_LOADER,
                 crops=graph.crops,
                 task=source.task,
                 threads=candidate.threads,

@@ -30,18 +30,17 @@ def made_comparison(*, peers=True, images=120, findings=FINDINGS, seed=0, auc=Tr
     random = np.random.default_rng(seed + 1)
     truth = random.normal(1.2 * split.labels_NC, 1)
     facts = {"path": "x", "crops": "ten"}
-    torch = {**facts, "loader": "m:f"}
     rows = [
-        (TorchVariant(name="PyTorch eager", **torch), 331, 0.0, 28.2, 640, 3.4),
+        (TorchVariant(name="PyTorch eager", **facts), 331, 0.0, 28.2, 640, 3.4),
         (OnnxRuntimeVariant(name="ONNX Runtime fp32", precision="FP32", **facts), 148, 1e-6, 28.4, 240, 0.9),
         (OpenVINOVariant(name="OpenVINO fp32", precision="FP32", **facts), 155, 1e-6, 28.6, 310, 0.8),
         (OpenVINOVariant(name="OpenVINO int8", precision="INT8", **facts), 39, 0.15, 8.1, 190, 0.7),
     ]
     if peers:
         rows += [
-            (TorchVariant(name="torch.compile FP32", mode="compile", **torch), 193, 1e-6, 28.2, 1300, 52.0),
+            (TorchVariant(name="torch.compile FP32", mode="compile", **facts), 193, 1e-6, 28.2, 1300, 52.0),
             (
-                TorchVariant(name="torch.compile BF16", mode="compile-bf16", **torch),
+                TorchVariant(name="torch.compile BF16", mode="compile-bf16", **facts),
                 87,
                 0.03,
                 28.2,

@@ -14,7 +14,7 @@ from xopt.datasets.roles import Scored, check_fitted, check_roles, joined, pixel
 from xopt.runtime import Bundle, DataError
 from xopt.runtime.bundle.folder import write_bundle
 
-from ..benchmarks.conftest import PREPROCESSING
+from ..small_network import PREPROCESSING
 
 
 @pytest.fixture
