@@ -16,8 +16,10 @@ from typing import Any
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
 from .errors import DependencyError, UsageError
-from .markers import applies, normalised, parse_requirement
 from .requires import DISTRIBUTION
 
 SPEC_VERSION = "1.6"
@@ -91,16 +93,15 @@ def _closure(extras: Sequence[str], find: Find) -> dict[str, tuple[metadata.Dist
 def _needs(found: metadata.Distribution, extra: str) -> Iterator[tuple[str, str]]:
     for line in found.requires or []:
         try:
-            requirement = parse_requirement(line)
-            needed = applies(requirement.marker, extra=extra)
-        except ValueError as error:
+            requirement = Requirement(line)
+        except InvalidRequirement as error:
             # Left out, it would be missing from the bill without a word.
             raise DependencyError(
                 f"{found.metadata['Name']} {found.version} requires {line!r}, "
                 "which xopt cannot read; report it"
             ) from error
-        if needed:
-            yield from ((normalised(requirement.name), asked) for asked in ("", *requirement.extras))
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            yield from ((canonicalize_name(requirement.name), asked) for asked in ("", *requirement.extras))
 
 
 def _installed(name: str, wanted_by: str, find: Find) -> metadata.Distribution:
@@ -120,7 +121,7 @@ def _installed(name: str, wanted_by: str, find: Find) -> metadata.Distribution:
 
 def _check_extra(root: metadata.Distribution, extra: str) -> None:
     offered = sorted(_values(root, "Provides-Extra"))
-    if normalised(extra) not in map(normalised, offered):
+    if canonicalize_name(extra) not in map(canonicalize_name, offered):
         raise UsageError(f"{DISTRIBUTION} has no extra {extra!r}; it has {', '.join(offered)}")
 
 
@@ -128,7 +129,7 @@ def _component(found: metadata.Distribution, *, kind: str = "library") -> dict[s
     component: dict[str, Any] = {
         "type": kind,
         "bom-ref": _purl(found),
-        "name": normalised(found.metadata["Name"]),
+        "name": canonicalize_name(found.metadata["Name"]),
         "version": found.version,
         "purl": _purl(found),
     }
