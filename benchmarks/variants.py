@@ -11,9 +11,8 @@ from ..runtime.bundle.folder import ONNX, Bundle
 from ..runtime.errors import BundleError, UsageError
 from ..runtime.images.crops import CROP_PLANS, SHARED_PLANS, exact_plan
 from ..runtime.requires import need
+from .bundle_engine import BundleVariant
 from .engines import Variant
-from .onnxruntime_engine import OnnxRuntimeVariant
-from .openvino_engine import OpenVINOVariant
 from .torch_engine import Mode, TorchVariant, check_compiler
 
 PEERS: tuple[tuple[str, Mode], ...] = (
@@ -74,9 +73,9 @@ def list_variants(
             "crops": bundle.manifest.preprocessing.crops,
             "threads": threads,
         }
-        openvino_rows.append(OpenVINOVariant(name=f"OpenVINO {name}", **facts))
+        openvino_rows.append(BundleVariant(name=f"OpenVINO {name}", **facts))
         if bundle.has(ONNX) and find_spec("onnxruntime") is not None:
-            onnx_rows.append(OnnxRuntimeVariant(name=f"ONNX Runtime {name}", **facts))
+            onnx_rows.append(BundleVariant(name=f"ONNX Runtime {name}", engine="onnxruntime", **facts))
     # Without a checkpoint the first bundle is the reference, and the reference stands first.
     first = [] if rows else openvino_rows[:1]
     return [*rows, *first, *onnx_rows, *openvino_rows[len(first) :], *peers]

@@ -27,17 +27,13 @@ WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Calls at a time; as many as CPUs or workers by default."),
 ]
-UNCERTAIN = typer.Option("--uncertain", help="What a label of -1 counts as: ignore, zeros or ones.")
-FINDINGS = typer.Option("--findings", help="Of CheXpert's findings: competition (five) or all (14).")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataOptions:
+class DataOptions(ReadOptions):
     """How a data source is read."""
 
     format: FormatOption = None
-    uncertain: Annotated[str, UNCERTAIN] = ReadOptions.uncertain
-    findings: Annotated[str, FINDINGS] = ReadOptions.findings
 
     def open(self, source: Path) -> "Dataset":
         """Open a source; see `datasets.open_source`."""

@@ -1,7 +1,9 @@
-"""How labels are read where a source leaves a choice: uncertain ones, and which findings."""
+"""The reading of labels where a source leaves a choice: uncertain ones, and which findings."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from ..runtime.errors import UsageError
 
@@ -9,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+UNCERTAIN_OPTION = typer.Option("--uncertain", help="What a label of -1 counts as: ignore, zeros or ones.")
+FINDINGS_OPTION = typer.Option("--findings", help="Of CheXpert's findings: competition (five) or all (14).")
 UNCERTAIN = ("ignore", "zeros", "ones")
 FINDINGS = ("competition", "all")
 
@@ -17,10 +21,10 @@ FINDINGS = ("competition", "all")
 class ReadOptions:
     """The choices a source may leave; formats that do not leave one take no notice."""
 
-    uncertain: str = "ignore"
-    """What a label of -1 counts as: `zeros` and `ones` as that, `ignore` leaves it out of training and
-    measuring (the U-Zeros, U-Ones and U-Ignore of Irvin et al., AAAI 2019)."""
-    findings: str = "competition"
+    uncertain: Annotated[str, UNCERTAIN_OPTION] = "ignore"
+    """`zeros` and `ones` count a label of -1 as that, `ignore` leaves it out of training and measuring (the
+    U-Zeros, U-Ones and U-Ignore of Irvin et al., AAAI 2019)."""
+    findings: Annotated[str, FINDINGS_OPTION] = "competition"
     """Of CheXpert's 14 findings, the five of its competition, or `all`."""
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xopt.benchmarks.openvino_engine import prediction_graph
+from xopt.benchmarks.bundle_engine import prediction_graph
 from xopt.runtime.backends.base import usable_cores
 from xopt.runtime.backends.openvino import PRECISION_HINT, compile_graph, import_openvino
 from xopt.runtime.bundle.folder import Bundle

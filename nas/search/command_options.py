@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ...datasets.command_options import FINDINGS, UNCERTAIN, ClusterOption, FormatOption
+from ...datasets.command_options import ClusterOption, FormatOption
+from ...datasets.options import FINDINGS_OPTION, UNCERTAIN_OPTION
 from ..finals.settings import FinalsSettings
 
 MaxParametersOption = Annotated[
@@ -38,8 +39,8 @@ class SearchOptions:
         tuple[str, ...], typer.Option("--set", help="Change one setting of the recipe.", metavar="KEY=VALUE")
     ] = ()
     data_format: FormatOption = None
-    uncertain: Annotated[str | None, UNCERTAIN] = None
-    findings: Annotated[str | None, FINDINGS] = None
+    uncertain: Annotated[str | None, UNCERTAIN_OPTION] = None
+    findings: Annotated[str | None, FINDINGS_OPTION] = None
     train_images: Annotated[
         int | None, typer.Option(min=1, help="Train on this many images of the split train.")
     ] = None

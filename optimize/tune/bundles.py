@@ -6,9 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...benchmarks.bundle_engine import BundleVariant
 from ...benchmarks.engines import Variant
-from ...benchmarks.onnxruntime_engine import OnnxRuntimeVariant
-from ...benchmarks.openvino_engine import OpenVINOVariant
 from ...benchmarks.torch_engine import TorchVariant
 from ...datasets import Dataset, load_images
 from ...runtime.backends.openvino import OpenVINOBackend
@@ -83,9 +82,9 @@ class BundleStore:
                 architecture=source.architecture,
                 classes=source.classes if source.architecture is not None else None,
             )
-        open_with = OnnxRuntimeVariant if candidate.engine == "onnxruntime" else OpenVINOVariant
-        return open_with(
+        return BundleVariant(
             name=candidate.name,
+            engine=candidate.engine,
             path=str(self.path(graph)),
             precision=graph.precision,
             crops=graph.crops,

@@ -2,10 +2,9 @@
 
 import numpy as np
 
+from xopt.benchmarks.bundle_engine import BundleVariant
 from xopt.benchmarks.comparison import BenchSettings, BundleFacts, Comparison, _row
 from xopt.benchmarks.measurement import Measured
-from xopt.benchmarks.onnxruntime_engine import OnnxRuntimeVariant
-from xopt.benchmarks.openvino_engine import OpenVINOVariant
 from xopt.benchmarks.torch_engine import TorchVariant
 from xopt.datasets import Split
 from xopt.runtime.images.preprocessing import Preprocessing
@@ -32,9 +31,16 @@ def made_comparison(*, peers=True, images=120, findings=FINDINGS, seed=0, auc=Tr
     facts = {"path": "x", "crops": "ten"}
     rows = [
         (TorchVariant(name="PyTorch eager", **facts), 331, 0.0, 28.2, 640, 3.4),
-        (OnnxRuntimeVariant(name="ONNX Runtime fp32", precision="FP32", **facts), 148, 1e-6, 28.4, 240, 0.9),
-        (OpenVINOVariant(name="OpenVINO fp32", precision="FP32", **facts), 155, 1e-6, 28.6, 310, 0.8),
-        (OpenVINOVariant(name="OpenVINO int8", precision="INT8", **facts), 39, 0.15, 8.1, 190, 0.7),
+        (
+            BundleVariant(name="ONNX Runtime fp32", engine="onnxruntime", precision="FP32", **facts),
+            148,
+            1e-6,
+            28.4,
+            240,
+            0.9,
+        ),
+        (BundleVariant(name="OpenVINO fp32", precision="FP32", **facts), 155, 1e-6, 28.6, 310, 0.8),
+        (BundleVariant(name="OpenVINO int8", precision="INT8", **facts), 39, 0.15, 8.1, 190, 0.7),
     ]
     if peers:
         rows += [

@@ -3,8 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xopt.benchmarks.onnxruntime_engine import OnnxRuntimeVariant
-from xopt.benchmarks.openvino_engine import OpenVINOVariant
+from xopt.benchmarks.bundle_engine import BundleVariant
 from xopt.benchmarks.torch_engine import TorchEngine, TorchVariant
 from xopt.models.registry import spec
 from xopt.runtime import BundleError, Classifier, Preprocessing
@@ -67,8 +66,13 @@ class TestTorchEngine(EngineContract):
 class TestOnnxRuntimeEngine(EngineContract):
     def variant(self, small):
         pytest.importorskip("onnxruntime")
-        return OnnxRuntimeVariant(
-            name="onnx", path=str(small.bundle), precision="FP32", crops="ten", threads=1
+        return BundleVariant(
+            engine="onnxruntime",
+            name="onnx",
+            path=str(small.bundle),
+            precision="FP32",
+            crops="ten",
+            threads=1,
         )
 
     def test_a_bundle_without_onnx_is_refused(self, small):
@@ -79,7 +83,7 @@ class TestOnnxRuntimeEngine(EngineContract):
 
 class TestOpenVINOEngine(EngineContract):
     def variant(self, small):
-        return OpenVINOVariant(name="openvino", path=str(small.bundle), precision="FP32", crops="ten")
+        return BundleVariant(name="openvino", path=str(small.bundle), precision="FP32", crops="ten")
 
 
 def transparent(task="multi-label", **facts):

@@ -1,4 +1,4 @@
-"""A bundle on OpenVINO, exactly as device software runs it."""
+"""A bundle on OpenVINO or ONNX Runtime, exactly as device software runs it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.backends.openvino import drop_maps, import_openvino
-from ..runtime.bundle.folder import MODEL, WEIGHTS, Bundle
+from ..runtime.bundle.folder import MODEL, ONNX, WEIGHTS, Bundle
 from ..runtime.classifier import Classifier
 from .engines import Engine
 
+_FILES = {"openvino": (MODEL, WEIGHTS), "onnxruntime": (ONNX,)}
+"""What each engine needs of a bundle."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class OpenVINOVariant:
-    """A bundle's IR through `runtime.Classifier`."""
+class BundleVariant:
+    """A bundle through `runtime.Classifier`."""
 
     name: str
     path: str
@@ -24,30 +27,31 @@ class OpenVINOVariant:
     precision: str
     crops: str
     threads: int | None = None
-    """None leaves the number to OpenVINO."""
+    """None leaves the number to the engine."""
     engine: str = "openvino"
+    """openvino or onnxruntime."""
 
-    def open(self) -> "OpenVINOEngine":
+    def open(self) -> "BundleEngine":
         """Verify and load the bundle.
 
         Raises:
-            BundleError: it is missing or was changed.
+            BundleError: it is missing, was changed, or holds no model.onnx for ONNX Runtime.
+            DependencyError: ONNX Runtime is not installed.
         """
-        return OpenVINOEngine(Classifier.load(self.path, threads=self.threads), self.path, self.threads)
+        return BundleEngine(Classifier.load(self.path, engine=self.engine, threads=self.threads), self)
 
 
-class OpenVINOEngine(Engine):
+class BundleEngine(Engine):
     """A loaded `Classifier`."""
 
-    def __init__(self, classifier: Classifier, path: str, threads: int | None = None) -> None:
+    def __init__(self, classifier: Classifier, variant: BundleVariant) -> None:
         manifest = classifier.manifest
         self._classifier = classifier
-        self._path = path
-        self._threads = threads
+        self._variant = variant
         self._streams: dict[int | None, Classifier] = {}
         self.classes = manifest.classes
         self.preprocessing = manifest.preprocessing
-        self.size_mb = sum(manifest.files[name].size for name in (MODEL, WEIGHTS)) / 1e6
+        self.size_mb = sum(manifest.files[name].size for name in _FILES[variant.engine]) / 1e6
 
     def infer(self, image_HW: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities float32 (C,)."""
@@ -56,27 +60,30 @@ class OpenVINOEngine(Engine):
     def infer_files(
         self, files: Sequence[str | NDArray[np.uint8]], streams: int | None = None
     ) -> NDArray[np.float32]:
-        """Probabilities float32 (N, C) through `Classifier.stream` in throughput mode, as `predict` does.
+        """Probabilities float32 (N, C); OpenVINO's through `Classifier.stream`, as `predict` does.
 
         Args:
             files: N of them.
-            streams: images at once, one thread each; the variant's threads by default.
+            streams: images at once on OpenVINO, one thread each; the variant's threads by default.
 
         Raises:
             InputError: a file cannot be decoded.
         """
-        threads = self._threads if streams is None else streams
+        if self._variant.engine != "openvino":
+            return super().infer_files(files)
+        threads = self._variant.threads if streams is None else streams
         if threads not in self._streams:
-            self._streams[threads] = Classifier.load(self._path, threads=threads, mode="throughput")
+            path = self._variant.path
+            self._streams[threads] = Classifier.load(path, threads=threads, mode="throughput")
         answers = self._streams[threads].stream(files, workers=threads)
         return np.array([list(answer.probabilities.values()) for answer in answers], dtype=np.float32)
 
     def macs(self) -> int:
-        """Counted in the bundle's graph."""
-        return bundle_macs(Bundle.open(self._path))
+        """Counted in the bundle's OpenVINO graph, which is ONNX Runtime's in another form."""
+        return _bundle_macs(Bundle.open(self._variant.path))
 
 
-def bundle_macs(bundle: Bundle) -> int:
+def _bundle_macs(bundle: Bundle) -> int:
     """Multiply-accumulates of one image in a bundle's graph: convolutions and matrix products."""
     model, _kept = prediction_graph(bundle)
     return sum(_operation_macs(operation) for operation in model.get_ops())
