@@ -11,7 +11,7 @@ demo: $(VENV)/.ready
 # Two processes, a file to each: most tests keep one core busy. Fixtures of a file are made once. PyTorch gets one
 # thread in each, as the threads of two processes on two cores mostly wait for each other.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=25
 
 lint: $(VENV)/.ready .link/xopt
 	$(BIN)/ruff check .
