@@ -163,7 +163,8 @@ def bench(
 
         write_file(report, render(comparison), force=force)
     if plot is not None:
-        from .plots import latency_auc, to_svg
+        from ..report.plots import to_svg
+        from .plots import latency_auc
 
         write_file(plot, to_svg(latency_auc(comparison)), force=force)
     show(describe(comparison), comparison.to_json(), json_target)

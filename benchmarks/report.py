@@ -8,6 +8,7 @@ from .. import __version__
 from ..metrics.bootstrap import ClassDrop
 from ..metrics.scores import average_precision, roc_auc
 from ..report import page
+from ..report.plots import to_svg
 from . import plots, summary
 from .comparison import Comparison, Row
 from .latency import in_words
@@ -177,7 +178,7 @@ def _curves(
         values = [value(labels_N, row.measured.probabilities[:, c]) for row in pair]
         if None in values:
             continue
-        figure = plots.to_svg(draw(comparison, c), prefix=f"{unit}{c}-", inline=True)
+        figure = to_svg(draw(comparison, c), prefix=f"{unit}{c}-", inline=True)
         caption = f"{escape(finding)}<small>{unit} {' → '.join(f'{v:.3f}' for v in values)}</small>"
         panels.append(f"<figure><figcaption>{caption}</figcaption>{figure}</figure>")
     return f"<h2>{title}</h2>\n<p class='note'>{key}</p>\n<div class='grid'>{''.join(panels)}</div>"
@@ -235,7 +236,7 @@ def _origin(comparison: Comparison) -> str:
 
 
 def _figure(figure: "Figure", prefix: str, caption: str) -> str:
-    return page.figure(plots.to_svg(figure, prefix=prefix, inline=True), escape(caption))
+    return page.figure(to_svg(figure, prefix=prefix, inline=True), escape(caption))
 
 
 def _with_interval(cell: str) -> str:

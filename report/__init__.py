@@ -1,1 +1,1 @@
-"""The frame, style and small charts of every page. Free of torch."""
+"""The frame, style, small charts and figures that all pages share. Free of torch."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..benchmarks.plots import COLOURS, REFERENCE_COLOUR, new_figure, to_svg
 from ..report import page
+from ..report.plots import COLOURS, REFERENCE_COLOUR, new_figure, to_svg
 from ..runtime.files import write_file
 from ..runtime.requires import install_line
 from .comparing import Run, RunComparison

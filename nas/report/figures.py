@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...benchmarks.plots import COLOURS, REFERENCE_COLOUR, new_figure, unit_square
 from ...metrics.scores import precision_recall_curve, roc_curve
+from ...report.plots import COLOURS, REFERENCE_COLOUR, new_figure, unit_square
 from ..finals.finished import Finalist, Finished
 from ..search.candidates import Candidate, pareto_front
 

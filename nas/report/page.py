@@ -8,9 +8,9 @@ import numpy as np
 
 from ... import __version__
 from ...benchmarks.latency import in_words
-from ...benchmarks.plots import to_svg
 from ...metrics.scores import average_precision, roc_auc
 from ...report import page
+from ...report.plots import to_svg
 from ..finals.finished import Finalist, Finished
 from ..search.candidates import Candidate, State
 from . import figures

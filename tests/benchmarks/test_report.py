@@ -8,6 +8,7 @@ pytest.importorskip("matplotlib")
 
 from xopt.benchmarks import plots
 from xopt.benchmarks.report import render
+from xopt.report.plots import to_svg
 
 from .made import FINDINGS, made_comparison
 
@@ -115,11 +116,11 @@ def test_one_variant_alone_has_a_page():
 
 
 def test_the_plot_alone_is_a_file_of_its_own(comparison):
-    svg = plots.to_svg(plots.latency_auc(comparison))
+    svg = to_svg(plots.latency_auc(comparison))
     root = ElementTree.fromstring(svg)
     assert root.tag.endswith("svg")
     assert "metadata" not in svg
-    assert svg == plots.to_svg(plots.latency_auc(made_comparison()))
+    assert svg == to_svg(plots.latency_auc(made_comparison()))
 
 
 def test_every_variant_has_a_colour_of_its_own(comparison):

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from ....benchmarks.plots import COLOURS, REFERENCE_COLOUR, new_figure, to_svg, unit_square
+from ....report.plots import COLOURS, REFERENCE_COLOUR, new_figure, to_svg, unit_square
 from .facts import Fact
 from .variants import answering, called, subject, tint
 

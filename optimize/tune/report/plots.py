@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Literal
 
 from ....benchmarks.latency import in_words
-from ....benchmarks.plots import COLOURS, MARKERS, REFERENCE_COLOUR, latency_axis, new_figure, to_svg
+from ....report.plots import COLOURS, MARKERS, REFERENCE_COLOUR, latency_axis, new_figure, to_svg
 from .facts import Fact
 from .labels import Label, place
 from .variants import PRECISIONS, called, letters, named, subject, timed, tint

@@ -2,7 +2,7 @@
 
 from string import ascii_uppercase
 
-from ....benchmarks.plots import COLOURS, REFERENCE_COLOUR
+from ....report.plots import COLOURS, REFERENCE_COLOUR
 from .blocks import Block, Heading, Paragraph, Row, Table
 from .facts import (
     AUC,

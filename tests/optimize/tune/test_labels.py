@@ -3,9 +3,9 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from xopt.benchmarks.plots import new_figure
 from xopt.optimize.tune.report.labels import Label, place
 from xopt.optimize.tune.report.variants import _letter
+from xopt.report.plots import new_figure
 
 
 def placed(points):
