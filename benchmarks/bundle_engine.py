@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.backends.openvino import drop_maps, import_openvino
-from ..runtime.bundle.folder import MODEL, ONNX, WEIGHTS, Bundle
+from ..runtime.bundle.bundle import MODEL, ONNX, WEIGHTS, Bundle
 from ..runtime.classifier import Classifier
 from .engines import Engine
 

@@ -99,7 +99,7 @@ def score(
     Only the labels of --data are needed, its images may be absent.
     """
     from ..datasets.roles import Scored, check_roles
-    from ..runtime.bundle.folder import Bundle
+    from ..runtime.bundle.bundle import Bundle
     from .predictions import align, read_predictions
     from .scoring import describe
     from .scoring import score as score_predictions
@@ -154,7 +154,7 @@ def bench(
     if outputs:
         need("matplotlib", extra="report")
     from .comparison import compare as compare_bundles
-    from .summary import describe
+    from .terminal import describe
 
     checkpoint = reference.checkpoint()
     comparison = compare_bundles(bundles, reading.open(data), reference=checkpoint, settings=settings)

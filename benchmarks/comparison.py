@@ -15,7 +15,7 @@ from ..datasets import Dataset, Split
 from ..datasets.roles import Scored, check_roles
 from ..metrics.bootstrap import AucIntervals, PairedDrop, auc_intervals, paired_auc_drop
 from ..metrics.scores import mean_auc, roc_auc
-from ..runtime.bundle.folder import Bundle
+from ..runtime.bundle.bundle import Bundle
 from ..runtime.errors import UsageError
 from .latency import Percentiles, Speedup, percentiles, speedup
 from .machine import machine_facts

@@ -9,7 +9,7 @@ from ..metrics.bootstrap import ClassDrop
 from ..metrics.scores import average_precision, roc_auc
 from ..report import page
 from ..report.plots import to_svg
-from . import plots, summary
+from . import plots, terminal
 from .comparison import Comparison, Row
 from .latency import in_words
 
@@ -110,8 +110,8 @@ def _quality(row: Row, *, is_reference: bool) -> list[str]:
     return [
         escape(row.measured.variant.precision),
         escape(row.measured.preprocessing.crops),
-        _with_interval(summary.auc_cell(row)),
-        "reference" if is_reference else _with_interval(summary.drop_cell(row)),
+        _with_interval(terminal.auc_cell(row)),
+        "reference" if is_reference else _with_interval(terminal.drop_cell(row)),
         *(
             f"{value:.3g}" if value < 100 else f"{value:.0f}"
             for value in (latency.p50, latency.p90, latency.p99)
@@ -213,7 +213,7 @@ def _drop(drop: ClassDrop | None, *, full: bool) -> str:
 
 
 def _method(comparison: Comparison) -> str:
-    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in summary.sentences(comparison))
+    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in terminal.sentences(comparison))
     return f"<h2>How it was measured</h2>\n{said}"
 
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..runtime.bundle.folder import ONNX, Bundle
+from ..runtime.bundle.bundle import ONNX, Bundle
 from ..runtime.errors import BundleError, UsageError
 from ..runtime.images.crops import CROP_PLANS, SHARED_PLANS, exact_plan
 from ..runtime.requires import need

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DataError
+from .array_images import Stored
 from .options import DEFAULTS, ReadOptions
 from .records import Dataset, Split
-from .stored import Stored
 
 MARKER = "prepared.json"
 IMAGES, INDEX, NAMES = "images.npy", "index.npz", "names.json"

@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.errors import DataError
+from .label_files import Row, check_name, read_header, read_rows
 from .lists import usual_order
 from .options import DEFAULTS, ReadOptions
 from .records import Dataset, Split, patient_of
-from .text import Row, check_name, read_header, read_rows
 
 IMAGE = ("image", "path", "file", "filename", "file_name", "image_id", "image index")
 PATIENT = ("patient", "patient_id", "patient id", "patientid", "subject_id", "subject")

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.errors import DataError
+from .label_files import check_name, read_lines
 from .options import DEFAULTS, ReadOptions
 from .records import Dataset, Split, patient_of
-from .text import check_name, read_lines
 
 FINDINGS = (
     "Atelectasis",

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.errors import DataError
+from .label_files import check_name, read_header, read_lines, read_rows
 from .lists import FINDINGS
 from .options import DEFAULTS, ReadOptions
 from .records import Dataset, Split, patient_of
-from .text import check_name, read_header, read_lines, read_rows
 
 NO_FINDING = "No Finding"
 _IMAGE, _LABELS, _PATIENT = "Image Index", "Finding Labels", "Patient ID"

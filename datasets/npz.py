@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import DataError
 from . import lists
+from .array_images import Stored
 from .options import DEFAULTS, ReadOptions
 from .records import Dataset, Split
-from .stored import Stored
 
 MOST_CLASSES = 1000
 """More than these in one column are taken for something else than labels."""

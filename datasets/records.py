@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DataError
-from .stored import Stored
+from .array_images import Stored
 
 # ChestX-ray14 names a file PATIENT_FOLLOWUP; xopt's synthetic phantoms follow it with a word in front.
 _PATIENT_IN_NAME = re.compile(r"(\d{8}|phantom\d{5})_\d{2,3}\.\w+")

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.backends.base import usable_cores
-from ..runtime.bundle.folder import Bundle
+from ..runtime.bundle.bundle import Bundle
 from ..runtime.console import progress
 from ..runtime.errors import DataError, InputError
 from ..runtime.images.image import prepare

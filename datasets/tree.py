@@ -15,10 +15,10 @@ import numpy as np
 
 from ..runtime.errors import DataError
 from ..runtime.images.image import SUFFIXES
+from .label_files import check_name
 from .lists import usual_order
 from .options import DEFAULTS, ReadOptions
 from .records import Dataset, Split, patient_of
-from .text import check_name
 
 NEGATIVE = ("normal", "negative", "healthy", "no finding", "no_finding", "control", "absent")
 """What the class without a finding is called, in small letters."""

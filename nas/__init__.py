@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .problem import Problem, Proposer, Trial
     from .simulation import SimulationSettings, simulate
     from .space import Cost, Limits, Space
-    from .tables import Table, load_table
+    from .tabular_benchmarks import Table, load_table
     from .validated_proposer import make_proposer
     from .xray import XraySpace
 
@@ -41,7 +41,7 @@ _HOMES = {
     "problem": ("Problem", "Proposer", "Trial"),
     "simulation": ("SimulationSettings", "simulate"),
     "space": ("Cost", "Limits", "Space"),
-    "tables": ("Table", "load_table"),
+    "tabular_benchmarks": ("Table", "load_table"),
     "validated_proposer": ("make_proposer",),
     "xray": ("XraySpace",),
 }

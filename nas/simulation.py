@@ -21,7 +21,7 @@ import numpy as np
 from ..runtime.errors import UsageError
 from .problem import Problem, Trial
 from .space import Limits
-from .tables import Table, load_table
+from .tabular_benchmarks import Table, load_table
 from .validated_proposer import DEFAULT, check_proposer, make_proposer
 
 DURATIONS = ("flops", "lognormal")

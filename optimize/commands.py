@@ -49,7 +49,7 @@ def export(
     from ..models.checkpoint import load_checkpoint
     from ..runtime.files import check_free
     from .export.export import export_checkpoint
-    from .summary import describe_export, export_facts
+    from .terminal import describe_export, export_facts
 
     # Before the checkpoint is read, which would name the extra for training.
     need_export()
@@ -92,10 +92,10 @@ def quantize(
 
     Exit code 3 if it does not pass: the candidate is kept as OUT.rejected, with the reason.
     """
-    from ..runtime.bundle.folder import Bundle
+    from ..runtime.bundle.bundle import Bundle
     from .quantize.int8 import RejectedError, quantize_bundle
     from .quantize.mixed_precision import AwareSettings
-    from .summary import describe_quantized, quantized_facts
+    from .terminal import describe_quantized, quantized_facts
 
     need_quantize()
     if accuracy_aware and plain:
@@ -135,7 +135,7 @@ def thresholds(
     there is. No AUC changes.
     """
     from ..datasets.roles import without_pixels
-    from ..runtime.bundle.folder import Bundle
+    from ..runtime.bundle.bundle import Bundle
     from .gate.thresholds import ThresholdSettings, describe, set_thresholds
 
     settings = ThresholdSettings(rule=rule, target=target, temperature=temperature, split=split)  # type: ignore[arg-type]

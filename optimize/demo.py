@@ -18,7 +18,7 @@ from ..runtime.requires import need
 
 if TYPE_CHECKING:
     from ..benchmarks.comparison import Comparison
-    from ..runtime.bundle.folder import Bundle
+    from ..runtime.bundle.bundle import Bundle
 
 RECIPE = "phantoms"
 MARKER = "demo.json"
@@ -117,7 +117,7 @@ def demonstrate(
 
 def describe(demo: Demonstrated) -> str:
     """The benchmark's table, where everything is, and what to try next."""
-    from ..benchmarks.summary import describe as describe_comparison
+    from ..benchmarks.terminal import describe as describe_comparison
 
     out = demo.folder
     return f"""{describe_comparison(demo.comparison)}

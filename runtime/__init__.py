@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .lazy import resolver
 
 if TYPE_CHECKING:
-    from .bundle.folder import Bundle
+    from .bundle.bundle import Bundle
     from .bundle.manifest import Manifest
     from .bundle.signature import KeyPair, Signed, Verifier, new_key, sign_bundle
     from .classifier import Classifier
@@ -72,7 +72,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "bundle.folder": ("Bundle",),
+    "bundle.bundle": ("Bundle",),
     "bundle.manifest": ("Manifest",),
     "bundle.signature": ("KeyPair", "Signed", "Verifier", "new_key", "sign_bundle"),
     "classifier": ("Classifier",),

@@ -60,7 +60,7 @@ def write_bundle_of(checkpoint: Path, path: Path) -> None:
 
 def as_int8(source: Path, path: Path) -> None:
     """Write a bundle anew, INT8 by name alone and without an ONNX form."""
-    from xopt.runtime.bundle.folder import GOLDEN, MODEL, WEIGHTS, Bundle, write_bundle
+    from xopt.runtime.bundle.bundle import GOLDEN, MODEL, WEIGHTS, Bundle, write_bundle
 
     bundle = Bundle.open(source)
     files = {name: bundle.read(name) for name in (MODEL, WEIGHTS, GOLDEN)}

@@ -31,7 +31,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from xopt.runtime.backends.openvino import OpenVINOBackend
-    from xopt.runtime.bundle.folder import write_bundle
+    from xopt.runtime.bundle.bundle import write_bundle
     from xopt.runtime.bundle.golden import encode_golden
 
     folder = tmp_path_factory.mktemp("bundle")

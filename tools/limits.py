@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from xopt.benchmarks.bundle_engine import prediction_graph
 from xopt.runtime.backends.base import usable_cores
 from xopt.runtime.backends.openvino import PRECISION_HINT, compile_graph, import_openvino
-from xopt.runtime.bundle.folder import Bundle
+from xopt.runtime.bundle.bundle import Bundle
 from xopt.runtime.classifier import Classifier
 from xopt.runtime.images.image import SUFFIXES, prepare
 

@@ -11,9 +11,9 @@ from ...runtime.lazy import resolver
 
 if TYPE_CHECKING:
     from .comparing import Standing, compare_finalists
-    from .finished import Finalist, Finished
-    from .finishing import finish
-    from .from_folder import finish_search
+    from .finish_search import finish_search
+    from .pipeline import finish
+    from .result import Finalist, Finished
     from .settings import FinalsSettings
 
 __all__ = [
@@ -28,9 +28,9 @@ __all__ = [
 
 _HOMES = {
     "comparing": ("Standing", "compare_finalists"),
-    "finished": ("Finalist", "Finished"),
-    "finishing": ("finish",),
-    "from_folder": ("finish_search",),
+    "finish_search": ("finish_search",),
+    "pipeline": ("finish",),
+    "result": ("Finalist", "Finished"),
     "settings": ("FinalsSettings",),
 }
 

@@ -41,7 +41,7 @@ def finish(
     What was finished before is not done again. The test split is scored once, for the winner. Exit code 3 if
     no finalist is fast enough, or INT8 loses more AUC than allowed.
     """
-    from .from_folder import finish_search, show_finished
+    from .finish_search import finish_search, show_finished
 
     finished = finish_search(
         search,

@@ -9,7 +9,7 @@ from ...optimize.settings import GateSettings, QuantizeSettings
 from ...runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    from ..hardware.table import LatencyTable
+    from ..hardware.latency_table import LatencyTable
 
 PICKS = ("best", "front")
 

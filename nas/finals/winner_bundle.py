@@ -23,12 +23,12 @@ from ...optimize.export.export import export_checkpoint
 from ...optimize.quantize.int8 import quantize_bundle
 from ...optimize.settings import ExportSettings, GateSettings, QuantizeSettings
 from ...runtime.backends.openvino import OpenVINOBackend
-from ...runtime.bundle.folder import MODEL, WEIGHTS, Bundle
+from ...runtime.bundle.bundle import MODEL, WEIGHTS, Bundle
 from ...runtime.classifier import Classifier
 from ...runtime.console import progress
 from ...runtime.errors import BundleError
 from ...runtime.files import write_file
-from ..hardware.stopwatch import RealLatency, Stopwatch
+from ..hardware.finalist_latency import RealLatency, Stopwatch
 from .settings import FinalsSettings
 
 TEST = "test"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from ...runtime.lazy import resolver
 
 if TYPE_CHECKING:
+    from .finalist_latency import RealLatency, Stopwatch
     from .graphs import GraphSettings
+    from .latency_table import LatencyTable, load_table, save_table
     from .limits import LatencyLimit, Predictor, allowed
     from .measuring import TableSettings, measure_table
-    from .stopwatch import RealLatency, Stopwatch
-    from .table import LatencyTable, load_table, save_table
 
 __all__ = [
     "GraphSettings",
@@ -31,11 +31,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "finalist_latency": ("RealLatency", "Stopwatch"),
     "graphs": ("GraphSettings",),
+    "latency_table": ("LatencyTable", "load_table", "save_table"),
     "limits": ("LatencyLimit", "Predictor", "allowed"),
     "measuring": ("TableSettings", "measure_table"),
-    "stopwatch": ("RealLatency", "Stopwatch"),
-    "table": ("LatencyTable", "load_table", "save_table"),
 }
 
 __getattr__, __dir__ = resolver(__name__, _HOMES)

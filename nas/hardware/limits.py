@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ...runtime.errors import UsageError
 from ..space import Limits, Space
-from .table import LatencyTable
+from .latency_table import LatencyTable
 
 
 @dataclass(frozen=True, kw_only=True)

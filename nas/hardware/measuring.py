@@ -9,9 +9,9 @@ from ...runtime.backends.openvino import OpenVINOBackend
 from ...runtime.console import progress
 from ..space import Space
 from .blocks import PlacedBlock, fit, held_out_ms, placed_blocks
-from .clock import time_networks
 from .graphs import CHANNELS, GraphSettings, untrained_network
-from .table import LatencyTable, Measured, this_machine
+from .interleaved_timing import time_networks
+from .latency_table import LatencyTable, Measured, this_machine
 
 MIN_NETWORKS = 8
 _DRAWS = 40

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...metrics.scores import precision_recall_curve, roc_curve
 from ...report.plots import COLOURS, REFERENCE_COLOUR, new_figure, unit_square
-from ..finals.finished import Finalist, Finished
+from ..finals.result import Finalist, Finished
 from ..search.candidates import Candidate, pareto_front
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ...benchmarks.latency import in_words
 from ...metrics.scores import average_precision, roc_auc
 from ...report import page
 from ...report.plots import to_svg
-from ..finals.finished import Finalist, Finished
+from ..finals.result import Finalist, Finished
 from ..search.candidates import Candidate, State
 from . import figures
 from .diagram import draw

@@ -31,7 +31,7 @@ def search(
     """
     from ...runtime.errors import UsageError
     from ...runtime.files import check_free
-    from ..finals.from_folder import finals_of, finish_and_show
+    from ..finals.finish_search import finals_of, finish_and_show
     from .display import watched
     from .factory import check_names, make_proposer, make_space
     from .interrupts import Interrupts

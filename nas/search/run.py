@@ -11,18 +11,18 @@ from ...datasets.executors import open_executor
 from ...runtime.errors import UsageError
 from ...runtime.files import check_free
 from ...runtime.requires import need
+from ..hardware.latency_table import load_table
 from ..hardware.limits import LatencyLimit, Predictor, allowed
-from ..hardware.table import load_table
 from ..problem import Problem, Proposer
 from ..space import Space
 from .candidates import Candidate
+from .cluster_workers import ClusterWorkerPool
 from .engine import Engine, Watcher
 from .folder import SearchFolder
 from .halving import Halving
 from .interrupts import Interrupts
-from .local import LocalWorkerPool, share_devices
+from .local_workers import LocalWorkerPool, share_devices
 from .outcome_files import Recorded, Results
-from .remote import ClusterWorkerPool
 from .result import OBJECTIVE, SearchResult, read_search, storage_url
 from .settings import MARKER, SearchSettings, check_same, digest_data, read_settings
 from .storage import without_password

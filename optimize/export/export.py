@@ -15,13 +15,13 @@ from ...datasets.phantoms import draw_images
 from ...models.checkpoint import Checkpoint
 from ...runtime.backends.base import Backend
 from ...runtime.backends.openvino import PRECISION_HINT, OpenVINOBackend
-from ...runtime.bundle.folder import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
+from ...runtime.bundle.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
 from ...runtime.bundle.golden import encode_golden
 from ...runtime.bundle.manifest import INPUT, MAPS, OUTPUT, Manifest, Port
 from ...runtime.files import check_free
 from ...runtime.images.preprocessing import Preprocessing
-from ..clock import Clock
 from ..libraries import need_export
+from ..phase_times import Clock
 from ..settings import ExportSettings
 from .head_alignment import Alignment, align_head
 from .parity import ExportParity, measure_export, parity_images

@@ -14,7 +14,7 @@ from ...benchmarks.heatmaps import HeatmapAgreement, compare_heatmaps, images_wi
 from ...datasets import Dataset, Split, load_images
 from ...runtime.backends.base import Backend
 from ...runtime.backends.openvino import OpenVINOBackend
-from ...runtime.bundle.folder import MODEL, WEIGHTS, Bundle
+from ...runtime.bundle.bundle import MODEL, WEIGHTS, Bundle
 from ...runtime.bundle.manifest import Manifest
 from ...runtime.console import progress
 from ...runtime.errors import DataError, UsageError

@@ -70,6 +70,16 @@ class GateResult:
     heatmaps: HeatmapAgreement | None = None
     """Whether the candidate looks at the same places; None where nothing was compared."""
 
+    def describe(self) -> tuple[str, str]:
+        """Two lines about a candidate that passed: its AUC, and its drop with interval and bound."""
+        drop = self.verdict.drop
+        return (
+            f"passed on {self.settings.split}, {drop.images} images of {drop.patients} patients: "
+            f"mean AUC {self.reference_auc:.4f} -> {self.candidate_auc:.4f}",
+            f"drop {drop.drop:+.4f}, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}; upper bound "
+            f"{drop.upper_one_sided:+.4f}, allowed {self.settings.max_auc_drop:.4f}",
+        )
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, for a manifest."""
         drop = self.verdict.drop

@@ -15,7 +15,7 @@ from ...datasets.roles import PIXELS, Scored, check_fitted, joined
 from ...metrics.operating_points import RULES, OperatingPoint, Rule, calibration_error, choose
 from ...metrics.scores import class_metrics
 from ...runtime.backends.openvino import OpenVINOBackend
-from ...runtime.bundle.folder import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
+from ...runtime.bundle.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
 from ...runtime.bundle.golden import encode_golden, read_golden
 from ...runtime.bundle.manifest import OUTPUT, Manifest
 from ...runtime.console import progress, table

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from ...datasets import Dataset, load_images
 from ...datasets.roles import PIXELS, Scored, check_fitted, joined
 from ...runtime.backends.openvino import PRECISION_HINT, OpenVINOBackend
-from ...runtime.bundle.folder import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
+from ...runtime.bundle.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
 from ...runtime.errors import BundleError, GateError, UsageError
 from ...runtime.files import check_free
-from ..clock import Clock
 from ..export.export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures, versions
 from ..export.openvino_ir import encode_ir, read_ir
 from ..gate.evaluator import GateEvaluator, gate_split
 from ..gate.gate import GateResult
 from ..gate.image_copies import leave_out_copies
 from ..libraries import need_quantize
+from ..phase_times import Clock
 from ..settings import GateSettings, QuantizeSettings
 from .calibration import CalibrationSet, draw_calibration
 from .coverage import image_features

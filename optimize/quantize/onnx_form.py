@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ...runtime.backends.base import Backend
 from ...runtime.backends.onnxruntime import OnnxRuntimeBackend
-from ...runtime.bundle.folder import ONNX, Bundle
+from ...runtime.bundle.bundle import ONNX, Bundle
 from ...runtime.errors import BundleError
 
 

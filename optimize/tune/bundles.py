@@ -11,7 +11,7 @@ from ...benchmarks.engines import Variant
 from ...benchmarks.torch_engine import TorchVariant
 from ...datasets import Dataset, load_images
 from ...runtime.backends.openvino import OpenVINOBackend
-from ...runtime.bundle.folder import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
+from ...runtime.bundle.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
 from ...runtime.files import write_file
 from ...runtime.images.crops import SHARED_PLANS, exact_plan
 from ..export.export import (

@@ -110,7 +110,7 @@ def tune(
     if report is not None:
         need("matplotlib", extra="report")
     from .source import open_source
-    from .summary import describe
+    from .terminal import describe
     from .tuning import NotMetError
     from .tuning import tune as run
 

@@ -21,7 +21,7 @@ from ...datasets import Split
 from ...metrics.bootstrap import AucIntervals, auc_intervals
 from ...runtime.backends import open_backend
 from ...runtime.backends.base import Backend, usable_cores
-from ...runtime.bundle.folder import Bundle
+from ...runtime.bundle.bundle import Bundle
 from ...runtime.console import progress
 from ...runtime.files import write_file
 from ...runtime.images.image import prepare

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...runtime.bundle.folder import MANIFEST, Bundle
+from ...runtime.bundle.bundle import MANIFEST, Bundle
 from ...runtime.bundle.manifest import Manifest
 from ...runtime.errors import BundleError
 from ...runtime.images.crops import CROP_PLANS, exact_plan

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...datasets import Dataset, Split
 from ...datasets.roles import Scored, check_fitted
-from ...runtime.bundle.folder import Bundle
+from ...runtime.bundle.bundle import Bundle
 from ...runtime.errors import DataError, UsageError
 from ..gate.evaluator import label_columns
 from ..gate.gate import check_gate_split

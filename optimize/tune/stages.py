@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...datasets import Split
-from ...runtime.bundle.folder import ONNX, Bundle
+from ...runtime.bundle.bundle import ONNX, Bundle
 from ...runtime.errors import XoptError
 from .bundles import BundleStore
 from .latency import ROUNDS, LatencyBenchmark, TimedVariant, Timings, screen

@@ -15,7 +15,7 @@ from ... import __version__
 from ...benchmarks.machine import machine_facts
 from ...datasets import Dataset
 from ...datasets.roles import PIXELS, joined
-from ...runtime.bundle.folder import Bundle, write_bundle
+from ...runtime.bundle.bundle import Bundle, write_bundle
 from ...runtime.doctor import examine
 from ...runtime.errors import GateError, UsageError
 from ...runtime.files import check_free

@@ -5,7 +5,7 @@ Neither of them is imported before a bundle is opened with it.
 
 from pathlib import Path
 
-from ..bundle.folder import MODEL, ONNX, WEIGHTS, Bundle
+from ..bundle.bundle import MODEL, ONNX, WEIGHTS, Bundle
 from ..errors import BundleError, UsageError
 from .base import Backend
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..backends.base import Backend
 from ..errors import BundleError
-from .folder import GOLDEN, Bundle
+from .bundle import GOLDEN, Bundle
 
 MAX_GOLDEN_IMAGES = 64
 """An export puts 4 in."""

@@ -15,7 +15,7 @@ from ..backends import open_backend
 from ..backends.base import Backend, closed
 from ..errors import BundleError
 from ..results import Trace
-from .folder import Bundle
+from .bundle import Bundle
 from .golden import Parity, check_parity
 from .signature import KeySource, Verifier
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 from ..errors import BundleError, KeyFileError, OutputError
 from ..files import read_regular, write_file
 from ..requires import need
-from .folder import SIGNATURE, Bundle
+from .bundle import SIGNATURE, Bundle
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

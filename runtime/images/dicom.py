@@ -9,9 +9,9 @@ from ..errors import InputError
 from ..requires import need
 from .decoded import Decoded, look_up, words_present
 from .dicom_elements import PIXEL_DATA, read_elements
-from .dicom_frame import Frame, read_frame, syntax_name
 from .dicom_grey import Lut, Rescale, Window, stretch, to_grey
 from .dicom_header import Header, read_header
+from .dicom_pixel_data import Frame, read_frame, syntax_name
 
 # What pydicom and Pillow were seen to raise on damaged files. Their texts may repeat what the file holds, so
 # they are neither shown nor chained: what reaches a caller is written here, word by word.

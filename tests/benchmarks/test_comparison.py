@@ -11,7 +11,7 @@ import pytest
 
 from xopt.benchmarks.comparison import BenchSettings, compare
 from xopt.benchmarks.measurement import balanced_orders, evenly
-from xopt.benchmarks.summary import describe
+from xopt.benchmarks.terminal import describe
 from xopt.benchmarks.variants import Reference, list_variants, row_names
 from xopt.datasets import open_source
 from xopt.metrics.bootstrap import paired_auc_drop
@@ -183,7 +183,7 @@ def test_bundles_of_the_same_name_are_told_apart(tmp_path):
 def test_bundles_must_answer_what_the_data_asks(small, tmp_path, changes, said):
     whole = Bundle.open(small.other)
     classes = changes["classes"](whole.manifest.classes)
-    from xopt.runtime.bundle.folder import write_bundle
+    from xopt.runtime.bundle.bundle import write_bundle
 
     files = {name: whole.read(name) for name in whole.manifest.files}
     write_bundle(

@@ -12,7 +12,7 @@ from PIL import Image
 from xopt.datasets import open_source
 from xopt.datasets.roles import Scored, check_fitted, check_roles, joined, pixel_digests
 from xopt.runtime import Bundle, DataError
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 
 from ..small_network import PREPROCESSING
 

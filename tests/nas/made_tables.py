@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from xopt.nas.tables import Record, Table
+from xopt.nas.tabular_benchmarks import Record, Table
 
 
 def table(name, choices, quality, *, noise=0.15, sizes=None):

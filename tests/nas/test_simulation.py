@@ -7,7 +7,7 @@ import pytest
 
 from xopt.nas.simulation import Search, SimulationSettings, simulate
 from xopt.nas.space import Limits
-from xopt.nas.tables import load_table
+from xopt.nas.tabular_benchmarks import load_table
 from xopt.runtime.errors import UsageError
 
 from .made_tables import ALL, larger_is_worse, table

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xopt.runtime.backends.openvino import OpenVINOBackend, import_openvino
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 from xopt.runtime.bundle.golden import encode_golden
 from xopt.runtime.bundle.manifest import Manifest, Port
 from xopt.runtime.images.preprocessing import Preprocessing

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from xopt.runtime import BundleError, Classifier, Failure, InputError
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 from xopt.runtime.bundle.golden import encode_golden
 from xopt.runtime.bundle.manifest import Port
 

@@ -10,7 +10,7 @@ import pytest
 
 from xopt.runtime import Bundle
 from xopt.runtime.backends.openvino import import_openvino
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 
 from ..embedding import NAMES, answered, compare, run, write_pgm
 from .conftest import CLASSES, SIZE, small_manifest

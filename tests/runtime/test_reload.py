@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xopt.runtime import BundleError, Classifier, InputError
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 
 from .conftest import SIZE, small_manifest
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ....runtime.files import write_file
-from . import as_html, as_markdown, per_class, provenance, summary, variants
+from . import as_html, as_markdown, overview, per_class, provenance, variants
 from .blocks import Block, Figure, Figures, Heading, Paragraph
 from .facts import Fact
 from .plots import decoding, latencies, trade
@@ -45,7 +45,7 @@ def to_markdown(facts: Mapping[str, Any]) -> str:
 def _contents(facts: Fact) -> list[Block]:
     """Everything the report says, in order."""
     return [
-        *summary.overview(facts),
+        *overview.overview(facts),
         Heading(text="Latency and AUC"),
         *_trades(facts),
         Heading(text="On the report split: the claim", level=3),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from xopt.nas.hardware.blocks import BlockLatencies
 from xopt.nas.hardware.graphs import GraphSettings
-from xopt.nas.hardware.table import LatencyTable, Measured, this_machine
+from xopt.nas.hardware.latency_table import LatencyTable, Measured, this_machine
 
 CODES = ("00000000", "10000000", "12122122", "22222222")
 

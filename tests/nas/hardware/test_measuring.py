@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from xopt.nas.hardware.finalist_latency import Stopwatch
 from xopt.nas.hardware.graphs import GraphSettings
 from xopt.nas.hardware.measuring import TableSettings, measure_table
-from xopt.nas.hardware.stopwatch import Stopwatch
 
 from ..finals.made import SPACE
 

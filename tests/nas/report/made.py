@@ -8,11 +8,11 @@ import numpy as np
 from xopt.benchmarks.scoring import score
 from xopt.datasets import Dataset, Split
 from xopt.nas.finals.comparing import compare_finalists
-from xopt.nas.finals.finished import Finalist, Finished
+from xopt.nas.finals.result import Finalist, Finished
 from xopt.nas.finals.settings import FinalsSettings
 from xopt.nas.finals.winner_bundle import Tested
-from xopt.nas.hardware.stopwatch import RealLatency
-from xopt.runtime.bundle.folder import Bundle
+from xopt.nas.hardware.finalist_latency import RealLatency
+from xopt.runtime.bundle.bundle import Bundle
 from xopt.runtime.bundle.manifest import FileFacts, Manifest, Port
 from xopt.runtime.images.preprocessing import Preprocessing
 

@@ -17,7 +17,7 @@ from xopt.nas.problem import Problem
 from xopt.nas.search.candidates import Outcome
 from xopt.nas.search.engine import Engine
 from xopt.nas.search.interrupts import Interrupts
-from xopt.nas.search.local import Device, LocalWorkerPool
+from xopt.nas.search.local_workers import Device, LocalWorkerPool
 from xopt.nas.search.outcome_files import Recorded, Results
 from xopt.nas.search.settings import Budget
 from xopt.nas.search.trial_store import TrialStore

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from xopt.nas.hardware.table import save_table
+from xopt.nas.hardware.latency_table import save_table
 from xopt.nas.search.candidates import State
 from xopt.nas.search.result import read_search
 

@@ -17,7 +17,7 @@ from xopt.optimize import QuantizeSettings, RejectedError, export_checkpoint, qu
 from xopt.optimize.export.export import ExportSettings
 from xopt.runtime import Bundle, BundleError, Classifier, InputError
 from xopt.runtime.backends.openvino import OpenVINOBackend, drop_maps
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 from xopt.runtime.bundle.loading import LoadSettings, load_bundle
 from xopt.runtime.heatmap import assemble
 

@@ -17,7 +17,7 @@ from xopt.optimize.quantize.interleaved_latency import Latency
 from xopt.optimize.quantize.layer_count import LATER_ASKS, LATER_LEVEL
 from xopt.optimize.quantize.mixed_precision import Candidate, return_harmful_layers
 from xopt.optimize.quantize.nncf_ptq import QuantizeSettings, quantize_model
-from xopt.optimize.summary import describe_mixed_precision
+from xopt.optimize.terminal import describe_mixed_precision
 from xopt.runtime import Bundle, UsageError
 from xopt.runtime.backends.openvino import OpenVINOBackend
 

@@ -12,7 +12,7 @@ from xopt.optimize.quantize.onnx_form import make_onnx_form
 from xopt.runtime import Bundle
 from xopt.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from xopt.runtime.backends.openvino import OpenVINOBackend
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 
 
 @pytest.fixture(scope="module")

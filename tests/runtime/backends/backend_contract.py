@@ -8,7 +8,7 @@ import pytest
 
 from xopt.runtime import BundleError, InputError, UsageError
 from xopt.runtime.backends import open_backend
-from xopt.runtime.bundle.folder import Bundle, write_bundle
+from xopt.runtime.bundle.bundle import Bundle, write_bundle
 
 from ..conftest import SIZE, small_manifest
 from .small_onnx import small_weights

@@ -8,7 +8,7 @@ import pytest
 from xopt.runtime import Classifier, UsageError
 from xopt.runtime.backends.model_cache import ModelCache
 from xopt.runtime.backends.openvino import import_openvino
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 
 from ..conftest import SIZE, small_manifest
 

@@ -9,7 +9,7 @@ pytest.importorskip("onnx")
 
 from xopt.runtime import Bundle, BundleError, Classifier, UsageError
 from xopt.runtime.backends import open_backend
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 
 from ..conftest import SIZE, small_manifest
 from .backend_contract import BackendContract

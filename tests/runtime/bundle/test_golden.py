@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xopt.runtime import BundleError, Classifier
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 from xopt.runtime.bundle.golden import encode_golden
 
 from ..conftest import SIZE, small_manifest

@@ -10,9 +10,9 @@ import pytest
 
 from xopt.runtime import Bundle, BundleError, Classifier
 from xopt.runtime.backends import openvino as openvino_backend
-from xopt.runtime.bundle import folder as bundles
+from xopt.runtime.bundle import bundle as bundles
 from xopt.runtime.bundle import loading
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 from xopt.runtime.bundle.golden import check_parity, encode_golden
 
 from ..conftest import SIZE, small_manifest

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from xopt.runtime import Bundle, BundleError, Classifier, KeyFileError, OutputError, Verifier
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 
 from ..conftest import small_manifest
 

@@ -987,7 +987,7 @@ def try_all(bundle: Path, folder: Path) -> None:
     import time
 
     from xopt.runtime import Bundle, Classifier
-    from xopt.runtime.bundle.folder import write_bundle
+    from xopt.runtime.bundle.bundle import write_bundle
 
     opened = Bundle.open(bundle)
     files = {name: opened.read(name) for name in opened.manifest.files}

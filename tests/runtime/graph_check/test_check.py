@@ -12,7 +12,7 @@ import pytest
 
 from xopt.runtime import BundleError, Classifier
 from xopt.runtime.backends.openvino import OpenVINOBackend
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 from xopt.runtime.bundle.golden import encode_golden
 from xopt.runtime.bundle.manifest import Port
 from xopt.runtime.graph_check.check import check_graph, check_ports, graph_ports

@@ -16,19 +16,19 @@ from pathlib import Path
 from ...benchmarks.machine import machine_facts
 from ...datasets import Dataset
 from ...optimize.quantize.int8 import RejectedError
-from ...runtime.bundle.folder import MANIFEST, Bundle
+from ...runtime.bundle.bundle import MANIFEST, Bundle
 from ...runtime.errors import DataError, GateError
 from ...runtime.files import check_free, make_folder, staged_folder
 from ...train.recipe import Recipe, override
+from ..hardware.finalist_latency import LatencyCache, RealLatency, Stopwatch
 from ..hardware.graphs import GraphSettings
-from ..hardware.stopwatch import LatencyCache, RealLatency, Stopwatch
-from ..hardware.table import LatencyTable
+from ..hardware.latency_table import LatencyTable
 from ..search.candidates import Assignment, Candidate, best_of, pareto_front
 from ..search.folder import SearchFolder
 from ..search.training import recipe_for
 from ..space import Space
 from .comparing import Standing, compare_finalists
-from .finished import Finalist, Finished
+from .result import Finalist, Finished
 from .retraining import Retrained, retrain
 from .settings import FinalsSettings
 from .winner_bundle import make_bundle, measure_bundle, score_once

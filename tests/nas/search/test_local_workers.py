@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from xopt.nas.search import local
+from xopt.nas.search import local_workers as local
 from xopt.nas.search.candidates import State
-from xopt.nas.search.local import share_devices
+from xopt.nas.search.local_workers import share_devices
 from xopt.nas.search.settings import Budget
 
 HERE = str(Path(__file__).parent)

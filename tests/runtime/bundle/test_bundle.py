@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xopt.runtime import Bundle, BundleError, OutputError
-from xopt.runtime.bundle.folder import write_bundle
+from xopt.runtime.bundle.bundle import write_bundle
 
 from ..conftest import small_manifest
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from xopt.nas.hardware.table import load_table, save_table
+from xopt.nas.hardware.latency_table import load_table, save_table
 from xopt.nas.macro import MacroSpace
 from xopt.nas.xray import XraySpace
 from xopt.runtime.errors import DataError, OutputError, UsageError

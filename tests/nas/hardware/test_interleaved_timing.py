@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from xopt.nas.hardware.clock import polish, summarise, time_networks
+from xopt.nas.hardware.interleaved_timing import polish, summarise, time_networks
 
 
 class Busy:

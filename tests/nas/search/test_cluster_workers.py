@@ -2,8 +2,8 @@ import pytest
 
 from xopt.datasets.executors import open_executor
 from xopt.nas.search.candidates import State
+from xopt.nas.search.cluster_workers import ClusterWorkerPool
 from xopt.nas.search.outcome_files import Recorded, Results
-from xopt.nas.search.remote import ClusterWorkerPool
 from xopt.nas.search.settings import Budget
 
 

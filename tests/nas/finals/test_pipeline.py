@@ -7,11 +7,11 @@ import pytest
 
 from xopt.models.checkpoint import load_checkpoint
 from xopt.nas.finals import FinalsSettings, finish
-from xopt.nas.finals.finishing import contenders
+from xopt.nas.finals.pipeline import contenders
 from xopt.nas.finals.retraining import predict
 from xopt.nas.search.folder import SearchFolder
 from xopt.runtime import Classifier
-from xopt.runtime.bundle.folder import Bundle
+from xopt.runtime.bundle.bundle import Bundle
 from xopt.runtime.errors import DataError, GateError, OutputError
 
 from .made import SPACE, made_data, made_recipe, made_rows, row

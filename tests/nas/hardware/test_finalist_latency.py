@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from xopt.nas.hardware.clock import Timings
+from xopt.nas.hardware.finalist_latency import Drift, LatencyCache, RealLatency, Stopwatch
 from xopt.nas.hardware.graphs import GraphSettings
-from xopt.nas.hardware.stopwatch import Drift, LatencyCache, RealLatency, Stopwatch
-from xopt.nas.hardware.table import this_machine
+from xopt.nas.hardware.interleaved_timing import Timings
+from xopt.nas.hardware.latency_table import this_machine
 
 from .made import made_table
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from ...runtime.console import note, show
 from ...runtime.errors import UsageError
 from ...runtime.files import check_free, write_file
-from ..hardware.table import load_table
+from ..hardware.latency_table import load_table
 from ..search.command_options import BundleOptions
 from ..search.factory import make_space
 from ..search.result import SearchResult, read_search
 from ..search.settings import SearchSettings
-from .finished import Finished
-from .finishing import finish
+from .pipeline import finish
+from .result import Finished
 from .settings import FinalsSettings
 
 

@@ -9,11 +9,11 @@ from ... import __version__
 from ...benchmarks.latency import in_words
 from ...datasets import Dataset
 from ...datasets.roles import without_pixels
-from ...runtime.bundle.folder import Bundle
+from ...runtime.bundle.bundle import Bundle
 from ...runtime.console import table as text_table
 from ...train.recipe import Recipe
-from ..hardware.stopwatch import RealLatency
-from ..hardware.table import LatencyTable
+from ..hardware.finalist_latency import RealLatency
+from ..hardware.latency_table import LatencyTable
 from ..search.candidates import Candidate
 from .comparing import Standing
 from .settings import FinalsSettings

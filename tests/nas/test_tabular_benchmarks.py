@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xopt.nas import MacroSpace
-from xopt.nas.tables import Record, Table, load_table
+from xopt.nas.tabular_benchmarks import Record, Table, load_table
 from xopt.runtime.errors import DataError, UsageError
 
 

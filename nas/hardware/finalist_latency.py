@@ -11,9 +11,9 @@ import numpy as np
 
 from ...runtime.files import write_file
 from ..space import Space
-from .clock import Timed, Timings, time_networks
 from .graphs import GraphSettings, untrained_network
-from .table import LatencyTable, Measured, this_machine
+from .interleaved_timing import Timed, Timings, time_networks
+from .latency_table import LatencyTable, Measured, this_machine
 
 ROUNDS = 60
 

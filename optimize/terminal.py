@@ -5,7 +5,7 @@ from typing import Any
 
 from ..benchmarks.latency import in_words
 from ..datasets.roles import without_pixels
-from ..runtime.bundle.folder import Bundle
+from ..runtime.bundle.bundle import Bundle
 from .export.export import Exported
 from .gate.gate import GateResult
 from .gate.per_class import describe_findings
@@ -73,8 +73,8 @@ def export_facts(made: Exported) -> dict[str, Any]:
 
 def describe_quantized(made: Quantized, parent: Bundle) -> str:
     """A few lines about a quantized bundle that passed."""
-    gate, drop = made.gate, made.gate.verdict.drop
-    calibration = made.calibration
+    gate, calibration = made.gate, made.calibration
+    passed, drop = gate.describe()
     short = f" ({calibration.asked} asked for)" if len(calibration.images) < calibration.asked else ""
     peak = "" if made.peak_memory_mb is None else f"; peak memory {made.peak_memory_mb / 1000:.1f} GB"
     apart = "none of a patient in another split"
@@ -86,10 +86,8 @@ def describe_quantized(made: Quantized, parent: Bundle) -> str:
         f"{made.bundle.path}: INT8, {size_mb(made.bundle):.1f} MB (FP32: {size_mb(parent):.1f} MB)",
         f"calibrated on {len(calibration.images)} images of {calibration.dataset} ({calibration.images.name})"
         f"{short}{drawn}, {apart}{copies}",
-        f"gate     passed on {gate.settings.split}, {drop.images} images of {drop.patients} patients: "
-        f"mean AUC {gate.reference_auc:.4f} -> {gate.candidate_auc:.4f}",
-        f"         drop {drop.drop:+.4f}, 95 % interval {drop.lower:+.4f} to {drop.upper:+.4f}; upper bound "
-        f"{drop.upper_one_sided:+.4f}, allowed {gate.settings.max_auc_drop:.4f}",
+        f"gate     {passed}",
+        f"         {drop}",
         f"findings {_findings(gate)}",
         *describe_mixed_precision(made.mixed_precision),
         f"heatmaps {_heatmaps(gate)}",
