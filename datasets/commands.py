@@ -94,8 +94,7 @@ def split(
     Each split gets about the same share of every label. Its own splits are forgotten; images are linked.
     """
     from ..runtime.files import check_free
-    from .list_writing import write_lists
-    from .lists import PATIENTS
+    from .lists import PATIENTS, write_lists
     from .sources import open_source
     from .splitting import SplitSettings, divide
     from .statistics import gather_statistics

@@ -4,7 +4,7 @@ Images of one patient resemble each other, so whole patients are drawn with repl
 bootstrap, Field & Welsh 2007), and intervals are percentiles of the replicates (Efron & Tibshirani 1993,
 chapter 13). A replicate is a whole-number weight per image, and an AUC under weights needs no sorting:
 scores are sorted once a class, then each replicate is one gather and one cumulative sum.
-The one-sided bounds of a drop in mean AUC come from `patient_delong`.
+The one-sided bounds of a drop in mean AUC come from `delong.mean_drop`.
 
 Shapes: N images, C classes, P patients, R replicates, B replicates of one block, K sets of scores.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DataError
-from .patient_delong import MeanDrop, mean_drop
+from .delong import MeanDrop, mean_drop
 from .scores import Labels, Scores, check, roc_auc
 
 # A block of weights that stays in the cache is about twice as fast as one of thousands of replicates.

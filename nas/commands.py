@@ -115,8 +115,9 @@ def latency(
     """
     from ..runtime.files import check_free
     from .description import make_space
-    from .hardware import GraphSettings, TableSettings, measure_table, save_table
-    from .hardware.graphs import CHANNELS
+    from .hardware.graphs import CHANNELS, GraphSettings
+    from .hardware.latency_table import save_table
+    from .hardware.measuring import TableSettings, measure_table
 
     check_free(out, force=force)
     graphs = GraphSettings(precision="INT8" if int8 else "FP32", threads=threads)

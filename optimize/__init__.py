@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from .export.export import Exported, export_checkpoint
     from .export.parity import ExportParity
     from .gate.gate import GateResult, Verdict, judge, run_gate
+    from .quantize.activations import covering_radius, farthest_points, image_features
     from .quantize.calibration import CalibrationSet, draw_calibration, stratified_sample
-    from .quantize.coverage import covering_radius, farthest_points, image_features
     from .quantize.int8 import Quantized, RejectedError, quantize_bundle
     from .quantize.layer_sensitivity import LayerEffect, rank_layers
     from .quantize.mixed_precision import AwareSettings, MixedPrecision
@@ -57,7 +57,7 @@ _HOMES = {
     "export.parity": ("ExportParity",),
     "gate.gate": ("GateResult", "Verdict", "judge", "run_gate"),
     "quantize.calibration": ("CalibrationSet", "draw_calibration", "stratified_sample"),
-    "quantize.coverage": ("covering_radius", "farthest_points", "image_features"),
+    "quantize.activations": ("covering_radius", "farthest_points", "image_features"),
     "quantize.int8": ("Quantized", "RejectedError", "quantize_bundle"),
     "quantize.layer_sensitivity": ("LayerEffect", "rank_layers"),
     "quantize.mixed_precision": ("AwareSettings", "MixedPrecision"),

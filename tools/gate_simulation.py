@@ -22,7 +22,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from xopt.metrics.patient_delong import mean_drop
+from xopt.metrics.delong import mean_drop
 from xopt.runtime.console import progress, table
 
 _NORMAL = NormalDist()

@@ -45,12 +45,6 @@ def make_optimizer(parameters: "Iterable[nn.Parameter]", recipe: Recipe) -> "Opt
     return kind(parameters, lr=rate, weight_decay=decay, fused=True)
 
 
-def set_rate(optimizer: "Optimizer", rate: float) -> None:
-    """Set the learning rate of every group."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 def rate_at(recipe: Recipe, *, step: int, steps: int, epoch: int, drops: int = 0) -> float:
     """The learning rate of one optimizer step.
 

@@ -15,7 +15,7 @@ from ..validated_proposer import make_proposer as make_plain
 from .settings import SearchSettings
 
 if TYPE_CHECKING:
-    from ..llm import LlmSettings
+    from ..llm.client import LlmSettings
 
 LLM = "llm"
 
@@ -57,7 +57,7 @@ def make_proposer(settings: SearchSettings, problem: Problem, folder: Path) -> V
     """
     if settings.proposer != LLM:
         return make_plain(settings.proposer, problem, upgrades_help=settings.upgrades_help)
-    from ..llm import make_llm_proposer
+    from ..llm.proposer import make_llm_proposer
     from ..proposers.surrogate import Surrogate, SurrogateSettings
 
     llm = replace(_llm_settings(settings), log=folder / "llm.jsonl")
@@ -67,6 +67,6 @@ def make_proposer(settings: SearchSettings, problem: Problem, folder: Path) -> V
 
 
 def _llm_settings(settings: SearchSettings) -> "LlmSettings":
-    from ..llm import LlmSettings
+    from ..llm.client import LlmSettings
 
     return LlmSettings(url=settings.llm_url, model=settings.llm_model, replay=settings.llm_replay)

@@ -1,4 +1,7 @@
-"""PyTorch to ONNX, as one self-contained file without traces of the machine that wrote it."""
+"""PyTorch to ONNX, as one self-contained file without traces of the machine that wrote it.
+
+The names below are those of the tensors by which an exported graph is cut, beyond its inputs and outputs.
+"""
 
 import contextlib
 import io
@@ -9,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from ...runtime.bundle.manifest import INPUT, MAPS, OUTPUT
 from ...runtime.errors import CheckpointError
-from .tensors import AT_CELLS, CROP_MAPS, CROP_OUTPUT, CROPS, POOLING
 
 if TYPE_CHECKING:
     import onnx
@@ -110,3 +112,16 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+CROPS = "crops"
+"""uint8 (V * N, 1, side, side): the stacked views, where the network begins."""
+CROP_OUTPUT = "crop_probabilities"
+"""float32 (V * N, W, C): probabilities per window, where the network ends."""
+CROP_MAPS = "crop_activation_maps"
+"""float32 (V * N, C, H, W): activation maps per view, where the network's other end is."""
+
+POOLING = "pooling"
+"""The weights (W, H * W) that pool windows from a feature map, and the operation that applies them."""
+AT_CELLS = "/cells"
+"""After the name of a layer of the head: the same layer at every cell of the feature map."""

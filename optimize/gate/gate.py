@@ -1,6 +1,6 @@
 """The gate: did the candidate keep the reference's mean AUC, as far as the images can tell?
 
-The drop is measured on the same images; its bound is DeLong's over patients (metrics.patient_delong). A
+The drop is measured on the same images; its bound is DeLong's over patients (metrics.delong). A
 candidate passes when the one-sided 95 % upper bound of the drop is within the margin: a non-inferiority
 test (Walker and Nowacki 2011), in which too few images cannot pass by chance of being too few.
 

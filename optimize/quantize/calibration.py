@@ -14,7 +14,7 @@ from ...datasets import Dataset, Split
 from ...datasets.roles import PIXELS, joined
 from ...runtime.errors import DataError, UsageError
 from ..settings import SAMPLINGS
-from .coverage import farthest_points
+from .activations import farthest_points
 
 TRAIN = "train"
 """The split that calibration images come from."""

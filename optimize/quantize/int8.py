@@ -26,8 +26,8 @@ from ..gate.image_copies import leave_out_copies
 from ..libraries import need_quantize
 from ..phase_times import Clock
 from ..settings import GateSettings, QuantizeSettings
+from .activations import image_features
 from .calibration import CalibrationSet, draw_calibration
-from .coverage import image_features
 from .mixed_precision import AwareSettings, Candidate, MixedPrecision, return_harmful_layers
 from .onnx_form import OnnxForm, make_onnx_form
 

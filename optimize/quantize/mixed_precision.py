@@ -21,8 +21,16 @@ from ...runtime.images.preprocessing import Preprocessing
 from ..gate.evaluator import at_stricter_level
 from ..gate.gate import MIN_PATIENTS, GateResult
 from .interleaved_latency import ROUNDS, Latency, interleaved_latency
-from .layer_count import FIRST_LEVEL, LATER_ASKS, LATER_LEVEL, Chooser
-from .layer_sensitivity import IMAGES, MEASUREMENTS, LayerEffect, rank_layers
+from .layer_sensitivity import (
+    FIRST_LEVEL,
+    IMAGES,
+    LATER_ASKS,
+    LATER_LEVEL,
+    MEASUREMENTS,
+    Chooser,
+    LayerEffect,
+    rank_layers,
+)
 from .revert_layers import return_layers
 
 if TYPE_CHECKING:

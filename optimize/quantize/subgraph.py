@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...runtime.backends.openvino import import_openvino
 from ...runtime.errors import BundleError
-from ..export.tensors import AT_CELLS, CROP_MAPS, CROP_OUTPUT, CROPS, POOLING
+from ..export.onnx import AT_CELLS, CROP_MAPS, CROP_OUTPUT, CROPS, POOLING
 
 if TYPE_CHECKING:
     import openvino

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from xopt.datasets import SplitSettings, divide, find_overlaps, load_images, open_source
-from xopt.datasets.list_writing import write_lists
+from xopt.datasets.lists import write_lists
 from xopt.runtime import Preprocessing
 from xopt.runtime.errors import DataError, OutputError, UsageError
 

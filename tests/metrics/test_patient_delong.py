@@ -8,8 +8,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from tools.gate_simulation import Setting, draw
-from xopt.metrics.delong import paired_test
-from xopt.metrics.patient_delong import mean_drop, student_quantile
+from xopt.metrics.delong import mean_drop, paired_test, student_quantile
 from xopt.metrics.scores import mean_auc
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xopt.metrics.patient_delong import mean_drop
+from xopt.metrics.delong import mean_drop
 from xopt.metrics.scores import roc_auc
 from xopt.tools.gate_simulation import Setting, describe, draw, pass_rate, studies
 

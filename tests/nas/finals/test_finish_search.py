@@ -3,7 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from xopt.nas.finals import FinalsSettings, finish_search
+from xopt.nas.finals.finish_search import finish_search
+from xopt.nas.finals.settings import FinalsSettings
 from xopt.nas.macro import MacroSpace
 from xopt.nas.search.candidates import Outcome
 from xopt.nas.search.settings import Budget, SearchSettings

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from xopt.models.checkpoint import load_checkpoint
-from xopt.nas.finals import FinalsSettings, finish
-from xopt.nas.finals.pipeline import contenders
+from xopt.nas.finals.pipeline import contenders, finish
 from xopt.nas.finals.retraining import predict
+from xopt.nas.finals.settings import FinalsSettings
 from xopt.nas.search.folder import SearchFolder
 from xopt.runtime import Classifier
 from xopt.runtime.bundle.bundle import Bundle

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from xopt.nas import Problem, Trial
-from xopt.nas.llm import LlmProposer, LlmSettings, make_llm_proposer
+from xopt.nas.llm.client import LlmSettings
+from xopt.nas.llm.proposer import LlmProposer, make_llm_proposer
 
 from .faults import FAULTS
 from .server import serving

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from xopt.nas import Trial
-from xopt.nas.llm import LlmProposer, LlmSettings, make_llm_proposer
+from xopt.nas.llm.client import LlmSettings
 from xopt.nas.llm.log import read_log
+from xopt.nas.llm.proposer import LlmProposer, make_llm_proposer
 from xopt.nas.problem import Problem
 from xopt.nas.proposers.surrogate import Surrogate
 from xopt.runtime.errors import DataError, UsageError

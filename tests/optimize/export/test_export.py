@@ -117,7 +117,7 @@ def test_the_bundle_says_what_it_was_made_of(small):
 def test_no_file_of_the_bundle_holds_a_path_of_this_machine(small, tmp_path_factory):
     for file in small.bundle.iterdir():
         content = file.read_bytes()
-        for place in (str(tmp_path_factory.getbasetemp()), "site-packages", "/optimize/graph.py"):
+        for place in (str(tmp_path_factory.getbasetemp()), "site-packages", "/optimize/export/graph.py"):
             assert place.encode() not in content, f"{file.name} holds {place}"
 
 

@@ -10,9 +10,8 @@ pytest.importorskip("nncf")
 
 from xopt.datasets import open_source
 from xopt.optimize.export.openvino_ir import read_ir
-from xopt.optimize.quantize.activations import layer_ranges
+from xopt.optimize.quantize.activations import covering_radius, image_features, layer_ranges
 from xopt.optimize.quantize.calibration import draw_calibration
-from xopt.optimize.quantize.coverage import covering_radius, image_features
 from xopt.optimize.quantize.subgraph import cut_network
 from xopt.runtime import Bundle
 

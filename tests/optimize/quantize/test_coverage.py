@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from xopt.optimize.quantize.coverage import covering_radius, farthest_points, standardized
+from xopt.optimize.quantize.activations import covering_radius, farthest_points, standardized
 
 
 def line(*places: float) -> np.ndarray:

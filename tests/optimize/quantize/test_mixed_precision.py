@@ -14,7 +14,7 @@ from xopt.datasets.phantoms import draw
 from xopt.optimize import AwareSettings, GateSettings, MixedPrecision, rank_layers, run_gate
 from xopt.optimize.export.openvino_ir import encode_ir, read_ir
 from xopt.optimize.quantize.interleaved_latency import Latency
-from xopt.optimize.quantize.layer_count import LATER_ASKS, LATER_LEVEL
+from xopt.optimize.quantize.layer_sensitivity import LATER_ASKS, LATER_LEVEL
 from xopt.optimize.quantize.mixed_precision import Candidate, return_harmful_layers
 from xopt.optimize.quantize.nncf_ptq import QuantizeSettings, quantize_model
 from xopt.optimize.terminal import describe_mixed_precision
