@@ -228,7 +228,7 @@ def test_a_call_that_is_killed_again_and_again_goes_on_where_it_was(drawn, tmp_p
 
 @pytest.mark.parametrize("cut", range(0, 130, 13))
 def test_a_torn_journal_loses_its_last_row_at_most(source, tmp_path, cut):
-    from xopt.datasets.journal import Journal
+    from xopt.datasets.cache_build import Journal
 
     rows = [(row, (row, -row), bytes([row]) * 32) for row in range(3)]
     journal = Journal(tmp_path / "journal")

@@ -1,7 +1,6 @@
 """Checkpoints: ours, bare ones, the shared one; saved, loaded, and refused with the reason."""
 
 import json
-import pickle
 from dataclasses import replace
 from hashlib import sha256
 
@@ -14,7 +13,6 @@ from safetensors.torch import save_file  # noqa: E402
 from xopt.datasets import FINDINGS  # noqa: E402
 from xopt.models.checkpoint import (  # noqa: E402
     load_checkpoint,
-    load_reference,
     read_classes,
     save_checkpoint,
 )
@@ -257,14 +255,6 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, name, said):
     (tmp_path / "model.onnx").write_bytes(b"x")
     with pytest.raises(CheckpointError, match=said):
         load_checkpoint(tmp_path / name)
-
-
-def test_the_reference_of_a_benchmark_can_be_sent_to_another_process(run, network):
-    again = pickle.loads(pickle.dumps(load_reference))
-    loaded, classes, preprocessing = again(str(run))
-    assert classes == ("Normal", "Röntgen finding")
-    assert preprocessing == GREY
-    assert torch.equal(loaded.classifier.weight, network.classifier.weight)
 
 
 def test_class_names_come_one_a_line(tmp_path):
