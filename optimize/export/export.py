@@ -83,7 +83,8 @@ def export_checkpoint(
     if alignment is None:
         alignment = align_head(checkpoint, preprocessing, dataset, chosen.alignment_size)
     source = checkpoint if alignment is None else alignment.checkpoint
-    clock.lap("alignment")
+    if alignment is not None:
+        clock.lap("alignment")
     onnx = _to_onnx(source, preprocessing)
     clock.lap("onnx")
     xml, weights = encode_ir(from_onnx(onnx, size=preprocessing.size, name=name))
@@ -99,8 +100,6 @@ def export_checkpoint(
     files = {MODEL: xml, WEIGHTS: weights, ONNX: onnx, GOLDEN: golden}
     bundle = write_bundle(out, manifest, files, force=force)
     seconds = {**clock.seconds, "total": clock.total}
-    if alignment is None:
-        del seconds["alignment"]
     return Exported(bundle=bundle, parity=parity, alignment=alignment, seconds=seconds)
 
 
