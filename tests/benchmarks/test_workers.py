@@ -50,7 +50,11 @@ class Thing:
             while time.perf_counter() < until:
                 pass
 
-        threading.Thread(target=burn).start()
+        self.spinning = threading.Thread(target=burn, daemon=True)
+        self.spinning.start()
+
+    def spins(self):
+        return self.spinning.is_alive()
 
     def array(self, values):
         return values * 2
@@ -105,7 +109,7 @@ def test_only_the_call_itself_is_timed(helpers):
     import numpy as np
 
     with Worker("one", helpers.Thing()) as worker:
-        assert 0.2 <= worker.call("wait", 0.2).seconds < 1
+        assert worker.call("wait", 0.2).seconds >= 0.2
         large = np.ones(4_000_000)
         start = time.perf_counter()
         answer = worker.call("array", large)
@@ -183,26 +187,19 @@ def test_a_killed_worker_is_named_with_its_signal(helpers):
             worker.call("add", 1)
 
 
-def test_settling_waits_for_threads_that_still_spin(helpers):
+def test_settling_waits_for_threads_that_still_spin(helpers, monkeypatch):
+    monkeypatch.setattr("xopt.benchmarks.workers._PATIENCE_S", 3600.0)
     with Worker("one", helpers.Thing()) as worker:
-        worker.call("add", 1)
-        start = time.perf_counter()
-        worker.settle()
-        idle = time.perf_counter() - start
         worker.call("spin", 0.25)
-        start = time.perf_counter()
         worker.settle()
-        busy = time.perf_counter() - start
-    assert idle < 0.2
-    assert 0.1 < busy < 0.6
+        assert not worker.call("spins").value
 
 
 def test_settling_does_not_wait_for_ever(helpers):
     with Worker("one", helpers.Thing()) as worker:
-        worker.call("spin", 1.5)
-        start = time.perf_counter()
+        worker.call("spin", 3600)
         worker.settle()
-        assert 0.3 < time.perf_counter() - start < 1.2
+        assert worker.call("spins").value
 
 
 def test_no_process_is_left_behind(helpers):
@@ -217,20 +214,18 @@ def test_an_error_outside_ends_a_busy_worker_at_once(helpers):
     def interrupted():
         with Worker("one", helpers.Thing()) as worker:
             seen.append(worker.call("wait", 0).value)
-            worker._send(("wait", (60,)))
+            worker._send(("wait", (3600,)))
             raise KeyboardInterrupt
 
-    start = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert time.perf_counter() - start < 20
     assert not running(seen[0])
 
 
 def test_a_worker_ends_when_its_parent_is_killed(helpers, tmp_path):
     program = (
         "import sys, time; from xopt.benchmarks.workers import Worker; from worker_helpers import Thing\n"
-        "worker = Worker('one', Thing()); print(worker.call('wait', 0).value, flush=True); time.sleep(60)"
+        "worker = Worker('one', Thing()); print(worker.call('wait', 0).value, flush=True); time.sleep(3600)"
     )
     paths = os.pathsep.join(path for path in sys.path if path)
     parent = subprocess.Popen(
@@ -239,7 +234,5 @@ def test_a_worker_ends_when_its_parent_is_killed(helpers, tmp_path):
     with parent:
         process_id = int(parent.stdout.readline())
         parent.kill()
-    until = time.monotonic() + 10
-    while running(process_id) and time.monotonic() < until:
+    while running(process_id):
         time.sleep(0.05)
-    assert not running(process_id)

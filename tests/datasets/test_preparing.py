@@ -69,11 +69,10 @@ def test_images_of_a_cache_are_mapped_and_the_file_cannot_be_written_through_the
 
 
 def test_a_second_call_decodes_nothing_and_starts_no_worker(cache, source):
-    start = time.monotonic()
+    # Nobody listens at that address: a call that wanted a worker would fail.
     again = prepare(open_source(source), cache, size=64, cluster="tcp://127.0.0.1:9")
     assert again.decoded == 0
     assert again.images == 60
-    assert time.monotonic() - start < 1
 
 
 def test_only_a_changed_image_is_decoded_again(cache, source):

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -198,10 +196,3 @@ def test_arguments_that_do_not_fit_are_refused(change, reason):
     arguments = {"labels_NC": labels, "scores_NC": scores, "patients": patients, "resamples": 10, "seed": 0}
     with pytest.raises(ValueError, match=reason):
         replicate_aucs(**{**arguments, **change})
-
-
-def test_twenty_thousand_rows_with_intervals_take_seconds():
-    labels, scores, patients = sample(images=20_000, classes=14, per_patient=3, share=0.06)
-    start = time.process_time()
-    auc_intervals(labels, scores, patients, resamples=1000)
-    assert time.process_time() - start < 20

@@ -101,16 +101,15 @@ def test_retry_after_is_obeyed_within_the_deadline():
     with serving(behave) as server:
         began = time.monotonic()
         assert ask(client_of(server.url)).text == "now"
-    assert 0.4 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.4
 
 
 @pytest.mark.parametrize("value", ["3600", "Wed, 21 Oct 2065 07:28:00 GMT"])
-def test_a_wait_beyond_the_deadline_is_not_begun(value):
+def test_a_wait_beyond_the_deadline_is_not_begun(value, monkeypatch):
+    monkeypatch.setattr("xopt.nas.llm.client.time.sleep", lambda seconds: pytest.fail(f"slept {seconds} s"))
     with serving(lambda call: call.send(429, b"{}", Retry_After=value)) as server:
-        began = time.monotonic()
         reply = ask(client_of(server.url))
     assert reply.text is None
-    assert time.monotonic() - began < 5
     assert len(server.calls) == 1
 
 
@@ -142,17 +141,22 @@ def _drip_head(call: Call) -> None:
         call.sleep(0.05)
 
 
+def _hang(call: Call) -> None:
+    while not call.closed():
+        call.sleep(3600)
+
+
+# None of these servers ends before the client does: that the call comes back is the assertion.
+@pytest.mark.parametrize("behave", [_hang, _drip_body, _drip_head])
 @pytest.mark.parametrize(
-    "behave", [lambda call: call.sleep(30), _drip_body, _drip_head], ids=["hang", "body", "head"]
+    ("call_s", "seconds", "tries"), [(0.4, 3600, 2), (3600, 0.4, 1)], ids=["its own", "the proposal's"]
 )
-def test_a_call_ends_at_its_deadline_whatever_drips(behave):
+def test_a_call_ends_at_its_deadline_whatever_drips(behave, call_s, seconds, tries):
     with serving(behave) as server:
-        began = time.monotonic()
-        reply = ask(client_of(server.url, tries=2, call_s=0.6), seconds=1.5)
+        reply = ask(client_of(server.url, tries=2, call_s=call_s), seconds=seconds)
     assert reply.text is None
     assert "no reply within" in reply.fault
-    assert time.monotonic() - began < 3
-    assert len(server.calls) == 2
+    assert len(reply.tries) == tries
 
 
 def _flood(call: Call) -> None:

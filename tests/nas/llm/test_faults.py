@@ -1,7 +1,5 @@
 """Whatever a server or a model does, a search spends its budget on networks that may be trained."""
 
-import time
-
 import pytest
 
 from xopt.nas import Problem, Trial
@@ -54,13 +52,8 @@ def search(proposer: LlmProposer, budget: int = BUDGET) -> list[Trial]:
 def test_a_search_spends_its_budget_on_valid_networks(behave):
     searched = problem()
     with serving(behave) as server:
-        proposer = proposer_of(searched, server.url)
-        began = time.monotonic()
-        history = search(proposer)
-        seconds = time.monotonic() - began
+        history = search(proposer_of(searched, server.url))
     codes = [trial.code for trial in history]
     assert len(codes) == len(set(codes)) == BUDGET
     assert all(searched.space.canonical(code) == code and searched.allowed(code) for code in codes)
     assert server.calls
-    # The surrogate's own time and what a busy machine takes come on top.
-    assert seconds < BUDGET / AT_ONCE * (PROPOSAL_S + 1)

@@ -66,7 +66,7 @@ class Formula:
     log: Path
     seconds: float = 0.0
     ends: str = ""
-    """code=deed,...: kill, once (kill the first time), raise, data, slow (ten times as long)"""
+    """code=deed,...: kill, once (kill the first time), raise, data, slow (ends after three others)"""
 
     def open(self):
         return self
@@ -82,7 +82,9 @@ class Formula:
         ]
         self.say("again" if assignment.code in known else "start", assignment.code)
         deed = dict(pair.split("=") for pair in self.ends.split(",") if pair).get(assignment.code)
-        time.sleep(self.seconds * (10 if deed == "slow" else 1))
+        time.sleep(self.seconds)
+        while deed == "slow" and len(log_of(self.log)[1]) < 3:
+            time.sleep(0.01)
         if deed == "data":
             raise DataError("no data at x")
         if deed == "kill" or (deed == "once" and log_of(self.log)[0].count(assignment.code) == 1):
@@ -171,16 +173,16 @@ def log_of(path):
 
 
 def main():
-    """Search with the words FOLDER BUDGET SECONDS WORKERS [URL [OWNER]]."""
+    """Search with the words FOLDER BUDGET SECONDS WORKERS [URL [OWNER [ENDS]]]; "" stands for None."""
     folder, budget, seconds, workers = Path(sys.argv[1]), *sys.argv[2:5]
-    url, owner = [*sys.argv[5:], None, None][:2]
-    objective = Formula(folder / "log", seconds=float(seconds))
+    url, owner, ends = [*sys.argv[5:], "", "", ""][:3]
+    objective = Formula(folder / "log", seconds=float(seconds), ends=ends)
     with Interrupts().caught() as interrupts:
         engine = make_engine(
             folder,
             objective,
             workers=int(workers),
-            url=url,
+            url=url or None,
             owner=owner or "mine",
             budget=Budget(candidates=int(budget)),
         )

@@ -41,7 +41,7 @@ def started(tmp_path):
         process.communicate()
 
 
-def wait_until(true, *, seconds=30):
+def wait_until(true, *, seconds=300):
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, "nothing came of it"
@@ -72,11 +72,9 @@ def test_a_worker_that_dies_costs_its_candidate_one_try(searching, tmp_path):
 
 
 def test_nobody_waits_for_a_slow_candidate(searching, tmp_path):
-    objective = searching.Formula(tmp_path / "log", seconds=0.15, ends="00000=slow")
+    objective = searching.Formula(tmp_path / "log", ends="00000=slow")
     searching.make_engine(tmp_path, objective, budget=Budget(candidates=4)).run()
-    _starts, ends = searching.log_of(tmp_path / "log")
-    assert ends.index("00000") > 0
-    assert ends[-1] == "00000"
+    assert searching.log_of(tmp_path / "log")[1][-1] == "00000"
 
 
 def test_two_workers_are_two_processes_with_their_threads(searching, tmp_path):
@@ -94,7 +92,7 @@ def test_a_killed_search_takes_its_workers_with_it(searching, tmp_path, started)
     workers = [int(line.split()[2]) for line in log.read_text().splitlines()]
     process.kill()
     process.wait()
-    wait_until(lambda: all(map(is_gone, workers)), seconds=5)
+    wait_until(lambda: all(map(is_gone, workers)))
 
 
 @pytest.mark.slow
@@ -111,7 +109,7 @@ def test_a_search_killed_again_and_again_ends_with_every_network_trained_once(se
         process.wait()
         time.sleep(0.6)
     process = started(budget, 0.1, 2, url)
-    said, errors = process.communicate(timeout=60)
+    said, errors = process.communicate(timeout=300)
     assert said == f"the budget of {budget} candidates is spent\n", errors
     starts, ends = searching.log_of(log)
     engine = searching.make_engine(tmp_path, None, pool=searching.VirtualPool({}), url=url)
@@ -125,19 +123,19 @@ def test_a_search_killed_again_and_again_ends_with_every_network_trained_once(se
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_search_cleanly_and_it_goes_on(searching, tmp_path, started, number):
-    process = started(6, 0.3, 2)
+    # The third and the fourth network wait for others to end, so the signal always comes before the end.
+    process = started(6, 0, 2, "", "", "00002=slow,00010=slow")
     log = tmp_path / "log"
-    wait_until(lambda: len(list((tmp_path / "results").glob("*.json"))) >= 2)
+    wait_until(lambda: len(list((tmp_path / "results").glob("*.json"))) == 2)
     # Ctrl-C goes to the whole group, workers among them.
     os.killpg(process.pid, number)
-    said, errors = process.communicate(timeout=20)
+    said, errors = process.communicate(timeout=300)
     assert said == "interrupted\n", errors
     assert process.returncode == 0
     engine = searching.make_engine(tmp_path, searching.Formula(log))
     states = [row.state for row in engine.store.candidates()]
-    assert states.count(State.DONE) >= 2
+    assert states.count(State.DONE) == 2
     assert set(states) <= {State.DONE, State.WAITING}
-    assert states.count(State.DONE) < 6
     engine.run()
     rows = engine.store.candidates()
     assert [row.state for row in rows] == [State.DONE] * 6
@@ -152,7 +150,7 @@ def test_two_machines_share_a_search(searching, tmp_path, started):
         folder.mkdir()
     both = [started(10, 0.2, 1, url, folder.name, folder=folder) for folder in folders]
     for process in both:
-        said, errors = process.communicate(timeout=60)
+        said, errors = process.communicate(timeout=300)
         assert said == "the budget of 10 candidates is spent\n", errors
     rows = searching.make_engine(
         tmp_path, None, pool=searching.VirtualPool({}), url=url, owner="three"
@@ -179,13 +177,12 @@ with Interrupts().caught() as interrupts:
     except Interrupted:
         print("ended")
 with Interrupts().caught() as interrupts:
-    started_at = time.monotonic()
     threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
     try:
         with interrupts.waiting():
-            time.sleep(20)
+            time.sleep(3600)
     except Interrupted:
-        print("at once", time.monotonic() - started_at < 10)
+        print("at once")
 print("given back", signal.getsignal(signal.SIGTERM) is before)
 """
 
@@ -193,9 +190,7 @@ print("given back", signal.getsignal(signal.SIGTERM) is before)
 def test_a_signal_ends_a_wait_at_once_and_a_write_not_at_all():
     # In a process of its own: tests may run beside a main thread, which alone hears signals.
     done = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, check=False)
-    assert done.stdout.splitlines() == ["written True", "ended", "at once True", "given back True"], (
-        done.stderr
-    )
+    assert done.stdout.splitlines() == ["written True", "ended", "at once", "given back True"], done.stderr
 
 
 @pytest.mark.parametrize(

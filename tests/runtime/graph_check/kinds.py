@@ -984,7 +984,6 @@ def peak_mb() -> float:
 def try_all(bundle: Path, folder: Path) -> None:
     """Load every kind from a bundle whose digests fit, and print a line of JSON for each."""
     import json
-    import time
 
     from xopt.runtime import Bundle, Classifier
     from xopt.runtime.bundle.bundle import write_bundle
@@ -998,7 +997,6 @@ def try_all(bundle: Path, folder: Path) -> None:
             xml, weights = malformed(name, files["model.xml"], files["model.bin"])
             place = folder / f"{name}.xopt"
             write_bundle(place, opened.manifest, {**files, "model.xml": xml, "model.bin": weights})
-            started = time.process_time()
             try:
                 Classifier.load(place).close()
                 error, message = "none", ""
@@ -1008,7 +1006,6 @@ def try_all(bundle: Path, folder: Path) -> None:
                 "kind": name,
                 "error": error,
                 "message": message,
-                "cpu_seconds": time.process_time() - started,
                 "peak_mb": peak_mb(),
                 "alive": classifier.predict(image).probabilities == expected,
             }

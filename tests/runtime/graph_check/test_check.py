@@ -21,7 +21,7 @@ from xopt.runtime.graph_check.rules import RULES
 from ..conftest import SIZE, small_manifest
 from .kinds import KINDS, sound, written
 
-MOST_CPU_SECONDS, MOST_MB = 10, 1000
+MOST_MB = 1000
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,6 @@ def test_a_malformed_graph_is_a_bundle_error(tried, name):
     assert "\n" not in found["message"]
     assert len(found["message"]) < 800
     assert found["alive"]
-    assert found["cpu_seconds"] < MOST_CPU_SECONDS
     assert found["peak_mb"] < MOST_MB
 
 
