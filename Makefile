@@ -3,15 +3,24 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-all soak lint clean
 
 demo: $(VENV)/.ready
 	$(BIN)/xopt demo --out demo --force
 
 # Two processes, a file to each: most tests keep one core busy. Fixtures of a file are made once. PyTorch gets one
 # thread in each, as the threads of two processes on two cores mostly wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=25
+SPREAD := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=25
+	$(PYTEST) $(SPREAD) -m "not slow and not soak"
+
+test-all: lint
+	$(PYTEST) $(SPREAD) -m "not soak"
+
+soak: $(VENV)/.ready
+	$(PYTEST) -m soak
 
 lint: $(VENV)/.ready .link/xopt
 	$(BIN)/ruff check .

@@ -13,14 +13,14 @@ from .small_network import small  # noqa: F401  likewise
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_IS_REQUIRED = bool(os.environ.get("XOPT_REQUIRE_SHARED"))
-LONGEST = ("test_documents.py",)
-"""The file that runs README takes minutes."""
+LONGEST = ("readme/test_pipeline.py",)
+"""Files that take minutes."""
 passed_with_shared: set[str] = set()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first, so that with two processes the other one is not left waiting at the end."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    """The longest files first, so that with two processes the other one is not left waiting at the end."""
+    items.sort(key=lambda item: not str(item.path).endswith(LONGEST))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from xopt.runtime import Preprocessing
 
+from .made_once import made_once
+
 ARCHITECTURE = "macro-1-depths1-widths8"
 SIZE, CROP = 72, 64
 PREPROCESSING = Preprocessing(size=SIZE, crop=CROP, crops="ten")
@@ -23,14 +25,25 @@ class Small:
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory) -> Small:
+def small(request) -> Small:
     """A few convolutions over ten crops of 64 x 64 pixels out of 72 x 72, and a linear layer."""
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
+    folder = made_once(request.config, small_network)
+    return Small(
+        checkpoint=folder / "run" / "checkpoint.json",
+        bundle=folder / "fp32.xopt",
+        other=folder / "int8.xopt",
+        data=folder / "phantoms",
+    )
+
+
+def small_network(folder: Path) -> None:
+    import torch
+
     from xopt.datasets import open_source, phantoms
     from xopt.models import build, save_checkpoint
 
-    folder = tmp_path_factory.mktemp("small")
     data = folder / "phantoms"
     phantoms.write(data, count=100, seed=5, size=96)
     classes = open_source(data).classes
@@ -47,7 +60,6 @@ def small(tmp_path_factory) -> Small:
     (folder / "coarse").mkdir()
     write_bundle_of(save_checkpoint(folder / "coarse", network, **made), folder / "fp32-coarse.xopt")
     as_int8(folder / "fp32-coarse.xopt", folder / "int8.xopt")
-    return Small(checkpoint=checkpoint, bundle=folder / "fp32.xopt", other=folder / "int8.xopt", data=data)
 
 
 def write_bundle_of(checkpoint: Path, path: Path) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ..made_once import made_once
+
 SIZE, CROP = 72, 64
 
 
@@ -18,17 +20,23 @@ class Small:
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory) -> Small:
+def small(request) -> Small:
     """A ResNet-18 that has seen nothing, exported with ten crops of 64 x 64 pixels out of 72 x 72."""
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     pytest.importorskip("nncf")
+    folder = made_once(request.config, small_resnet)
+    return Small(run=folder / "run", bundle=folder / "fp32.xopt", data=folder / "phantoms")
+
+
+def small_resnet(folder: Path) -> None:
+    import torch
+
     from xopt.datasets import open_source, phantoms
     from xopt.models.checkpoint import load_checkpoint, save_checkpoint
     from xopt.models.registry import build
     from xopt.optimize import export_checkpoint
     from xopt.runtime import Preprocessing
 
-    folder = tmp_path_factory.mktemp("small")
     run, data, bundle = folder / "run", folder / "phantoms", folder / "fp32.xopt"
     run.mkdir()
     phantoms.write(data, count=150, seed=5, size=96)
@@ -47,4 +55,3 @@ def small(tmp_path_factory) -> Small:
         notes={"trained": False},
     )
     export_checkpoint(load_checkpoint(run), bundle, dataset=open_source(data))
-    return Small(run=run, bundle=bundle, data=data)

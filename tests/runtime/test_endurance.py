@@ -1,7 +1,6 @@
 """Many threads, many repeats, a long time: no wrong answer, no changed bit, no growing memory."""
 
 import gc
-import os
 import re
 import time
 from collections.abc import Callable
@@ -19,7 +18,6 @@ from .conftest import SIZE
 
 THREADS, EACH = 8, 1000
 REPEATS = 1000
-SOAK_SECONDS = float(os.environ.get("XOPT_SOAK_SECONDS", "20"))
 LEAST_INFERENCES = 2000
 MOST_BYTES_PER_INFERENCE = 1024
 
@@ -73,9 +71,11 @@ def test_a_thousand_repeats_give_the_same_bits_over_threads_and_recompiles(bundl
         assert answers == {expected}
 
 
-@pytest.mark.slow
-def test_memory_does_not_grow_with_use(bundle, mixed):
-    """For XOPT_SOAK_SECONDS: single images, streams, arrays, bad images and reloads in turn."""
+@pytest.mark.parametrize(
+    "seconds", [pytest.param(20, marks=pytest.mark.slow), pytest.param(600, marks=pytest.mark.soak)]
+)
+def test_memory_does_not_grow_with_use(bundle, mixed, seconds):
+    """Single images, streams, arrays, bad images and reloads in turn."""
     with Classifier.load(bundle) as classifier:
         uses: list[Callable[[], int]] = [
             lambda: len([classifier.predict(source) for source in mixed]),
@@ -89,11 +89,11 @@ def test_memory_does_not_grow_with_use(bundle, mixed):
             return done
 
         # What allocators and caches keep for good is there after a while; from then on nothing may be added.
-        warm_until = time.monotonic() + min(60.0, max(3.0, SOAK_SECONDS / 4))
+        warm_until = time.monotonic() + min(60, seconds / 4)
         while time.monotonic() < warm_until:
             turn()
         start, inferences = resident_bytes(), 0
-        until = time.monotonic() + SOAK_SECONDS
+        until = time.monotonic() + seconds
         # On a busy machine it takes longer: what an allocator takes once must not count for a few inferences.
         while time.monotonic() < until or inferences < LEAST_INFERENCES:
             inferences += turn()

@@ -379,15 +379,21 @@ def test_the_command_stops_at_sigterm_in_one_line_and_resumes_without_its_recipe
     assert "was begun with epochs = 100000 in its recipe, not 3" in refused.err
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("ranks", "kills"), [(1, 12), (2, 3)])
+@pytest.mark.parametrize(
+    ("ranks", "kills"),
+    [
+        pytest.param(1, 12, marks=pytest.mark.slow),
+        pytest.param(2, 3, marks=pytest.mark.slow),
+        pytest.param(1, 200, marks=pytest.mark.soak),
+        pytest.param(2, 50, marks=pytest.mark.soak),
+    ],
+)
 def test_kills_at_any_moment_lose_one_interval_at_most(ranks, kills):
-    kills = int(os.environ.get("XOPT_KILLS", kills))
     done = subprocess.run(
         [sys.executable, KILL_LOOP, f"--kills={kills}", f"--ranks={ranks}"],
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         check=False,
     )

@@ -1,0 +1,48 @@
+"""What many tests start from is made once, by whichever process needs it first, and kept by content."""
+
+import fcntl
+import hashlib
+import inspect
+import shutil
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ("datasets", "metrics", "models", "optimize", "runtime")
+LIBRARIES = ("nncf", "numpy", "onnx", "onnxscript", "openvino", "pillow", "torch", "torchvision")
+"""Any of these may change what is made, beside the code that makes it."""
+
+
+def made_once(config: pytest.Config, make: Callable[[Path], None]) -> Path:
+    """The folder that `make` fills, made anew only where code or libraries that decide about it have changed.
+
+    It lies in pytest's cache, for later runs too: nobody may write into it.
+    """
+    cache = config.cache
+    assert cache is not None
+    place = cache.mkdir("made")
+    folder = place / f"{make.__name__}-{_digest(make)}"
+    with (place / f"{make.__name__}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            for old in place.glob(f"{make.__name__}-*"):
+                shutil.rmtree(old)
+            part = place / f"{make.__name__}.part"
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            make(part)
+            part.rename(folder)
+    return folder
+
+
+def _digest(make: Callable[[Path], None]) -> str:
+    """Of all code that may have a part in it."""
+    found = hashlib.sha256()
+    files = [path for folder in SOURCES for path in sorted((ROOT / folder).rglob("*.py"))]
+    for path in [*files, Path(inspect.getfile(make))]:
+        found.update(path.read_bytes())
+    found.update(" ".join(version(library) for library in LIBRARIES).encode())
+    return found.hexdigest()[:16]
