@@ -21,16 +21,22 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.errors import DataError
-from .label_files import Row, check_name, read_header, read_rows
+from .label_files import UNNAMED, Row, check_name, read_header, read_rows
 from .lists import usual_order
 from .options import DEFAULTS, ReadOptions
 from .records import Dataset, Split, patient_of
 
-IMAGE = ("image", "path", "file", "filename", "file_name", "image_id", "image index")
-PATIENT = ("patient", "patient_id", "patient id", "patientid", "subject_id", "subject")
+IMAGE = (
+    *("image", "image index", "image id", "image name", "image path", "image file"),
+    *("path", "file", "file name", "file path", "id", "dicom id"),
+)
+PATIENT = ("patient", "patient id", "subject", "subject id")
 SPLIT = ("split", "fold")
-NOT_READ = ("age", "sex", "gender", "view", "view position", "projection", "study", "study_id")
-"""Columns that are known to be no finding, in small letters; the first three are read."""
+NOT_READ = (
+    *("age", "patient age", "sex", "patient sex", "gender", "patient gender"),
+    *("view", "view position", "projection", "frontal/lateral", "ap/pa", "study", "study id"),
+)
+"""Columns that are known to be no finding, as `is_called` compares them; the first three are read."""
 
 COMPETITION = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion")
 """The five findings on which CheXpert's competition was scored."""
@@ -54,6 +60,16 @@ CHEXPERT = (
 _OTHER_NAMES = {"valid": "val", "validation": "val", "dev": "val", "training": "train", "testing": "test"}
 _PATIENT_FOLDER = re.compile(r"(?:^|/)(patient\d+)/")
 _VALUES = {"0": 0, "0.0": 0, "1": 1, "1.0": 1, "-1": -1, "-1.0": -1}
+
+
+def folded(column: str) -> str:
+    """A column's name without case, spaces, `_` and `-`: what `Image Index` and `image_index` share."""
+    return re.sub(r"[\s_-]+", "", column).casefold()
+
+
+def is_called(column: str, names: Sequence[str]) -> bool:
+    """Whether a column has one of `names`, in any case, with or without spaces, `_` and `-`."""
+    return folded(column) in map(folded, names)
 
 
 def recognises(path: Path) -> bool:
@@ -196,7 +212,7 @@ def _split_name(text: str) -> str:
 
 def _column(header: Sequence[str], names: Sequence[str]) -> str | None:
     """The first column that is called by one of `names`."""
-    return next((column for column in header if column.lower() in names), None)
+    return next((column for column in header if is_called(column, names)), None)
 
 
 def _findings(file: Path, header: Sequence[str]) -> tuple[str, ...]:
@@ -206,7 +222,7 @@ def _findings(file: Path, header: Sequence[str]) -> tuple[str, ...]:
             f"{file} has no column of image names ({', '.join(IMAGE)}); found: {', '.join(header)}"
         )
     known = {image, _column(header, PATIENT), _column(header, SPLIT)}
-    findings = tuple(name for name in header if name not in known and name.lower() not in NOT_READ)
-    if not findings or "" in findings:
+    findings = tuple(name for name in header if name not in known and not is_called(name, NOT_READ))
+    if not findings or any(name.startswith(UNNAMED) for name in findings):
         raise DataError(f"{file} must have a named column for each finding; found: {', '.join(header)}")
     return findings

@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ..runtime.errors import DataError
 
+UNNAMED = "Unnamed: "
+"""How the name of a column without one begins, as in pandas: `Unnamed: 0` for the first column."""
 _LONGEST_LINE = 1 << 20
 
 
@@ -65,7 +67,7 @@ class Row:
 
 
 def read_header(file: Path) -> list[str]:
-    """The column names of a CSV file, stripped.
+    """The column names of a CSV file, stripped; a column without one is called after its position.
 
     Raises:
         DataError: the file cannot be read, or is empty.
@@ -73,7 +75,16 @@ def read_header(file: Path) -> list[str]:
     lines = read_lines(file, most=1)
     if not lines:
         raise DataError(f"{file} is empty; a header line is needed")
-    return [cell.strip() for cell in next(csv.reader([lines[0][1]]))]
+    header = [cell.strip() for cell in next(csv.reader([lines[0][1]]))]
+    return [cell or _name_for(position, header) for position, cell in enumerate(header)]
+
+
+def _name_for(position: int, header: list[str]) -> str:
+    name = f"{UNNAMED}{position}"
+    # pandas writes the unnamed index of a file that has one already under this name.
+    while name in header:
+        name += ".1"
+    return name
 
 
 def read_rows(file: Path) -> Iterator[Row]:

@@ -49,6 +49,7 @@ def test_a_file_for_each_split_and_one_without_splits(tmp_path):
         ("image,A\n/a.png,1\n", "must stay inside the folder"),
         ("image,A\na.png,1,0\n", "line 2: 3 fields, the header has 2"),
         ("image\na.png\n", "must have a named column for each finding"),
+        (",image,A\n0,a.png,1\n", "must have a named column for each finding"),
         ("image,A\n", "holds a header and no image"),
         ("image,patient,A\na.png,,1\n", "line 2: no patient"),
     ],
