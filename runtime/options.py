@@ -1,4 +1,4 @@
-"""Related command-line options as one frozen dataclass that several commands share."""
+"""Related command-line options as one frozen dataclass that several commands share; lists with commas."""
 
 import inspect
 from collections.abc import Callable
@@ -48,6 +48,11 @@ def with_options(command: Callable[..., R]) -> Callable[..., R]:
     # What inspect.signature, and so Typer, reads.
     run.__signature__ = signature.replace(parameters=keywords)  # type: ignore[attr-defined]
     return run
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """The words of an option that takes several with commas between them."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def _options(group: type) -> list[inspect.Parameter]:

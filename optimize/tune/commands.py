@@ -10,7 +10,7 @@ from ...datasets.command_options import DataOptions
 from ...runtime.console import ForceOption, JsonOption, ReportOption, note, show
 from ...runtime.errors import UsageError
 from ...runtime.files import check_free, write_file
-from ...runtime.options import with_options
+from ...runtime.options import split_words, with_options
 from ...runtime.requires import need
 from ..command_options import OutOption, WeightsOptions
 from ..libraries import need_export, need_quantize
@@ -46,22 +46,18 @@ class VariantOptions:
         """
         return replace(
             settings,
-            crops=_words(self.crops),
-            engines=_words(self.engines),
-            presets=_words(self.presets),
+            crops=split_words(self.crops),
+            engines=split_words(self.engines),
+            presets=split_words(self.presets),
             layers_back=_numbers(self.layers_back, "--layers-back"),
             threads=_numbers(self.threads, "--threads") or TuneSettings.threads,
             streams=_numbers(self.streams, "--streams") or TuneSettings.streams,
         )
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
 def _numbers(text: str, option: str) -> tuple[int, ...]:
     try:
-        return tuple(int(word) for word in _words(text))
+        return tuple(int(word) for word in split_words(text))
     except ValueError:
         raise UsageError(f"{option} takes whole numbers with commas between them, got {text!r}") from None
 
