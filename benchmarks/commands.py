@@ -10,7 +10,7 @@ from ..datasets.command_options import DataOption, DataOptions
 from ..runtime.console import JsonOption, ReportOption, note, show
 from ..runtime.errors import UsageError
 from ..runtime.files import check_free, write_file
-from ..runtime.options import with_options
+from ..runtime.options import split_words, with_options
 from ..runtime.requires import need
 from .settings import AllowGateImages, BenchSettings, ScoreSettings, Split
 
@@ -69,7 +69,8 @@ class ReferenceOptions:
 def score(
     *,
     predictions: Annotated[
-        Path, typer.Argument(help="CSV: image, then one probability per class.", metavar="PREDICTIONS.csv")
+        Path,
+        typer.Argument(help="CSV: image names and one probability per class.", metavar="PREDICTIONS.csv"),
     ],
     data: DataOption,
     split: Split = "test",
@@ -82,6 +83,10 @@ def score(
             metavar="REFERENCE.csv",
         ),
     ] = None,
+    ignore_columns: Annotated[
+        str,
+        typer.Option(help="Leave out these columns, which are no class of the data.", metavar="A,B"),
+    ] = "",
     bundle: Annotated[
         Path | None,
         typer.Option(
@@ -100,6 +105,7 @@ def score(
     """
     from ..datasets.roles import Scored, check_roles
     from ..runtime.bundle.bundle import Bundle
+    from .prediction_columns import check_ignored
     from .predictions import align, read_predictions
     from .scoring import describe
     from .scoring import score as score_predictions
@@ -111,21 +117,27 @@ def score(
         opened = Bundle.open(bundle)
         scored = Scored(split=part, preprocessing=opened.manifest.preprocessing)
         notes = check_roles([opened], dataset, scored, allow_gate_images=allow_gate_images)
-    ours = align(read_predictions(predictions, dataset.classes), dataset, part)
-    reference = None if compare is None else align(read_predictions(compare, dataset.classes), dataset, part)
+    paths = [predictions] if compare is None else [predictions, compare]
+    ignore = split_words(ignore_columns)
+    check_ignored(ignore, paths)
+    files = [read_predictions(path, dataset.classes, ignore=ignore) for path in paths]
+    ours, *others = (align(file, dataset, part) for file in files)
     if ours.left_out:
-        others = ", ".join(f"{count} of {name}" for name, count in ours.left_out.items())
-        note(f"left out, since only split {split} is scored: {others}")
+        counts = ", ".join(f"{count} of {name}" for name, count in ours.left_out.items())
+        note(f"left out, since only split {split} is scored: {counts}")
     scores = score_predictions(
         part,
         dataset.classes,
         ours.probabilities_NC,
         settings=settings,
-        reference_NC=None if reference is None else reference.probabilities_NC,
+        reference_NC=others[0].probabilities_NC if others else None,
         reference="reference" if compare is None else compare.name,
-        notes=notes,
+        notes=(*notes, *(text for file in files for text in file.columns.notes(file.source))),
     )
-    show(describe(scores), scores.to_json(), json_target)
+    facts = scores.to_json() | files[0].columns.to_json()
+    if compare is not None:
+        facts["compare"] |= files[1].columns.to_json()
+    show(describe(scores), facts, json_target)
 
 
 @app.command()

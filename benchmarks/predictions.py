@@ -1,27 +1,21 @@
-"""Anybody's predictions: a CSV with a column `image` and one column of probabilities per class.
-
-Columns stand in any order; a class may be written `prob_NAME`. Any other column is an error, since a
-misspelt class would otherwise vanish from the scores, except those of IGNORED.
+"""Anybody's predictions: a CSV of probabilities per class, read and put into the order of a split.
 
 Shapes: N images, C classes.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets import Dataset, Split
+from ..datasets.label_files import Row, read_rows
 from ..runtime.errors import DataError
-
-IMAGE = "image"
-PREFIX = "prob_"
-IGNORED = ("patient", "findings", "label", "split")
-"""Columns that may be there and are not read."""
+from ..runtime.images.image import SUFFIXES
+from .prediction_columns import Columns, find_columns, first, some
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,6 +27,8 @@ class Predictions:
     images: tuple[str, ...]
     probabilities_NC: NDArray[np.float64]
     """0..1, float64 (N, C)."""
+    columns: Columns
+    """What the file's columns were taken for."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,161 +40,132 @@ class Aligned:
     """How many images of other splits of the same source were in the file, by split."""
 
 
-def read_predictions(path: str | Path, classes: Sequence[str]) -> Predictions:
+def read_predictions(path: str | Path, classes: Sequence[str], *, ignore: Sequence[str] = ()) -> Predictions:
     """Read a predictions file.
 
     Args:
         path: a CSV file in UTF-8 with a header line.
         classes: the C classes to find a column for.
+        ignore: columns to leave out where they are there, spelt as in the header; the first one, where it has
+            no name, is called `Unnamed: 0`, as in pandas.
 
     Raises:
         DataError: the file is missing or empty, a column is missing or unknown, an image stands twice, or a
             value is no number in 0..1; the message names the line.
     """
     name = str(path)
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file)
-            header = next(rows, None)
-            if not header:
-                raise DataError(f"{name} is empty; a header line is needed: image, then one column per class")
-            columns = _columns(name, [cell.strip() for cell in header], classes)
-            lines = [(rows.line_num, row) for row in rows if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"cannot read predictions {name}: {reason}; give a CSV file in UTF-8") from error
-    if not lines:
+    rows = list(read_rows(Path(path)))
+    if not rows:
         raise DataError(f"{name} holds a header and no image; give one row per image")
-    images, values = zip(*_parse(name, lines, len(header), columns, classes), strict=True)
-    if twice := [image for image, count in Counter(images).items() if count > 1]:
-        at = ", ".join(str(line) for (line, _), image in zip(lines, images, strict=True) if image == twice[0])
-        raise DataError(
-            f"{name} has {_some(twice, 'image')} more than once (the first on lines {at}); "
-            "keep one row per image"
-        )
-    return Predictions(source=name, images=images, probabilities_NC=np.array(values, dtype=np.float64))
+    columns = find_columns(name, rows, classes, ignore)
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        image = row.cells[columns.image]
+        if not image:
+            raise DataError(f"{row.place}: no image name; give one in column {columns.image}")
+        if image in values:
+            raise DataError(f"{row.place}: image {image!r} stands in an earlier line already; keep one row")
+        values[image] = [_probability(row, column) for column in columns.classes]
+    return Predictions(
+        source=name,
+        images=tuple(values),
+        probabilities_NC=np.array(list(values.values()), dtype=np.float64),
+        columns=columns,
+    )
 
 
 def align(predictions: Predictions, dataset: Dataset, split: Split) -> Aligned:
     """Put predictions into the order of a split, matching images by name.
 
-    Where a name is not found as it is written, its last part is tried (`images/a.png` is `a.png`).
-    Images of other splits of the same source are left out and counted.
+    A name that is not found as it is written is matched by as many of its last parts as possible, with or
+    without an image file's suffix (`images/a` is `a.png`). Images of other splits of the same source are left
+    out and counted.
 
     Raises:
         DataError: images of the split have no prediction, or images are not in the source.
     """
-    rows = _rows_by_name(predictions, dataset, split)
+    source = predictions.source
+    owners = _owners(predictions.images, dataset, split)
+    rows = _rows_by_image(predictions.images, owners, split)
+    used = {predictions.images[row] for row in rows.values()}
     if missing := [image for image in split.images if image not in rows]:
+        called = {name for image in missing for name in _names(image)}
+        unclear = [i for i in predictions.images if i not in used and not called.isdisjoint(_names(i))]
+        remedy = "predict them, or choose another --split"
+        if unclear:
+            remedy = f"{some(unclear, 'row')} may be of other images; name images as the data does"
         raise DataError(
-            f"{predictions.source} has no prediction for {len(missing)} of the {len(split)} images of split "
-            f"{split.name}: {_first(missing)}; predict them, or choose another --split"
+            f"{source} has no prediction for {len(missing)} of the {len(split)} images of split "
+            f"{split.name}: {first(missing)}; {remedy}"
         )
-    used = {rows[image] for image in split.images}
-    left_over = [image for row, image in enumerate(predictions.images) if row not in used]
+    left_over = {
+        image: owner for image, owner in zip(predictions.images, owners, strict=True) if image not in used
+    }
+    if again := [image for image, owner in left_over.items() if owner and owner[0][0] == split.name]:
+        raise DataError(
+            f"{source} has a second row for {some(again, 'image')}, under another folder or suffix; "
+            "keep one row per image"
+        )
+    if unknown := [image for image, owner in left_over.items() if not owner]:
+        raise DataError(
+            f"{source} has {len(unknown)} images that are not in the data: {first(unknown)}; "
+            "remove them, or give the data they belong to"
+        )
     return Aligned(
         probabilities_NC=predictions.probabilities_NC[[rows[image] for image in split.images]],
-        left_out=_left_out(predictions.source, left_over, dataset, split),
+        left_out=dict(Counter(owner[0][0] for owner in left_over.values())),
     )
 
 
-def _columns(name: str, header: list[str], classes: Sequence[str]) -> list[int]:
-    """Position of `image`, then of each class."""
-    wanted = {IMAGE: IMAGE} | {PREFIX + c: c for c in classes} | {c: c for c in classes}
-    if unknown := [cell for cell in header if cell not in wanted and cell not in IGNORED]:
-        raise DataError(
-            f"{name} has {_some(unknown, 'column')}, no class of the data; known: "
-            f"{IMAGE}, {', '.join(classes)} (prob_NAME too; not read: {', '.join(IGNORED)})"
-        )
-    found = [wanted.get(cell) for cell in header]
-    if twice := [column for column, count in Counter(found).items() if column is not None and count > 1]:
-        raise DataError(f"{name} has {_some(twice, 'column')} twice; keep one of each")
-    if missing := [column for column in (IMAGE, *classes) if column not in found]:
-        raise DataError(f"{name} lacks {_some(missing, 'column')}; it has {', '.join(header)}")
-    return [found.index(column) for column in (IMAGE, *classes)]
-
-
-def _parse(
-    name: str, lines: list[tuple[int, list[str]]], width: int, columns: list[int], classes: Sequence[str]
-) -> Iterator[tuple[str, list[float]]]:
-    image_column, *class_columns = columns
-    for line, row in lines:
-        if len(row) != width:
-            raise DataError(
-                f"{name}, line {line}: {len(row)} fields, the header has {width}; check the commas"
-            )
-        image = row[image_column].strip()
-        if not image:
-            raise DataError(f"{name}, line {line}: no image name; give one in column {IMAGE}")
-        yield (
-            image,
-            [_probability(name, line, row[i], c) for i, c in zip(class_columns, classes, strict=True)],
-        )
-
-
-def _probability(name: str, line: int, text: str, column: str) -> float:
+def _probability(row: Row, column: str) -> float:
+    text = row.cells[column]
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
     # A NaN fails this comparison, too.
     if not 0 <= value <= 1:
-        raise DataError(
-            f"{name}, line {line}: {column} is {text!r}, not a probability; give a number in 0..1"
-        )
+        raise DataError(f"{row.place}: {column} is {text!r}, not a probability; give a number in 0..1")
     return value
 
 
-def _rows_by_name(predictions: Predictions, dataset: Dataset, split: Split) -> dict[str, int]:
-    rows = {image: row for row, image in enumerate(predictions.images)}
-    absent = [image for image in split.images if image not in rows]
-    if not absent:
-        return rows
-    # A row that is called as an image of the data is of that image, whatever else ends in the same name.
-    certain = {image for other in dataset.splits.values() for image in other.images}
-    by_last_part = _by_last_part([image for image in predictions.images if image not in certain])
-    last_parts = Counter(PurePosixPath(image).name for image in split.images)
-    for image in absent:
-        last = PurePosixPath(image).name
-        candidates = by_last_part.get(last, [])
-        # A guess between two files would score the wrong one; only an unmistakable name is matched.
-        if last_parts[last] == 1 and len(candidates) == 1:
-            rows[image] = rows[candidates[0]]
-    return rows
+Owner = list[tuple[str, str]]
+"""The split and name of the image that a row is of; several where they cannot be told apart."""
 
 
-def _by_last_part(images: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for image in images:
-        found.setdefault(PurePosixPath(image).name, []).append(image)
-    return found
+def _owners(images: Sequence[str], dataset: Dataset, split: Split) -> list[Owner]:
+    """The owner of each row of a file that names `images`; empty where the data has none."""
+    wanted = {name for image in images for name in _names(image)}
+    best: dict[str, tuple[tuple[int, bool], Owner]] = {}
+    for part in dataset.splits.values():
+        for image in part.images:
+            for shortened, name in enumerate(_names(image)):
+                # The image that is shortened least is meant, and of several the one to be scored.
+                rank = (shortened, part.name != split.name)
+                if name not in wanted or (name in best and rank > best[name][0]):
+                    continue
+                if name not in best or rank < best[name][0]:
+                    best[name] = (rank, [])
+                best[name][1].append((part.name, image))
+    return [next((best[name][1] for name in _names(image) if name in best), []) for image in images]
 
 
-def _left_out(source: str, images: list[str], dataset: Dataset, split: Split) -> dict[str, int]:
-    scored = {PurePosixPath(image).name for image in split.images}
-    others = {
-        PurePosixPath(image).name: other.name
-        for other in dataset.splits.values()
-        if other.name != split.name
-        for image in other.images
-    }
-    if again := [image for image in images if PurePosixPath(image).name in scored - others.keys()]:
-        raise DataError(
-            f"{source} has a second row for {_some(again, 'image')}, under another folder; "
-            "keep one row per image"
-        )
-    if unknown := [image for image in images if PurePosixPath(image).name not in others]:
-        raise DataError(
-            f"{source} has {len(unknown)} images that are not in the data: {_first(unknown)}; "
-            "remove them, or give the data they belong to"
-        )
-    return dict(Counter(others[PurePosixPath(image).name] for image in images))
+def _names(image: str) -> Iterator[str]:
+    """What an image may be called: its path with ever fewer folders, each with and without its suffix."""
+    parts = image.replace("\\", "/").split("/")
+    for start in range(len(parts)):
+        name = "/".join(parts[start:])
+        yield name
+        stem, _dot, suffix = name.rpartition(".")
+        if f".{suffix.lower()}" in SUFFIXES:
+            yield stem
 
 
-def _some(names: Sequence[str], kind: str) -> str:
-    return f"{kind}{'s' if len(names) > 1 else ''} {_first(names)}"
-
-
-def _first(names: Sequence[str], *, most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(repr(name) for name in names[:most]) + more
+def _rows_by_image(images: Sequence[str], owners: Sequence[Owner], split: Split) -> dict[str, int]:
+    claims: dict[str, list[int]] = {}
+    for row, owner in enumerate(owners):
+        # A guess between two images would score the wrong one; only an unmistakable name is matched.
+        if len(owner) == 1 and owner[0][0] == split.name:
+            claims.setdefault(owner[0][1], []).append(row)
+    exact = {image: row for row, image in enumerate(images) if image in claims}
+    return {image: rows[0] for image, rows in claims.items() if len(rows) == 1} | exact

@@ -43,7 +43,7 @@ class Scores:
     settings: ScoreSettings
     comparison: Comparison | None = None
     notes: tuple[str, ...] = ()
-    """What a reader has to know of the images (roles.check_roles)."""
+    """What a reader has to know of the images (roles.check_roles) and of the files' columns."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values; what does not exist is null."""
@@ -83,7 +83,7 @@ def score(
         probabilities_NC: in the split's order, see `predictions.align`.
         reference_NC: other predictions of the same images, to say how much the AUC drops from these.
         reference: what to call them.
-        notes: what a reader has to know of the images.
+        notes: what a reader has to know of the images and of the files' columns.
 
     Raises:
         DataError: with a reference, and no class has both labels.

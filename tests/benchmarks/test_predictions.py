@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from xopt.benchmarks.prediction_columns import check_ignored
 from xopt.benchmarks.predictions import align, read_predictions
 from xopt.datasets import Dataset, Split
 from xopt.runtime.errors import DataError
@@ -33,12 +34,121 @@ def aligned(tmp_path, text, images=IMAGES, others=()):
 
 @pytest.mark.parametrize(
     "header",
-    ["image,Edema,Mass", "image,prob_Edema,prob_Mass", "image,prob_Edema,Mass", " image , Edema , Mass "],
+    [
+        "image,Edema,Mass",
+        " image , Edema , Mass ",
+        "image,prob_Edema,prob_Mass",
+        "image,prob_Edema,Mass",
+        "image,Edema_pred,Mass_pred",
+        "image,Edema probability,MASS_SCORE",
+        "image,EDEMA,mass",
+    ],
 )
-def test_columns_are_found_with_and_without_the_prefix(tmp_path, header):
+def test_columns_of_classes_are_told_by_their_names(tmp_path, header):
     read = read_predictions(write(tmp_path, f"{header}\na.png,0.25,1\n"), CLASSES)
     assert read.images == ("a.png",)
     assert read.probabilities_NC.tolist() == [[0.25, 1.0]]
+    assert read.columns.notes("p.csv") == ()
+
+
+@pytest.mark.parametrize("column", ["Pleural_Thickening", "Pleural Thickening", "pleural-thickening"])
+@pytest.mark.parametrize("name", ["Pleural_Thickening", "Pleural Thickening", "PleuralThickening"])
+def test_spaces_underscores_and_case_of_a_class_do_not_matter(tmp_path, name, column):
+    read = read_predictions(write(tmp_path, f"image,prob_{column}\na.png,0.5\n"), [name])
+    assert read.columns.classes == (f"prob_{column}",)
+
+
+def test_classes_that_differ_in_case_alone_are_told_by_their_exact_names(tmp_path):
+    read = read_predictions(write(tmp_path, "image,b,prob_B\na.png,0.1,0.2\n"), ["B", "b"])
+    assert read.probabilities_NC.tolist() == [[0.2, 0.1]]
+    with pytest.raises(DataError, match="column 'prob b', no class"):
+        read_predictions(write(tmp_path, "image,b,prob b\na.png,0.1,0.2\n"), ["B", "b"])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *("Image Index", "image_index", "Image_Index", "ImageIndex", "Path", "path", "filename", "file_name"),
+        *("FileName", "file", "id", "ID", "image_id", "dicom_id", "image_name", "Image Path"),
+    ],
+)
+def test_the_column_of_images_may_be_called_as_others_call_it(tmp_path, column):
+    read = read_predictions(write(tmp_path, f"Edema,{column},Mass\n0.1,a.png,0.2\n"), CLASSES)
+    assert read.images == ("a.png",)
+    assert read.columns.notes("p.csv") == (f"p.csv: images are named by column {column!r}",)
+    assert read.columns.to_json() == {"image_column": column, "columns_left_out": []}
+
+
+@pytest.mark.parametrize(
+    ("text", "image", "left_out"),
+    [
+        # pandas: the index beside a column of images, written once or twice, sorted or not.
+        (",image,Edema,Mass\n0,a,0,0\n1,b,0,0\n", "image", ["Unnamed: 0"]),
+        ("Unnamed: 0,image,Edema,Mass\n0,a,0,0\n1,b,0,0\n", "image", ["Unnamed: 0"]),
+        (",Unnamed: 0,Path,Edema,Mass\n0,7,a,0,0\n1,3,b,0,0\n", "Path", ["Unnamed: 0.1", "Unnamed: 0"]),
+        # R counts from one.
+        ('"","image","Edema","Mass"\n"1","a",0,0\n"2","b",0,0\n', "image", ["Unnamed: 0"]),
+        # The index is the image.
+        (",Edema,Mass\na,0,0\nb,0,0\n", "Unnamed: 0", []),
+        ("Unnamed: 0,Edema,Mass\na,0,0\nb,0,0\n", "Unnamed: 0", []),
+        (",Edema,Mass\n00012,0,0\n00007,0,0\n", "Unnamed: 0", []),
+        (",Edema,Mass,\na,0,0,\nb,0,0,\n", "Unnamed: 0", ["Unnamed: 3"]),
+        # A comma at the end of each line.
+        ("image,Edema,Mass,\na,0,0,\nb,0,0,\n", "image", ["Unnamed: 3"]),
+        # Columns that are known to be no class.
+        ("Path,Sex,Age,AP/PA,Edema,Mass\na,F,60,AP,0,0\nb,M,7,PA,0,0\n", "Path", ["Sex", "Age", "AP/PA"]),
+        ("image,Patient ID,Finding Labels,study,Edema,Mass\na,7,Mass,1,0,0\n", "image", None),
+    ],
+)
+def test_what_is_left_out_and_what_names_the_images_is_told(tmp_path, text, image, left_out):
+    columns = read_predictions(write(tmp_path, text), CLASSES).columns
+    left_out = ["Patient ID", "Finding Labels", "study"] if left_out is None else left_out
+    assert columns.to_json() == {"image_column": image, "columns_left_out": left_out}
+    (note,) = columns.notes("p.csv")
+    assert all(repr(name) in note for name in left_out)
+
+
+@pytest.mark.parametrize(
+    ("text", "ignore", "image"),
+    [
+        ("image,label_Edema,Edema,Mass_true,Mass\na,1,0.1,0,0.2\n", ["label_Edema", "Mass_true"], "image"),
+        ("image,Edema,Mass,Edema_pred,Mass_pred\na,1,0,0.1,0.2\n", ["Edema", "Mass"], "image"),
+        ("id,Path,Edema,Mass\n3,a,0.1,0.2\n", ["id"], "Path"),
+        ("id,,Edema,Mass\n3,a,0.1,0.2\n", ["id"], "Unnamed: 1"),
+        (",image,Edema,Mass\nx,a,0.1,0.2\n", ["Unnamed: 0"], "image"),
+        ("image,Edema,Mass\na,0.1,0.2\n", ["elsewhere"], "image"),
+    ],
+)
+def test_columns_are_left_out_on_request(tmp_path, text, ignore, image):
+    read = read_predictions(write(tmp_path, text), CLASSES, ignore=ignore)
+    assert read.images == ("a",)
+    assert read.probabilities_NC.tolist() == [[0.1, 0.2]]
+    assert read.columns.image == image
+
+
+@pytest.mark.parametrize(
+    ("header", "ignore", "said"),
+    [
+        ("image,Edema,Mass", "Mass", r"without 'Mass' \(--ignore-columns\) lacks column 'Mass'; it has"),
+        ("image,Edema,Mass", "image", r"without 'image' \(--ignore-columns\) has no column of image names"),
+        (",Edema,Mass", "Unnamed: 0", r"without 'Unnamed: 0' .* has no column of image names"),
+    ],
+)
+def test_the_only_column_of_a_class_or_of_the_images_cannot_be_left_out(tmp_path, header, ignore, said):
+    with pytest.raises(DataError, match=said) as error:
+        read_predictions(write(tmp_path, f"{header}\na,0,0\n"), CLASSES, ignore=[ignore])
+    assert "\n" not in str(error.value)
+
+
+def test_a_column_to_leave_out_must_be_in_one_of_the_files(tmp_path):
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    one.write_text("image,x,Edema\n")
+    two.write_text("image,y,Edema\n")
+    check_ignored(["x", "y"], [one, two])
+    with pytest.raises(
+        DataError, match=r"must name columns of \S*one\.csv, got 'y'; there is: image, x, Edema"
+    ):
+        check_ignored(["x", "y"], [one])
 
 
 def test_the_order_of_columns_is_free(tmp_path):
@@ -59,6 +169,49 @@ def test_rows_come_into_the_order_of_the_split(tmp_path):
 def test_a_path_before_the_name_does_not_matter(tmp_path):
     text = "image,Edema,Mass\nimages/a.png,0.1,0\n/data/x/b.png,0.2,0\nc.png,0.3,0\n"
     assert aligned(tmp_path, text).probabilities_NC[:, 0].tolist() == [0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("row", "image"),
+    [
+        ("a", "a.png"),
+        ("a.png", "a.jpg"),
+        ("A/a.PNG", "a.jpg"),
+        ("a.dcm", "x/a"),
+        ("C:\\\\data\\\\a.png", "a.png"),
+        ("other/a.png", "images/a.png"),
+        ("1.2.840.10008", "1.2.840.10008.dcm"),
+        ("CheXpert-v1.0/valid/p1/study1/view1_frontal.jpg", "valid/p1/study1/view1_frontal.jpg"),
+        ("p1/study1/view1_frontal", "valid/p1/study1/view1_frontal.jpg"),
+    ],
+)
+def test_folders_and_suffixes_do_not_matter(tmp_path, row, image):
+    others = [split_of(("train/p2/study1/view1_frontal.jpg", "other.png"), "train")]
+    images = (image, "valid/p3/study1/view1_frontal.jpg")
+    text = f"image,Edema,Mass\nx/valid/p3/study1/view1_frontal.jpg,0.9,0\n{row},0.1,0\n"
+    assert aligned(tmp_path, text, images, others).probabilities_NC[:, 0].tolist() == [0.1, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("row", "images", "train"),
+    [
+        ("view1.jpg", ("p1/view1.jpg", "p2/view1.jpg"), ()),
+        ("a", ("a.png", "a.jpg"), ()),
+        ("train/1", ("test/1.png",), ("train/1.png",)),
+        ("a.png", ("a.jpg",), ("a.png",)),
+    ],
+)
+def test_a_name_that_could_be_another_image_s_is_not_matched(tmp_path, row, images, train):
+    said = (
+        f"no prediction for {len(images)} of the {len(images)} images .*; row {row!r} may be of other images;"
+    )
+    with pytest.raises(DataError, match=said):
+        aligned(tmp_path, f"image,Edema,Mass\n{row},0,0\n", images, [split_of(train, "train")])
+
+
+def test_of_two_splits_a_name_without_suffix_is_the_one_that_is_scored(tmp_path):
+    text = "image,Edema,Mass\na,0.1,0\n"
+    assert not aligned(tmp_path, text, ("a.jpg",), [split_of(("a.png",), "originals")]).left_out
 
 
 def test_a_name_that_could_be_two_files_is_not_guessed(tmp_path):
@@ -97,17 +250,31 @@ HEADER = "image,Edema,Mass\n"
         ("\n", "is empty; a header line is needed"),
         (HEADER, "holds a header and no image"),
         ("image,Edema\na.png,1\n", "lacks column 'Mass'; it has image, Edema"),
-        ("Edema,Mass\n0,1\n", "lacks column 'image'"),
-        ("image;Edema;Mass\na.png;0;1\n", "column 'image;Edema;Mass', no class of the data"),
+        ("Edema,Mass\n0,1\n", "has no column of image names .*; it has Edema, Mass; call"),
+        ("image;Edema;Mass\na.png;0;1\n", "has no column of image names .*; it has image;Edema;Mass;"),
         (
             "image,Edema,Mass,Masss\na.png,0,1,1\n",
-            "column 'Masss', no class of the data; known: image, Edema, Mass",
+            "column 'Masss', no class of the data; known: Edema, Mass; .* --ignore-columns 'Masss'",
         ),
-        ("image,Edema,Mass,prob_Mass\na.png,0,1,1\n", "column 'Mass' twice"),
+        ("image,Edema_true,y,Edema,Mass\na.png,0,1,1,0\n", "columns 'Edema_true', 'y', .*'Edema_true,y'"),
+        (
+            "image,Edema,Mass,prob_Mass\na.png,0,1,1\n",
+            "more than one column for a class: 'Mass and prob_Mass'; leave out all but one",
+        ),
+        (
+            "Path,id,Edema,Mass\na.png,b.png,1,1\n",
+            "more than one column of image names: 'Path', 'id'; leave out all but one",
+        ),
+        (
+            ",Edema,Mass,\na.png,1,1,b.png\n",
+            "more than one column of image names: 'Unnamed: 0', 'Unnamed: 3'",
+        ),
+        (",image,Edema,Mass\nx,a.png,1,1\n", "column 'Unnamed: 0', no class of the data"),
+        (",Edema,Mass\n0,1,1\n1,1,1\n", "has no column of image names"),
         ("image,image,Edema,Mass\na.png,b.png,1,1\n", "column 'image' twice"),
         (
             HEADER + "a.png,0.1,0.2\na.png,0.1,0.2\n",
-            r"image 'a\.png' more than once .*on lines 2, 3",
+            r"line 3: image 'a\.png' stands in an earlier line already",
         ),
         (HEADER + "a.png,0.1,x\n", "line 2: Mass is 'x', not a probability"),
         (HEADER + "a.png,0.1,0.2\nb.png,,0.2\n", "line 3: Edema is '', not a probability"),
@@ -139,7 +306,7 @@ def test_a_file_that_cannot_be_scored_is_refused_in_one_line(tmp_path, text, sai
         ),
         (
             HEADER + "a.png,0,0\nb.png,0,0\nc.png,0,0\nimages/b.png,1,1\n",
-            r"a second row for image 'images/b\.png', under another folder",
+            r"a second row for image 'images/b\.png', under another folder or suffix",
         ),
     ],
 )
@@ -157,10 +324,10 @@ def test_many_missing_images_are_counted_and_a_few_named(tmp_path):
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00image", b"image,Edema,Mass\n\xff,0,0\n"])
 def test_a_file_that_is_no_utf8_is_refused(tmp_path, content):
     (tmp_path / "p.csv").write_bytes(content)
-    with pytest.raises(DataError, match="cannot read predictions"):
+    with pytest.raises(DataError, match="not UTF-8 text, found byte 0xff"):
         read_predictions(tmp_path / "p.csv", CLASSES)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"cannot read predictions .*none\.csv: No such file"):
+    with pytest.raises(DataError, match=r"cannot read .*none\.csv: No such file"):
         read_predictions(tmp_path / "none.csv", CLASSES)

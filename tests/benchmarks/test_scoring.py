@@ -165,6 +165,37 @@ def test_the_command_writes_the_same_facts_as_json(xopt, source, tmp_path):
     assert xopt(*words, "--json").out == done.out
 
 
+def test_files_as_others_publish_them_are_scored_and_compared(xopt, source, tmp_path):
+    plain = xopt("score", tmp_path / "ours.csv", "--data", source, "--resamples", "20", "--json")
+    rows = [line.split(",") for line in (tmp_path / "ours.csv").read_text().splitlines()[1:]]
+    (tmp_path / "pandas.csv").write_text(
+        ",Image Index,prob_Edema,prob_Mass,prob_Hernia,Edema_true\n"
+        + "".join(f"{i},x/{name},{','.join(values)},1\n" for i, (name, *values) in enumerate(rows))
+    )
+    (tmp_path / "index.csv").write_text(
+        ",edema,mass,hernia\n"
+        + "".join(f"{name.removesuffix('.png')},{','.join(values)}\n" for name, *values in rows)
+    )
+    words = ["score", tmp_path / "pandas.csv", "--data", source, "--resamples", "20"]
+    refused = xopt(*words)
+    assert refused.code == 1
+    assert "column 'Edema_true', no class of the data" in refused.err
+    words += ["--ignore-columns", "Edema_true", "--compare", tmp_path / "index.csv"]
+    facts = json.loads(xopt(*words, "--json").out)
+    assert facts["classes"] == json.loads(plain.out)["classes"]
+    assert facts["image_column"] == "Image Index"
+    assert facts["columns_left_out"] == ["Unnamed: 0", "Edema_true"]
+    assert facts["compare"]["mean_auc_drop"] == 0
+    assert facts["compare"]["image_column"] == "Unnamed: 0"
+    assert facts["compare"]["columns_left_out"] == []
+    said = xopt(*words).out
+    assert (
+        "pandas.csv: images are named by column 'Image Index'; columns not read: 'Unnamed: 0', 'Edema_true'"
+        in said
+    )
+    assert "index.csv: images are named by column 'Unnamed: 0'." in said
+
+
 def test_the_command_says_which_images_it_left_out(xopt, source, tmp_path):
     with (tmp_path / "ours.csv").open("a") as file:
         file.write("other.png,0.1,0.2,0.3\n")
@@ -178,7 +209,9 @@ def test_the_command_says_which_images_it_left_out(xopt, source, tmp_path):
     [
         (["--split", "val"], 1, "no split 'val'"),
         (["--threshold", "2"], 2, "threshold"),
-        (["--compare", "none.csv"], 1, "cannot read predictions none.csv"),
+        (["--ignore-columns", "y"], 1, "--ignore-columns must name columns of"),
+        (["--ignore-columns", "Mass"], 1, "lacks column 'Mass'"),
+        (["--compare", "none.csv"], 1, "cannot read none.csv"),
     ],
 )
 def test_the_command_refuses_in_one_line(xopt, source, tmp_path, words, code, said):
