@@ -9,6 +9,7 @@ from xopt.runtime.requires import DISTRIBUTION
 from .readme.commands import ROOT, examples
 
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+DECISIONS = ROOT / "docs" / "decisions"
 
 
 def test_every_command_in_the_docs_is_one_that_there_is(xopt):
@@ -45,3 +46,27 @@ def test_every_link_in_the_documents_leads_somewhere():
         for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text()):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_every_decision_has_a_number_a_date_and_a_status_and_stands_in_the_index():
+    status = r"accepted|superseded by \[decision \d+\]\((?:\S+)\)"
+    head = re.compile(rf"# (\d+)\. (.+)\n\nDate: (\d{{4}}-\d{{2}}-\d{{2}})\. Status: ({status})\.\n\n")
+    rows = set()
+    for file in DECISIONS.glob("[0-9]*.md"):
+        found = head.match(file.read_text())
+        assert found, f"{file.name} must begin with its title, date and status as 0001-no-telemetry.md does"
+        number, title, date, state = found.groups()
+        assert file.name.startswith(f"{int(number):04d}-")
+        rows.add((number, title, file.name, date, state))
+    assert len({number for number, *_rest in rows}) == len(rows)
+    row = re.compile(r"^\| (\d+) \| \[(.+)\]\(([^)]+)\) \| (\S+) \| (.+) \|$", re.M)
+    listed = row.findall((DECISIONS / "README.md").read_text())
+    assert len(set(listed)) == len(listed)
+    assert set(listed) == rows
+
+
+def test_the_index_of_the_docs_links_every_page():
+    linked = re.findall(r"\]\(([^)#]+?)\)", (ROOT / "docs" / "index.md").read_text())
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    experiments = {f"experiments/{page.name}" for page in (ROOT / "docs" / "experiments").glob("*.md")}
+    assert pages | experiments | {"decisions/README.md"} <= set(linked)
