@@ -4,6 +4,9 @@ import re
 import shlex
 import tomllib
 
+from xopt.datasets import FORMATS
+from xopt.models import ARCHITECTURES
+from xopt.nas.validated_proposer import PROPOSERS
 from xopt.runtime.requires import DISTRIBUTION
 
 from .readme.commands import ROOT, examples
@@ -70,3 +73,15 @@ def test_the_index_of_the_docs_links_every_page():
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
     experiments = {f"experiments/{page.name}" for page in (ROOT / "docs" / "experiments").glob("*.md")}
     assert pages | experiments | {"decisions/README.md"} <= set(linked)
+
+
+def test_every_format_architecture_and_proposer_is_documented():
+    pages = {
+        name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("data", "export", "train", "search")
+    }
+    assert [known.name for known in FORMATS if f"| `{known.name}` |" not in pages["data"]] == []
+    assert [name for name in ARCHITECTURES if f"`{name}`" not in pages["export"]] == []
+    row = next(line for line in pages["train"].splitlines() if line.startswith("| `architecture` |"))
+    assert [name for name in ARCHITECTURES if name not in row] == []
+    rows = [line for line in pages["search"].splitlines() if line.startswith("| `")]
+    assert [name for name in PROPOSERS if not any(f"`{name}`" in line.split("|")[1] for line in rows)] == []
