@@ -37,7 +37,7 @@ def test_the_root_holds_only_the_face():
     python = {name for name in tracked() if "/" not in name and name.endswith(".py")}
     assert python == {"__init__.py", "__main__.py", "cli.py"}
     folders = {name.split("/")[0] for name in tracked() if "/" in name}
-    assert folders <= FLOORS | {"tests", "tools", "docs", ".ci"}
+    assert folders <= FLOORS | {"tests", "tools", "docs", ".ci", ".github"}
 
 
 def test_every_floor_with_commands_keeps_them_in_one_file():
