@@ -1,6 +1,6 @@
 """predict, verify, sign, doctor: the commands of the base install."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -192,7 +192,7 @@ def doctor(
         return
     if extra:
         raise UsageError("--extra goes with --sbom")
-    from .doctor import describe, examine
+    from .doctor import describe, examine, find_conflict
 
-    machine = examine()
+    machine = replace(examine(), conflict=find_conflict())
     show(describe(machine), machine.to_json(), json_target)

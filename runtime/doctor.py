@@ -47,8 +47,8 @@ class Machine:
     libraries: dict[str, str]
     int8: str
     """What the instruction sets mean for INT8, in a sentence."""
-    conflict: str | None
-    """Another distribution that installs a package `xopt` here, and how to mend it."""
+    conflict: str | None = None
+    """Another distribution that installs a package `xopt` here, and how to mend it (see `find_conflict`)."""
 
     def to_json(self) -> dict[str, Any]:
         """The facts as plain JSON values."""
@@ -73,8 +73,12 @@ def examine() -> Machine:
         capabilities=tuple(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
         libraries=library_versions(),
         int8=int8_advice(features),
-        conflict=conflict(metadata.packages_distributions().get("xopt", ())),
     )
+
+
+def find_conflict() -> str | None:
+    """Another distribution that installs a package `xopt`; a second goes into reading what all of them hold."""
+    return conflict(metadata.packages_distributions().get("xopt", ()))
 
 
 def cpu_features() -> tuple[str, ...]:
