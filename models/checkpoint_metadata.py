@@ -1,17 +1,21 @@
 """The JSON of a checkpoint: which network its weights are, what its outputs mean, which images it saw."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..runtime.bundle.manifest import TASKS
 from ..runtime.errors import CheckpointError, UsageError
 from ..runtime.images.preprocessing import Preprocessing
+from ..runtime.schema import SchemaError, from_facts, to_facts
 from .registry import check_architecture
 from .weights import SUFFIXES
 
 _REQUIRED = ("architecture", "weights", "classes")
+_KNOWN = (*_REQUIRED, "sha256", "task", "preprocessing", "notes")
+_LOOSE = ("size", "crop", "channels", "mean", "std")
+"""Keys of the preprocessing that may stand alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +26,7 @@ class CheckpointMetadata:
     """A name that models.registry.build knows."""
     weights: str
     """Name of the weights file, beside the JSON."""
-    sha256: str | None
+    sha256: str | None = None
     """SHA-256 of the weights file, where the JSON names it."""
     task: str
     """One of runtime.bundle.manifest.TASKS."""
@@ -33,22 +37,25 @@ class CheckpointMetadata:
     notes: dict[str, Any]
     """Everything else."""
 
+    def __post_init__(self) -> None:
+        if Path(self.weights).name != self.weights or not self.weights.endswith(SUFFIXES):
+            raise ValueError(
+                f"weights must name a file beside it ({', '.join(SUFFIXES)}), got {self.weights!r}."
+            )
+        if not all(self.classes) or not self.classes:
+            raise ValueError(f"classes must list the name of each output, got {list(self.classes)}.")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes must be named once each, got {list(self.classes)}.")
+        if self.task not in TASKS:
+            raise ValueError(f"task must be one of {', '.join(TASKS)}, got {self.task!r}.")
+
     def encode(self) -> str:
         """The text of the JSON.
 
         Raises:
             ValueError: the notes hold a NaN or an infinity, which JSON does not have.
         """
-        facts = {
-            "architecture": self.architecture,
-            "weights": self.weights,
-            "sha256": self.sha256,
-            "task": self.task,
-            "classes": list(self.classes),
-            "preprocessing": self.preprocessing.to_json(),
-            "notes": self.notes,
-        }
-        return json.dumps(facts, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        return json.dumps(to_facts(self), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def read_metadata(path: Path) -> CheckpointMetadata:
@@ -73,37 +80,15 @@ def read_metadata(path: Path) -> CheckpointMetadata:
         raise CheckpointError(
             f"{path} describes no checkpoint: it has no {', '.join(absent)}; see docs/export.md"
         )
+    given = facts.get("preprocessing")
+    if isinstance(given, dict) and (absent := [key for key in _LOOSE if key not in given]):
+        raise CheckpointError(f"{path}: preprocessing lacks {', '.join(absent)}; see docs/export.md")
     try:
-        return _parse(facts)
-    except (UsageError, ValueError, TypeError) as error:
+        metadata = from_facts(CheckpointMetadata, _complete(facts))
+        check_architecture(metadata.architecture)
+    except (UsageError, SchemaError) as error:
         raise CheckpointError(f"{path}: {error}") from error
-
-
-def _parse(facts: dict[str, Any]) -> CheckpointMetadata:
-    rest = dict(facts)
-    architecture, weights, classes = (rest.pop(key) for key in _REQUIRED)
-    check_architecture(str(architecture))
-    if not isinstance(weights, str) or Path(weights).name != weights or not weights.endswith(SUFFIXES):
-        raise ValueError(f"weights must name a file beside it ({', '.join(SUFFIXES)}), got {weights!r}.")
-    if not isinstance(classes, list) or not classes or not all(isinstance(c, str) and c for c in classes):
-        raise ValueError(f"classes must list the name of each output, got {classes!r}.")
-    if len(set(classes)) != len(classes):
-        raise ValueError(f"classes must be named once each, got {classes!r}.")
-    task = rest.pop("task", default_task(len(classes)))
-    if task not in TASKS:
-        raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}.")
-    sha256 = rest.pop("sha256", None)
-    preprocessing = _parse_preprocessing(rest)
-    notes = rest.pop("notes", {})
-    return CheckpointMetadata(
-        architecture=str(architecture),
-        weights=weights,
-        sha256=sha256,
-        task=task,
-        classes=tuple(classes),
-        preprocessing=preprocessing,
-        notes=rest | (notes if isinstance(notes, dict) else {"notes": notes}),
-    )
+    return metadata
 
 
 def default_task(classes: int) -> str:
@@ -111,22 +96,30 @@ def default_task(classes: int) -> str:
     return "multi-label" if classes > 1 else "binary"
 
 
-def _parse_preprocessing(rest: dict[str, Any]) -> Preprocessing:
-    """Take the preprocessing's keys out of `rest`."""
-    complete = rest.pop("preprocessing", None)
-    if complete is not None:
-        if not isinstance(complete, dict):
-            raise ValueError(f"preprocessing must be an object, got {complete!r}.")
-        return Preprocessing.from_json(complete)
-    given: dict[str, Any] = {key: rest.pop(key) for key in ("size", "crop", "channels") if key in rest}
-    if odd := [key for key, value in given.items() if type(value) is not int]:
-        raise ValueError(f"{', '.join(odd)} must be a whole number.")
+def _complete(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts with a preprocessing, a task, and as notes what is not known here."""
+    known = {key: facts[key] for key in _KNOWN if key in facts}
+    classes = facts["classes"]
+    task = default_task(len(classes)) if isinstance(classes, list) else TASKS[0]
+    preprocessing = _loose_preprocessing(facts)
+    notes = facts.get("notes", {})
+    others = {k: v for k, v in facts.items() if k not in _KNOWN and k not in _LOOSE}
+    return {
+        "task": task,
+        "preprocessing": preprocessing,
+        **known,
+        "notes": others | (notes if isinstance(notes, dict) else {"notes": notes}),
+    }
+
+
+def _loose_preprocessing(facts: dict[str, Any]) -> dict[str, Any]:
+    """The preprocessing's keys that stand alone, completed by its defaults."""
+    given = {key: facts[key] for key in _LOOSE if key in facts}
     channels = given.get("channels", 3)
     if channels == 1:
         # ImageNet's figures are three; a single plane without figures of its own takes their average.
-        given |= {"mean": (0.449,), "std": (0.226,)}
+        given = {"mean": [0.449], "std": [0.226]} | given
     for key in ("mean", "std"):
-        if key in rest:
-            value = rest.pop(key)
-            given[key] = tuple(map(float, value if isinstance(value, list) else [value] * channels))
-    return replace(Preprocessing(), **given)
+        if key in given and not isinstance(given[key], list) and isinstance(channels, int):
+            given[key] = [given[key]] * channels
+    return to_facts(Preprocessing()) | given

@@ -3,14 +3,14 @@
 import json
 import tomllib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
-from difflib import get_close_matches
+from dataclasses import asdict, dataclass
 from math import inf, nextafter
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any
 
 from ..runtime.errors import UsageError
 from ..runtime.images.preprocessing import Preprocessing
+from ..runtime.schema import SchemaError, from_facts, nearest
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "exponential", "one-cycle", "plateau", "step")
@@ -204,18 +204,6 @@ class Recipe:
         return "".join(f"{name} = {json.dumps(value)}\n" for name, value in asdict(self).items())
 
 
-_TYPES: dict[str, Any] = {field.name: field.type for field in fields(Recipe)}
-_KINDS: dict[Any, tuple[str, type]] = {
-    int: ("a whole number", int),
-    float: ("a number", float),
-    bool: ("true or false", bool),
-    str: ("text", str),
-    tuple[int, ...]: ("a list of whole numbers", int),
-    tuple[float, ...]: ("a list of numbers", float),
-}
-"""How a type of setting is called in messages, and the type of its value or of each of its values."""
-
-
 def recipe_names() -> tuple[str, ...]:
     """The recipes that come with xopt."""
     return tuple(sorted(file.stem for file in _FOLDER.glob("*.toml")))
@@ -244,8 +232,8 @@ def load_recipe(name_or_file: str | Path, overrides: Iterable[str] = ()) -> Reci
             f"recipe {file} does not say {', '.join(missing)}; add a line such as {missing[0]} = ..."
         )
     try:
-        recipe = Recipe(**_check_values(facts))
-    except ValueError as error:
+        recipe = from_facts(Recipe, facts)
+    except SchemaError as error:
         raise UsageError(f"recipe {file}: {error}") from error
     return override(recipe, overrides)
 
@@ -263,8 +251,8 @@ def override(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
             raise UsageError(f"--set takes key=value, got {word!r}")
         facts[key.strip()] = _parse_word(value.strip())
     try:
-        return replace(recipe, **_check_values(facts))
-    except ValueError as error:
+        return from_facts(Recipe, asdict(recipe) | facts)
+    except SchemaError as error:
         raise UsageError(f"--set: {error}") from error
 
 
@@ -279,7 +267,7 @@ def _find(name_or_file: str | Path) -> Path:
     names = recipe_names()
     if str(name_or_file) not in names:
         raise UsageError(
-            f"no recipe {str(name_or_file)!r}{_nearest(str(name_or_file), names)}; "
+            f"no recipe {str(name_or_file)!r}{nearest(str(name_or_file), names)}; "
             f"give a .toml file, or one of: {', '.join(names)}"
         )
     return _FOLDER / f"{name_or_file}.toml"
@@ -291,38 +279,3 @@ def _parse_word(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    """` (did you mean ...?)`, or nothing where no known word is near."""
-    near = get_close_matches(word, known, n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
-def _check_values(facts: dict[str, Any]) -> dict[str, Any]:
-    """Check that settings are known and of the right types, and convert them.
-
-    Raises:
-        ValueError: an unknown key, named with the nearest known one, or a value of another type.
-    """
-    checked: dict[str, Any] = {}
-    for key, value in facts.items():
-        if key not in _TYPES:
-            hint = _nearest(key, _TYPES) or f"; known are {', '.join(_TYPES)}"
-            raise ValueError(f"unknown setting {key!r}{hint}")
-        checked[key] = _as_type(key, value, _TYPES[key])
-    return checked
-
-
-def _as_type(key: str, value: Any, wanted: Any) -> Any:
-    words, kind = _KINDS[wanted]
-    several = get_origin(wanted) is tuple
-    values = value if several else [value]
-    allowed = (int, float) if kind is float else kind
-    # bool is a kind of int in Python, but `epochs = true` is a slip.
-    if not isinstance(values, list) or not all(
-        isinstance(item, allowed) and isinstance(item, bool) == (kind is bool) for item in values
-    ):
-        raise ValueError(f"{key} must be {words}, got {value!r}.")
-    converted = tuple(map(kind, values))
-    return converted if several else converted[0]

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import BundleError
 from ..images.preprocessing import Preprocessing
+from ..schema import from_facts, to_facts
 
 SCHEMA = 1
 TASKS = ("multi-label", "multi-class", "binary")
@@ -33,9 +34,9 @@ class FileFacts:
     """Length in bytes."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.size, int) or self.size < 0:
-            raise ValueError(f"a file's size must be a whole number of bytes, got {self.size!r}.")
-        if not isinstance(self.sha256, str) or len(self.sha256) != 64:
+        if self.size < 0:
+            raise ValueError(f"a file's size must be a whole number of bytes, got {self.size}.")
+        if len(self.sha256) != 64:
             raise ValueError(f"a file's sha256 must be 64 hexadecimal digits, got {self.sha256!r}.")
 
 
@@ -91,8 +92,8 @@ class Manifest:
         A change of any one byte shows: either this is no longer the canonical form, or the content no
         longer has the digest it names. That catches accidents; against intent a signature is needed.
         """
-        content = self._content()
-        return _canonical({**content, "content_sha256": hashlib.sha256(_canonical(content)).hexdigest()})
+        files = dict(sorted(self.files.items()))
+        return _seal({"schema": SCHEMA, **to_facts(replace(self, files=files))})
 
     @classmethod
     def decode(cls, encoded: bytes) -> "Manifest":
@@ -114,10 +115,11 @@ class Manifest:
                 f"manifest.json has schema {content.get('schema')!r}, this xopt reads {SCHEMA}; "
                 "update xopt or export the bundle again"
             )
+        facts = {key: value for key, value in content.items() if key not in ("schema", "content_sha256")}
         try:
-            manifest = cls._from_content(content)
-            unchanged = manifest.encode() == encoded
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+            unchanged = _seal({"schema": SCHEMA, **facts}) == encoded
+            manifest = from_facts(cls, facts)
+        except (ValueError, RecursionError) as error:
             raise BundleError(
                 f"manifest.json does not fit its schema ({error}); export the bundle again"
             ) from error
@@ -125,50 +127,10 @@ class Manifest:
             raise BundleError("manifest.json was changed since it was written; export the bundle again")
         return manifest
 
-    def _content(self) -> dict[str, Any]:
-        return {
-            "schema": SCHEMA,
-            "name": self.name,
-            "task": self.task,
-            "classes": list(self.classes),
-            "thresholds": self.thresholds,
-            "preprocessing": self.preprocessing.to_json(),
-            "inputs": [asdict(port) for port in self.inputs],
-            "outputs": [asdict(port) for port in self.outputs],
-            "precision": self.precision,
-            "golden": self.golden,
-            "provenance": self.provenance,
-            "intended_use": self.intended_use,
-            "files": {name: asdict(facts) for name, facts in sorted(self.files.items())},
-        }
 
-    @classmethod
-    def _from_content(cls, content: dict[str, Any]) -> "Manifest":
-        known = {f.name for f in fields(cls)} | {"schema", "content_sha256"}
-        if unknown := sorted(set(content) - known):
-            raise ValueError(f"unknown keys {unknown}")
-        ports = {
-            side: tuple(
-                Port(name=p["name"], shape=tuple(p["shape"]), dtype=p["dtype"]) for p in content[side]
-            )
-            for side in ("inputs", "outputs")
-        }
-        return cls(
-            name=content["name"],
-            task=content["task"],
-            classes=tuple(content["classes"]),
-            thresholds=content["thresholds"],
-            preprocessing=Preprocessing.from_json(content["preprocessing"]),
-            inputs=ports["inputs"],
-            outputs=ports["outputs"],
-            precision=content["precision"],
-            golden=content["golden"],
-            provenance=content["provenance"],
-            intended_use=content["intended_use"],
-            files={
-                name: FileFacts(sha256=f["sha256"], size=f["size"]) for name, f in content["files"].items()
-            },
-        )
+def _seal(content: dict[str, Any]) -> bytes:
+    """The canonical bytes of a manifest's content and of its digest."""
+    return _canonical({**content, "content_sha256": hashlib.sha256(_canonical(content)).hexdigest()})
 
 
 def _canonical(content: dict[str, Any]) -> bytes:

@@ -1,7 +1,6 @@
 """The one definition of how a picture becomes network input, from training to the device."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from .crops import Window, views, windows
 
@@ -53,24 +52,3 @@ class Preprocessing:
     def view_size(self) -> int:
         """Side of a view in pixels: `crop`, or `size` where the network runs on the whole image."""
         return views(self.crops, size=self.size, crop=self.crop)[1]
-
-    def to_json(self) -> dict[str, Any]:
-        """The facts as plain JSON values."""
-        facts = asdict(self)
-        return {**facts, "mean": list(self.mean), "std": list(self.std)}
-
-    @classmethod
-    def from_json(cls, facts: dict[str, Any]) -> "Preprocessing":
-        """The inverse of `to_json`.
-
-        Raises:
-            ValueError: a key is missing or unknown, or a value does not fit.
-        """
-        names = {field.name for field in fields(cls)}
-        if set(facts) != names:
-            raise ValueError(f"preprocessing must have the keys {sorted(names)}, got {sorted(facts)}.")
-        if not all(isinstance(facts[k], int) for k in ("size", "crop", "channels")):
-            raise ValueError("size, crop and channels must be whole numbers of pixels.")
-        return cls(
-            **{**facts, "mean": tuple(map(float, facts["mean"])), "std": tuple(map(float, facts["std"]))}
-        )

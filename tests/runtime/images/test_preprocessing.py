@@ -1,11 +1,12 @@
 import pytest
 
 from xopt.runtime import Preprocessing
+from xopt.runtime.schema import SchemaError, from_facts, to_facts
 
 
 def test_it_survives_json():
     settings = Preprocessing(size=64, crop=56, crops="ten", channels=1, mean=(0.5,), std=(0.25,))
-    assert Preprocessing.from_json(settings.to_json()) == settings
+    assert from_facts(Preprocessing, to_facts(settings)) == settings
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,13 @@ def test_settings_that_cannot_be_are_refused(changes, match):
         Preprocessing(**changes)
 
 
-@pytest.mark.parametrize("change", [{"sizes": 1}, {"size": "256"}])
-def test_json_that_does_not_fit_is_refused(change):
-    with pytest.raises(ValueError, match=r"keys|whole numbers"):
-        Preprocessing.from_json({**Preprocessing().to_json(), **change})
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"sizes": 1}, r"unknown key .sizes. .did you mean size"),
+        ({"size": "256"}, "size must be a whole number, got .256."),
+    ],
+)
+def test_json_that_does_not_fit_is_refused(change, match):
+    with pytest.raises(SchemaError, match=match):
+        from_facts(Preprocessing, {**to_facts(Preprocessing()), **change})
