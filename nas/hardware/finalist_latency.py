@@ -1,7 +1,7 @@
 """Latency of finalists, measured beside networks of the table, so that both speak of the same machine."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...runtime.files import write_file
+from ...runtime.schema import from_facts, to_facts
 from ..space import Space
 from .graphs import GraphSettings, untrained_network
 from .interleaved_timing import Timed, Timings, time_networks
@@ -158,7 +159,7 @@ class LatencyCache:
         if unknown:
             for name, latency in zip(unknown, measure(unknown), strict=True):
                 self._known[self._key(name)] = latency
-            facts = {key: latency.to_json() for key, latency in self._known.items()}
+            facts = to_facts(self._known)
             write_file(self._path, json.dumps(facts, indent=2) + "\n", force=True)
         return [self._known[self._key(name)] for name in names]
 
@@ -168,17 +169,10 @@ class LatencyCache:
     def _read(self) -> dict[str, RealLatency]:
         try:
             facts = json.loads(self._path.read_text(encoding="utf-8"))
-            return {str(key): _latency(one) for key, one in facts.items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            # Files from before 0.2 hold the error of the prediction, too.
+            return {
+                key: from_facts(RealLatency, {k: v for k, v in one.items() if k != "error"})
+                for key, one in facts.items()
+            }
+        except (OSError, ValueError, AttributeError):
             return {}
-
-
-def _latency(facts: Mapping[str, float | None]) -> RealLatency:
-    measured, then, predicted = facts["measured_ms"], facts["latency_ms"], facts["predicted_ms"]
-    if measured is None or then is None:
-        raise ValueError("a latency must be measured.")
-    return RealLatency(
-        measured_ms=float(measured),
-        latency_ms=float(then),
-        predicted_ms=None if predicted is None else float(predicted),
-    )

@@ -1,7 +1,7 @@
 """The candidates of a search: their states, assignments and outcomes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -49,25 +49,6 @@ class Outcome:
     """Whether successive halving ended it early."""
     run: Path | None = None
     """The run folder with its checkpoint, where one was written."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {**asdict(self), "curve": list(self.curve), "run": None if self.run is None else str(self.run)}
-
-    @classmethod
-    def from_json(cls, facts: dict[str, Any]) -> "Outcome":
-        """Read what `to_json` wrote.
-
-        Raises:
-            KeyError, TypeError, ValueError: it did not write this.
-        """
-        return cls(
-            value=float(facts["value"]),
-            curve=tuple(float(value) for value in facts["curve"]),
-            seconds=float(facts["seconds"]),
-            stopped=bool(facts["stopped"]),
-            run=None if facts["run"] is None else Path(facts["run"]),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

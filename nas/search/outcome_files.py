@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...runtime.files import make_folder, write_file
+from ...runtime.schema import from_facts, to_facts
 from .candidates import Assignment, Outcome
 from .worker_pool import Evaluator, Objective
 
@@ -49,7 +50,7 @@ class Results:
         Raises:
             OutputError: the disk refused.
         """
-        facts = {"format": _FORMAT, "context": self.context, "code": code, **outcome.to_json()}
+        facts = {"format": _FORMAT, "context": self.context, "code": code, **to_facts(outcome)}
         for folder in self._folders(outcome):
             make_folder(folder)
             write_file(folder / self._name(code), json.dumps(facts, indent=2) + "\n", force=True)
@@ -74,10 +75,11 @@ class Results:
     def _read(self, path: Path) -> Outcome | None:
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            if facts["format"] != _FORMAT or facts["context"] != self.context:
+            if facts.pop("format") != _FORMAT or facts.pop("context") != self.context:
                 return None
-            outcome = Outcome.from_json(facts)
-        except (OSError, ValueError, KeyError, TypeError):
+            del facts["code"]
+            outcome = from_facts(Outcome, facts)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             # Absent, or damaged by a full disk: the candidate is trained.
             return None
         return outcome if math.isfinite(outcome.value) else None

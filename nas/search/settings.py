@@ -10,6 +10,7 @@ from typing import Any
 from ...datasets import Dataset, Split, open_source
 from ...runtime.errors import DataError, UsageError
 from ...runtime.files import write_file
+from ...runtime.schema import SchemaError, from_facts, to_facts
 from ...train.recipe import Recipe, load_recipe
 from ..space import Limits, Space
 from .candidates import Candidate, State
@@ -167,18 +168,10 @@ def read_settings(folder: Path) -> tuple[SearchSettings, dict[str, Any]]:
         raise DataError(f"cannot read {path}: {error}") from error
     if not isinstance(facts, dict) or facts.get("format") != _FORMAT:
         raise DataError(f"{path} is of a newer xopt, or damaged; start the search again in another folder")
-    others = {name: facts.pop(name) for name in ("format", "id", "context")}
     try:
-        settings = SearchSettings(
-            **{
-                **facts,
-                "recipe": load_recipe(folder / RECIPE),
-                "budget": Budget(**facts["budget"]),
-                "limits": Limits(**facts["limits"]),
-                **{name: Path(facts[name]) for name in _PATHS if facts[name] is not None},
-            }
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        others = {name: facts.pop(name) for name in ("format", "id", "context")}
+        settings = from_facts(SearchSettings, facts | {"recipe": to_facts(load_recipe(folder / RECIPE))})
+    except (KeyError, SchemaError) as error:
         raise DataError(f"{path} is of a newer xopt, or damaged: {error}") from error
     return settings, others
 
