@@ -11,7 +11,7 @@ new one and never a part of either. Shape suffixes: M rows, N images of a split,
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DataError
+from ..runtime.schema import SchemaError, from_json
 from .array_images import Stored
 from .options import DEFAULTS, ReadOptions
 from .records import Dataset, Split
@@ -32,9 +33,18 @@ _REMEDY = "prepare it again with --force"
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Index:
-    """What each row of a cache is."""
+@dataclass(frozen=True, kw_only=True)
+class Marker:
+    """The content of prepared.json."""
+
+    schema: int = SCHEMA
+    version: str
+    """Name of the folder that counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """The content of names.json."""
 
     size: int
     """Side of the images, in pixels."""
@@ -48,6 +58,12 @@ class Index:
     """M split names, one a row."""
     images: tuple[str, ...]
     patients: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Index(Names):
+    """What each row of a cache is."""
+
     marked_MC: NDArray[np.int8]
     """Labels 0, 1, or -1 where one is to be left out."""
     skipped_M: NDArray[np.bool_]
@@ -59,16 +75,7 @@ class Index:
 
     def write(self, folder: Path) -> None:
         """Write the index beside the images."""
-        names = {
-            "size": self.size,
-            "name": self.name,
-            "classes": self.classes,
-            "exclusive": self.exclusive,
-            "splits": self.splits,
-            "split_of": self.split_of,
-            "images": self.images,
-            "patients": self.patients,
-        }
+        names = {field.name: getattr(self, field.name) for field in fields(Names)}
         (folder / NAMES).write_text(json.dumps(names), encoding="utf-8")
         np.savez(
             folder / INDEX,
@@ -86,18 +93,16 @@ class Index:
             DataError: it is damaged.
         """
         try:
-            names = json.loads((folder / NAMES).read_text(encoding="utf-8"))
+            names = from_json(Names, (folder / NAMES).read_bytes())
             with np.load(folder / INDEX, allow_pickle=False) as arrays:
-                return cls(**{key: _as_tuple(value) for key, value in names.items()}, **arrays)
+                return cls(**vars(names), **arrays)
         except _DAMAGED as error:
             raise DataError(f"the cache in {folder} is damaged ({error}); {_REMEDY}") from error
 
     def same_labels(self, other: "Index") -> bool:
         """Whether another index says the same of the same images, whatever files they were made from."""
-        fields = ("size", "name", "classes", "exclusive", "splits", "split_of", "images", "patients")
-        return all(getattr(self, name) == getattr(other, name) for name in fields) and np.array_equal(
-            self.marked_MC, other.marked_MC
-        )
+        same = all(getattr(self, field.name) == getattr(other, field.name) for field in fields(Names))
+        return same and np.array_equal(self.marked_MC, other.marked_MC)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,13 +151,12 @@ def current_version(path: Path) -> Path:
         DataError: the cache's marker is damaged, or from a newer xopt.
     """
     try:
-        facts = json.loads((path / MARKER).read_text(encoding="utf-8"))
-        schema, version = facts["schema"], str(facts["version"])
-    except _DAMAGED as error:
+        marker = from_json(Marker, (path / MARKER).read_bytes())
+    except (OSError, SchemaError) as error:
         raise DataError(f"{path / MARKER} is damaged ({error}); {_REMEDY}") from error
-    if schema != SCHEMA or Path(version).name != version:
-        raise DataError(f"{path} is a cache of schema {schema}, this xopt reads {SCHEMA}; {_REMEDY}")
-    return path / version
+    if marker.schema != SCHEMA or Path(marker.version).name != marker.version:
+        raise DataError(f"{path} is a cache of schema {marker.schema}, this xopt reads {SCHEMA}; {_REMEDY}")
+    return path / marker.version
 
 
 def read(path: Path, _options: ReadOptions = DEFAULTS) -> Dataset:
@@ -191,7 +195,3 @@ def _split(name: str, index: Index, pixels: CachedImages) -> Split:
 
 def _pick(names: Sequence[str], rows_N: NDArray[np.intp]) -> tuple[str, ...]:
     return tuple(names[row] for row in rows_N.tolist())
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

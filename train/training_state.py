@@ -15,11 +15,13 @@ import json
 import os
 import pickle
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..runtime.errors import CheckpointError
 from ..runtime.files import make_folder, staged_folder
+from ..runtime.schema import SchemaError, from_json, to_facts
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +32,19 @@ if TYPE_CHECKING:
 FOLDER = "states"
 _STATE, _BEST, _FACTS = "state.pt", "best.safetensors", "state.json"
 _FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    """The content of state.json."""
+
+    format: int = _FORMAT
+    step: int
+    epoch: int
+    best_epoch: int
+    """0 before the first epoch has ended."""
+    sha256: dict[str, str]
+    """Of the other files, by name."""
 
 
 class States:
@@ -79,14 +94,8 @@ class States:
             (stage / _STATE).write_bytes(content.getbuffer())
             if best_epoch:
                 digests[_BEST] = self._write_best(stage / _BEST, best, best_epoch)
-            facts = {
-                "format": _FORMAT,
-                "step": step,
-                "epoch": epoch,
-                "best_epoch": best_epoch,
-                "sha256": digests,
-            }
-            (stage / _FACTS).write_text(json.dumps(facts, indent=2) + "\n")
+            facts = _Facts(step=step, epoch=epoch, best_epoch=best_epoch, sha256=digests)
+            (stage / _FACTS).write_text(json.dumps(to_facts(facts), indent=2) + "\n")
         if best_epoch:
             self.best = (best_epoch, folder / _BEST, digests[_BEST])
         self.prune(folder)
@@ -106,9 +115,9 @@ class States:
         facts = _read_facts(place)
         state = _load(_read(place, _STATE, facts), place)
         best: dict[str, Tensor] = {}
-        if facts["best_epoch"]:
+        if facts.best_epoch:
             best = load(_read(place, _BEST, facts))
-            self.best = (facts["best_epoch"], place / _BEST, facts["sha256"][_BEST])
+            self.best = (facts.best_epoch, place / _BEST, facts.sha256[_BEST])
         self.prune(place)
         return state, best
 
@@ -143,22 +152,22 @@ def _load(content: bytes, place: Path) -> dict[str, Any]:
     return state
 
 
-def _read_facts(place: Path) -> dict[str, Any]:
+def _read_facts(place: Path) -> _Facts:
     try:
-        facts: dict[str, Any] = json.loads((place / _FACTS).read_bytes())
-        if facts["format"] != _FORMAT:
-            raise CheckpointError(f"{place} was saved by another version of xopt; resume with that one")
-        return {key: facts[key] for key in ("step", "best_epoch", "sha256")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        facts = from_json(_Facts, (place / _FACTS).read_bytes())
+    except (OSError, SchemaError) as error:
         raise CheckpointError(f"{place} is damaged ({error}); train anew with --force") from error
+    if facts.format != _FORMAT:
+        raise CheckpointError(f"{place} was saved by another version of xopt; resume with that one")
+    return facts
 
 
-def _read(place: Path, name: str, facts: dict[str, Any]) -> bytes:
+def _read(place: Path, name: str, facts: _Facts) -> bytes:
     try:
         content = (place / name).read_bytes()
     except OSError as error:
         raise CheckpointError(f"cannot read {place / name}: {error.strerror or error}") from error
-    if hashlib.sha256(content).hexdigest() != facts["sha256"].get(name):
+    if hashlib.sha256(content).hexdigest() != facts.sha256.get(name):
         raise CheckpointError(f"{place / name} has changed since it was saved; train anew with --force")
     return content
 
