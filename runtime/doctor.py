@@ -77,7 +77,7 @@ def examine() -> Machine:
 
 
 def find_conflict() -> str | None:
-    """Another distribution that installs a package `xopt`; a second goes into reading what all of them hold."""
+    """Another distribution that installs a package `xopt`; reading what all of them hold takes a second."""
     return conflict(metadata.packages_distributions().get("xopt", ()))
 
 

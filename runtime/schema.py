@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
+_ADAPTERS: "dict[type, TypeAdapter[Any]]" = {}
 _WORDS = {
     "bool_type": "true or false",
     "dataclass_type": "an object",
@@ -50,9 +50,10 @@ def from_json(kind: type[T], encoded: str | bytes) -> T:
     from pydantic import ValidationError
 
     try:
-        return _adapter(kind).validate_json(encoded)
+        value: T = _adapter(kind).validate_json(encoded)
     except ValidationError as error:
         raise SchemaError(_explain(kind, error)) from error
+    return value
 
 
 def from_facts(kind: type[T], facts: Mapping[str, Any]) -> T:
@@ -75,13 +76,14 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-@cache
-def _adapter(kind: type[T]) -> "TypeAdapter[T]":
+def _adapter(kind: type) -> "TypeAdapter[Any]":
     from pydantic import TypeAdapter
 
-    # pydantic hands a dataclass's configuration down to the dataclasses in its fields.
-    kind.__pydantic_config__ = {"extra": "forbid", "strict": True}  # type: ignore[attr-defined]
-    return TypeAdapter(kind)
+    if kind not in _ADAPTERS:
+        # pydantic hands a dataclass's configuration down to the dataclasses in its fields.
+        kind.__pydantic_config__ = {"extra": "forbid", "strict": True}  # type: ignore[attr-defined]
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def _explain(kind: type, error: "ValidationError") -> str:

@@ -10,41 +10,55 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ...runtime.errors import OutputError
 from ...runtime.files import check_free, write_file
+from ...runtime.schema import SchemaError, from_json, to_facts
 
 FILE = "tune.json"
 LOCK = "lock"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    """The content of tune.json."""
+
+    begun_with: dict[str, Any]
+    """Plain JSON values that have to be the same when the tuning is resumed."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """Results so far, by name."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Of each phase, over all runs."""
+    resumed: int = 0
+
+
 class WorkFolder:
     """An open work folder. Make one with `open_folder`."""
 
-    def __init__(self, path: Path, begun_with: dict[str, Any], facts: dict[str, Any]) -> None:
+    def __init__(self, path: Path, facts: _Facts) -> None:
         self.path = path
-        self._begun_with = begun_with
         self._facts = facts
 
     @property
     def resumed(self) -> int:
         """The number of times that this tuning was resumed."""
-        return int(self._facts["resumed"])
+        return self._facts.resumed
 
     @property
     def seconds(self) -> dict[str, float]:
         """Seconds per phase, over all runs."""
-        return {phase: round(value, 2) for phase, value in self._facts["seconds"].items()}
+        return {phase: round(value, 2) for phase, value in self._facts.seconds.items()}
 
     def get(self, name: str) -> Any:
         """The value kept under a name; None where there is none."""
-        return self._facts["kept"].get(name)
+        return self._facts.kept.get(name)
 
     def keep(self, name: str, value: Any) -> None:
         """Keep a plain JSON value; on the disk when this returns."""
-        self._facts["kept"][name] = value
+        self._facts.kept[name] = value
         self.save()
 
     @contextmanager
@@ -54,14 +68,13 @@ class WorkFolder:
         try:
             yield
         finally:
-            seconds = self._facts["seconds"]
+            seconds = self._facts.seconds
             seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
             self.save()
 
     def save(self) -> None:
         """Write everything, completely or not at all."""
-        content = {"begun_with": self._begun_with, **self._facts}
-        write_file(self.path / FILE, json.dumps(content, allow_nan=False) + "\n", force=True)
+        write_file(self.path / FILE, json.dumps(to_facts(self._facts), allow_nan=False) + "\n", force=True)
 
 
 @contextmanager
@@ -95,23 +108,22 @@ def open_folder(path: Path, begun_with: dict[str, Any], *, force: bool = False) 
 def _resume(path: Path, begun_with: dict[str, Any], *, force: bool) -> WorkFolder:
     # What JSON makes of a value is what will be read back.
     wanted = json.loads(json.dumps(begun_with))
-    fresh: dict[str, Any] = {"kept": {}, "seconds": {}, "resumed": 0}
+    if not (path / FILE).exists():
+        return _begin(path, wanted)
+    before: _Facts | None = None
     try:
-        found = json.loads((path / FILE).read_text())
-        facts = {key: found[key] for key in fresh}
-        before = found["begun_with"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return _begin(path, wanted, fresh)
-    changed = differences(before, wanted)
+        before = from_json(_Facts, (path / FILE).read_bytes())
+        changed = [f"begun with {each}" for each in differences(before.begun_with, wanted)]
+    except (OSError, SchemaError) as error:
+        changed = [f"damaged ({FILE}: {error})"]
     if changed and not force:
         raise OutputError(
-            f"{path} holds a tuning that was begun with {changed[0]}; give what it was begun with to go on, "
+            f"{path} holds a tuning that was {changed[0]}; give what it was begun with to go on, "
             "choose another --out, or add --force to begin anew"
         )
-    if changed:
-        return _begin(path, wanted, fresh)
-    facts["resumed"] += 1
-    folder = WorkFolder(path, wanted, facts)
+    if changed or before is None:
+        return _begin(path, wanted)
+    folder = WorkFolder(path, replace(before, resumed=before.resumed + 1))
     folder.save()
     return folder
 
@@ -126,7 +138,7 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
     return [] if before == now else [f"{name} {_short(before)}, not {_short(now)}"]
 
 
-def _begin(path: Path, wanted: dict[str, Any], fresh: dict[str, Any]) -> WorkFolder:
+def _begin(path: Path, wanted: dict[str, Any]) -> WorkFolder:
     # The file that marks the folder as ours goes last, so that a kill in between leaves it so.
     for entry in sorted(path.iterdir(), key=lambda entry: entry.name == FILE):
         if entry.name == LOCK:
@@ -135,7 +147,7 @@ def _begin(path: Path, wanted: dict[str, Any], fresh: dict[str, Any]) -> WorkFol
             shutil.rmtree(entry)
         else:
             entry.unlink()
-    folder = WorkFolder(path, wanted, fresh)
+    folder = WorkFolder(path, _Facts(begun_with=wanted))
     folder.save()
     return folder
 

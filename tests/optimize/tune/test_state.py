@@ -33,6 +33,20 @@ def test_other_settings_are_refused_by_name_unless_forced(tmp_path):
         assert not (tmp_path / "work" / "bundles").exists()
 
 
+def test_a_damaged_state_is_refused_and_nothing_removed_unless_forced(tmp_path):
+    with open_folder(tmp_path / "work", BEGUN):
+        (tmp_path / "work" / "bundles").mkdir()
+    (tmp_path / "work" / "tune.json").write_text('{"begun_with": {}, "kept": 3}')
+    with (
+        pytest.raises(OutputError, match=r"damaged \(tune\.json: kept must be an object, got 3\)"),
+        open_folder(tmp_path / "work", BEGUN),
+    ):
+        pass
+    assert (tmp_path / "work" / "bundles").is_dir()
+    with open_folder(tmp_path / "work", BEGUN, force=True) as anew:
+        assert anew.resumed == 0
+
+
 def test_two_tunings_do_not_work_in_one_folder(tmp_path):
     with (
         open_folder(tmp_path / "work", BEGUN),
