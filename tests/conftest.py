@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from .embedding import programs  # noqa: F401  a fixture, for the tests of every folder
-from .small_network import small  # noqa: F401  likewise
+from .real_network import real  # noqa: F401  likewise
+from .small_network import small  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_IS_REQUIRED = bool(os.environ.get("XOPT_REQUIRE_SHARED"))

@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import inspect
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,15 +16,16 @@ LIBRARIES = ("nncf", "numpy", "onnx", "onnxscript", "openvino", "pillow", "torch
 """Any of these may change what is made, beside the code that makes it."""
 
 
-def made_once(config: pytest.Config, make: Callable[[Path], None]) -> Path:
+def made_once(config: pytest.Config, make: Callable[[Path], None], *contents: bytes) -> Path:
     """The folder that `make` fills, made anew only where code or libraries that decide about it have changed.
 
-    It lies in pytest's cache, for later runs too: nobody may write into it.
+    `contents` are of files that decide as well. It lies in pytest's cache, for later runs too: nobody may
+    write into it.
     """
     cache = config.cache
     assert cache is not None
     place = cache.mkdir("made")
-    folder = place / f"{make.__name__}-{_digest(make)}"
+    folder = place / f"{make.__name__}-{_digest(make, contents)}"
     with (place / f"{make.__name__}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
@@ -38,11 +39,12 @@ def made_once(config: pytest.Config, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _digest(make: Callable[[Path], None]) -> str:
+def _digest(make: Callable[[Path], None], contents: Sequence[bytes]) -> str:
     """Of all code that may have a part in it."""
     found = hashlib.sha256()
     files = [path for folder in SOURCES for path in sorted((ROOT / folder).rglob("*.py"))]
-    for path in [*files, Path(inspect.getfile(make))]:
-        found.update(path.read_bytes())
+    read = [path.read_bytes() for path in [*files, Path(inspect.getfile(make))]]
+    for content in [*read, *contents]:
+        found.update(hashlib.sha256(content).digest())
     found.update(" ".join(version(library) for library in LIBRARIES).encode())
     return found.hexdigest()[:16]

@@ -1,6 +1,7 @@
 """From a search's folder to its bundle."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from xopt.nas.finals.finish_search import finish_search
@@ -28,6 +29,7 @@ def unsure_data(folder):
     return folder
 
 
+@pytest.mark.slow
 def test_labels_are_read_as_the_search_read_them(tmp_path):
     (tmp_path / "data").mkdir()
     found = tmp_path / "found"

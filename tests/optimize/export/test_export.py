@@ -156,6 +156,7 @@ def test_a_graph_that_answers_otherwise_is_refused_and_leaves_nothing(small, tmp
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_shared_plan_says_how_far_it_is_from_the_exact_one(small, tmp_path, xopt):
     dataset = open_source(small.data)
     done = xopt("export", small.run, "--out", tmp_path / "s", "--crops", "ten-shared", "--data", small.data)

@@ -29,7 +29,7 @@ def dataset(small):
     return open_source(small.data)
 
 
-@pytest.fixture(scope="module", params=["five-shared", "ten-shared"])
+@pytest.fixture(scope="module", params=[pytest.param("five-shared", marks=pytest.mark.slow), "ten-shared"])
 def plan(checkpoint, request):
     return replace(checkpoint.preprocessing, crops=request.param)
 
@@ -93,6 +93,7 @@ def test_where_there_is_nothing_to_align_nothing_changes(checkpoint, dataset, pl
     assert align_head(checkpoint, *asked) is None
 
 
+@pytest.mark.slow
 def test_export_aligns_says_so_and_records_the_images(small, tmp_path, xopt):
     out = tmp_path / "s.xopt"
     words = ("export", small.run, "--out", out, "--crops", "ten-shared", "--data", small.data)
@@ -110,6 +111,7 @@ def test_export_aligns_says_so_and_records_the_images(small, tmp_path, xopt):
     assert facts["parity"]["exact"]["mean_abs"] < exact["mean_abs"]
 
 
+@pytest.mark.slow
 def test_images_that_aligned_are_not_scored(small, tmp_path, xopt, dataset):
     from xopt.datasets.roles import Scored, check_fitted
 

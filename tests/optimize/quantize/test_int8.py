@@ -126,6 +126,7 @@ def test_a_candidate_that_fails_is_kept_apart_with_the_reason(small, parent, tmp
     assert "more images would not help" in kept.manifest.provenance["gate"]["reason"]
 
 
+@pytest.mark.slow
 def test_label_columns_are_matched_to_the_bundle_by_name(made, small, parent, data, tmp_path):
     classes = (data / "classes.txt").read_text().split("\n")
     names = [name for name in classes if name]
@@ -217,6 +218,7 @@ def test_the_command_writes_reports_and_exits_0(small, tmp_path, xopt):
     assert done.err == ""
 
 
+@pytest.mark.slow
 def test_the_command_says_and_records_how_it_calibrated(small, tmp_path, xopt):
     out, facts = tmp_path / "int8.xopt", tmp_path / "facts.json"
     choices = {

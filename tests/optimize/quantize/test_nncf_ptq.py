@@ -122,6 +122,7 @@ def test_the_overflow_fix_keeps_weights_to_seven_bits(model, images, bundle, fix
     assert max(np.abs(array.astype(int)).max() for array in weights.values()) == widest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "option",
     [

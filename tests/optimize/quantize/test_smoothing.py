@@ -118,6 +118,7 @@ def test_smoothing_leaves_the_network_it_is_given(model, crops):
         np.testing.assert_array_equal(weights_of(network, name), weights)
 
 
+@pytest.mark.slow
 def test_a_fragile_network_loses_less_when_it_is_smoothed(model, fragile, images, bundle):
     pictures = draw(8, seed=60, size=72).images_NHW
 
