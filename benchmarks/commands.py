@@ -15,6 +15,7 @@ from ..runtime.requires import need
 from .settings import AllowGateImages, BenchSettings, ScoreSettings, Split
 
 if TYPE_CHECKING:
+    from ..datasets import Dataset, records
     from .variants import Reference
 
 app = typer.Typer()
@@ -64,6 +65,35 @@ class ReferenceOptions:
         return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """The bundle that made predictions, where its images' roles are to be checked."""
+
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            help="What made PREDICTIONS.csv: images that calibrated or gated it are refused.",
+            metavar="BUNDLE",
+        ),
+    ] = None
+    allow_gate_images: AllowGateImages = False
+
+    def check(self, dataset: "Dataset", split: "records.Split") -> tuple[str, ...]:
+        """Notes for a reader on the images' roles; none without a bundle.
+
+        Raises:
+            DataError: images of the split calibrated or gated the bundle.
+        """
+        from ..datasets.roles import Scored, check_roles
+        from ..runtime.bundle.bundle import Bundle
+
+        if self.bundle is None:
+            return ()
+        opened = Bundle.open(self.bundle)
+        scored = Scored(split=split, preprocessing=opened.manifest.preprocessing)
+        return check_roles([opened], dataset, scored, allow_gate_images=self.allow_gate_images)
+
+
 @app.command()
 @with_options
 def score(
@@ -87,15 +117,7 @@ def score(
         str,
         typer.Option(help="Leave out these columns, which are no class of the data.", metavar="A,B"),
     ] = "",
-    bundle: Annotated[
-        Path | None,
-        typer.Option(
-            "--bundle",
-            help="What made PREDICTIONS.csv: images that calibrated or gated it are refused.",
-            metavar="BUNDLE",
-        ),
-    ] = None,
-    allow_gate_images: AllowGateImages = False,
+    source: SourceOptions,
     settings: ScoreSettings,
     json_target: JsonOption = None,
 ) -> None:
@@ -103,8 +125,6 @@ def score(
 
     Only the labels of --data are needed, its images may be absent.
     """
-    from ..datasets.roles import Scored, check_roles
-    from ..runtime.bundle.bundle import Bundle
     from .prediction_columns import check_ignored
     from .predictions import align, read_predictions
     from .scoring import describe
@@ -112,11 +132,7 @@ def score(
 
     dataset = reading.open(data)
     part = dataset.split(split)
-    notes: tuple[str, ...] = ()
-    if bundle is not None:
-        opened = Bundle.open(bundle)
-        scored = Scored(split=part, preprocessing=opened.manifest.preprocessing)
-        notes = check_roles([opened], dataset, scored, allow_gate_images=allow_gate_images)
+    notes = source.check(dataset, part)
     paths = [predictions] if compare is None else [predictions, compare]
     ignore = split_words(ignore_columns)
     check_ignored(ignore, paths)

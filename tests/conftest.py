@@ -14,7 +14,13 @@ from .small_network import small  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_IS_REQUIRED = bool(os.environ.get("XOPT_REQUIRE_SHARED"))
-LONGEST = ("readme/test_pipeline.py",)
+LONGEST = (
+    "readme/test_pipeline.py",
+    "test_real_path.py",
+    "test_export.py",
+    "test_tuning.py",
+    "test_comparison.py",
+)
 """Files that take minutes."""
 passed_with_shared: set[str] = set()
 

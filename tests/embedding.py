@@ -14,6 +14,8 @@ import pytest
 from xopt.runtime import Classifier
 from xopt.runtime.backends.openvino import import_openvino
 
+from .made_once import made_once
+
 SOURCE = Path(__file__).resolve().parents[1] / "runtime" / "embed"
 NAMES = ("classify_cpp", "classify_c")
 # Leaks and undefined behaviour end the program. The address sanitizer cannot load OpenVINO's TBB.
@@ -52,8 +54,13 @@ def build(folder: Path, *settings: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
-    folder = tmp_path_factory.mktemp("embed")
+def programs(request: pytest.FixtureRequest) -> Programs:
+    sources = [file.read_bytes() for file in sorted(SOURCE.iterdir())]
+    folder = made_once(request.config, embedded_programs, *sources)
+    return Programs(built=folder / "built", shipped=folder / "shipped")
+
+
+def embedded_programs(folder: Path) -> None:
     build(folder / "built")
     flags = [f"-DCMAKE_{language}_FLAGS={SANITIZE}" for language in ("C", "CXX")]
     build(folder / "sanitized", "-DCMAKE_BUILD_TYPE=Debug", *flags)
@@ -63,7 +70,6 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
         check=True,
         capture_output=True,
     )
-    return Programs(built=folder / "built", shipped=shipped)
 
 
 def run(program: Path, *words: object) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ class Real:
 
 @pytest.fixture(scope="session")
 def real(request, shared) -> Real:
-    """Calibrated on 150 images, which is enough for a test."""
+    """Calibrated on 60 images, which is enough for a test."""
     pytest.importorskip("torch")
     pytest.importorskip("nncf")
     checkpoint, data = shared / "data/checkpoints/densenet121-nih-mini.json", shared / "data/nih-mini"
@@ -37,7 +37,7 @@ def real(request, shared) -> Real:
             settings=ExportSettings(crops="center"),
             dataset=source,
         )
-        settings = QuantizeSettings(calibration_size=150)
+        settings = QuantizeSettings(calibration_size=60)
         quantize_bundle(exported.bundle, source, folder / "int8.xopt", settings=settings)
 
     folder = made_once(request.config, real_network, checkpoint.read_bytes())

@@ -29,6 +29,7 @@ def test_the_network_is_exported_exactly_and_quantized_within_the_default_margin
     assert not set(quantized["calibration"]["images"]) & scored
 
 
+@pytest.mark.slow
 def test_both_bundles_keep_the_auc_that_the_card_claims(real):
     split = open_source(real.data).split("test")
     images = load_images(split, Bundle.open(real.fp32).manifest.preprocessing)
@@ -59,4 +60,4 @@ def test_predictions_of_the_released_files_are_scored_and_compared(real, tmp_pat
     assert done.code == 0, done.err
     facts = json.loads(done.out)
     assert facts["images"] == 40
-    assert abs(facts["compare"]["drop"]) < 0.05
+    assert abs(facts["compare"]["mean_auc_drop"]) < 0.05

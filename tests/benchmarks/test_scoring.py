@@ -221,7 +221,8 @@ def test_the_command_refuses_in_one_line(xopt, source, tmp_path, words, code, sa
     assert done.out == ""
 
 
-def test_twenty_thousand_rows_of_fourteen_classes_take_seconds(xopt, tmp_path):
+@pytest.mark.slow
+def test_twenty_thousand_rows_of_fourteen_classes_score_as_scikit_learn_does(xopt, tmp_path):
     from xopt.datasets import FINDINGS
 
     random = np.random.default_rng(0)

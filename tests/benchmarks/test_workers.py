@@ -50,11 +50,10 @@ class Thing:
             while time.perf_counter() < until:
                 pass
 
-        self.spinning = threading.Thread(target=burn, daemon=True)
-        self.spinning.start()
+        threading.Thread(target=burn, name="spinning", daemon=True).start()
 
     def spins(self):
-        return self.spinning.is_alive()
+        return "spinning" in [thread.name for thread in threading.enumerate()]
 
     def array(self, values):
         return values * 2

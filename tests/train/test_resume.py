@@ -333,6 +333,7 @@ print(signal.getsignal(signal.SIGTERM) == before)
 """
 
 
+@pytest.mark.slow
 def test_sigterm_in_the_main_thread_saves_and_stops(dataset, tmp_path):
     # In a process of its own: tests may run beside a main thread, which alone hears signals.
     recipe, run = tmp_path / "recipe.toml", tmp_path / "run"

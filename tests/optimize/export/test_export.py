@@ -121,6 +121,7 @@ def test_no_file_of_the_bundle_holds_a_path_of_this_machine(small, tmp_path_fact
             assert place.encode() not in content, f"{file.name} holds {place}"
 
 
+@pytest.mark.slow
 def test_the_same_checkpoint_is_exported_to_the_same_bundle(small, tmp_path):
     again = export_checkpoint(
         load_checkpoint(small.run),

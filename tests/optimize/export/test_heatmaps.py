@@ -72,6 +72,7 @@ def test_a_heatmap_has_the_size_of_the_image_that_was_given(small, image):
     assert (heat.min(), heat.max()) == (0, 1)
 
 
+@pytest.mark.slow
 def test_a_quantized_bundle_shows_about_the_same_places(small, shared_plan, int8):
     image = np.random.default_rng(9).integers(0, 256, (72, 72), dtype=np.uint8)
     image[40:64, 8:30] = 255

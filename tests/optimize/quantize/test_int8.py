@@ -244,6 +244,7 @@ def test_the_command_says_and_records_how_it_calibrated(small, tmp_path, xopt):
     assert not Bundle.open(out).has("model.onnx")
 
 
+@pytest.mark.slow
 def test_the_command_exits_3_and_says_why(small, tmp_path, xopt):
     out = tmp_path / "int8.xopt"
     words = ("--calibration-size", 4, "--max-auc-drop", -1, "--json")

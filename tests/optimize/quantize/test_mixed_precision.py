@@ -208,6 +208,7 @@ def test_what_not_even_fp32_can_pass_is_not_tried(run, plain, gate_of, change, s
     assert len(record.asks) == 1
 
 
+@pytest.mark.slow
 def test_no_more_returns_than_the_limit_allows(run):
     candidate, record = run(replace(QUICK, max_macs_share=0.01, measurements=4))
     assert not candidate.gate.verdict.passed

@@ -179,6 +179,7 @@ def test_another_objective_that_nothing_meets_leaves_a_rejected_candidate(tuned,
     assert any(sentence.startswith("2 objectives") for sentence in facts["method"])
 
 
+@pytest.mark.slow
 def test_where_nothing_is_fast_enough_the_fastest_is_named(tuned, small, place, xopt):
     shutil.copytree(place / "out.xopt.tune", place / "quick.xopt.tune")
     words = WORDS.replace("--max-auc-drop 1", "--max-latency-ms 0.01").split()
@@ -200,6 +201,7 @@ def test_other_settings_are_refused_in_one_line(tuned, small, place, xopt):
     assert len(done.err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_tuning_goes_on_where_it_was(tuned, small, place):
     out, work = place / "killed.xopt", place / "killed.xopt.tune"
     shutil.copytree(place / "out.xopt.tune", work)
