@@ -45,6 +45,7 @@ def work_as_time(monkeypatch):
     hook.remove()
 
 
+@pytest.mark.slow
 def test_both_ways_are_measured_in_turns(source, small_reference, work_as_time):
     reference, ours = throughput.measure(
         open_source(source), load_recipe("chexnet-fast", TINY), images=16, rounds=2

@@ -51,6 +51,7 @@ def test_the_belief_in_larger_networks_can_be_switched_off(tmp_path):
     assert doubting != believing
 
 
+@pytest.mark.slow
 def test_a_language_model_that_is_not_there_leaves_the_search_to_the_surrogate(tmp_path):
     settings = replace(SETTINGS, proposer=LLM, llm_url="http://127.0.0.1:9/v1", llm_model="none")
     problem = Problem(space=make_space(settings, dataset_of(("a",))), allowed=lambda code: True)

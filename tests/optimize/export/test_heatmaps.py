@@ -156,6 +156,7 @@ def test_a_bundle_without_maps_says_so(small, image, tmp_path):
             result.heatmap(classifier.manifest.classes[0])
 
 
+@pytest.mark.slow
 def test_predict_writes_an_overlay_for_each_finding_or_the_likeliest_class(small, int8, tmp_path, xopt):
     folder, out = tmp_path / "images", tmp_path / "heat"
     folder.mkdir()

@@ -204,6 +204,7 @@ def test_a_bundle_is_not_quantized_onto_itself(small, parent):
         quantize_bundle(parent, open_source(small.data), small.bundle, force=True)
 
 
+@pytest.mark.slow
 def test_the_command_writes_reports_and_exits_0(small, tmp_path, xopt):
     out = tmp_path / "int8.xopt"
     words = ("--calibration-size", 4, "--max-auc-drop", 1, "--heatmap-images", 0, "--json")

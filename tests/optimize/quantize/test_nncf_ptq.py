@@ -156,6 +156,7 @@ def biased(model):
     return join_network(model, network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("correction", "same"), [("none", True), ("fast", False)])
 def test_biases_are_corrected_or_left_as_they_were(biased, images, bundle, correction, same):
     result = quantized(biased, images[:6], bundle, bias_correction=correction)
