@@ -2,12 +2,8 @@
 
 import re
 
-import pytest
-
-from xopt.optimize.tune.report import to_markdown
-
 from .made_variants import FINDINGS
-from .reading import leaves, set_at
+from .reading import leaves
 
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]\d+)?")
 # What the report says of itself, with no number of the JSON in it.
@@ -85,24 +81,3 @@ def test_markdown_has_no_number_that_is_not_the_jsons(facts, reader, document):
     on_page = {text for _, _, text in reader.numbers}
     text = without_strings(facts, re.sub(r"\\(.)", r"\1", document))
     assert {found for found in NUMBER.findall(text) if found not in on_page} == set()
-
-
-@pytest.mark.parametrize(
-    ("place", "value", "shown"),
-    [
-        ("variants/22/auc_report/drop", 0.0312, "+0.0312"),
-        ("variants/22/speedup", 26.5, "26.5"),
-        ("variants/1/auc_gate/ci/0", 0.1234, "0.1234"),
-        ("findings/2/chosen/confusion/fn", 977, "977"),
-        ("findings/0/p_value", 0.0234, "0.023"),
-        ("roles/report/images", 4321, "4,321"),
-        ("heatmaps/pointing_agreement", 0.4567, "0.457"),
-        ("machine/fp32_peak_gmacs_per_s", 77.7, "77.7"),
-        ("settings/seed", 17, "17"),
-    ],
-)
-def test_another_number_in_the_json_is_another_number_in_the_report(facts, document, place, value, shown):
-    changed = to_markdown(set_at(facts, place, value))
-    lines = set(changed.splitlines()) - set(document.splitlines())
-    assert lines
-    assert any(shown in line for line in lines)
