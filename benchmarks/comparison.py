@@ -52,7 +52,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """What the row is called."""
+        """The row's name in tables and plots."""
         return self.measured.variant.name
 
     @property
@@ -61,7 +61,7 @@ class Row:
         return self.measured.macs / self.latency.p50 / 1e6
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values; what does not exist is null."""
+        """The fields as plain JSON values; what does not exist is null."""
         measured, interval, drop = self.measured, self.intervals.mean, self.drop
         return {
             "variant": self.name,
@@ -95,7 +95,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BundleFacts:
-    """What a report says of a bundle beside its row."""
+    """Facts of a bundle that a report shows beside its row."""
 
     name: str
     digest: str
@@ -131,7 +131,7 @@ class Comparison:
         return min(self.rows, key=lambda row: row.measured.size_mb)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {
             "machine": {**self.machine, "fp32_peak_gmacs_per_s": self.peak_gmacs_per_s},
             "data": {

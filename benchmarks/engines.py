@@ -59,7 +59,7 @@ class Variant(Protocol):
 
     @property
     def name(self) -> str:
-        """What the row is called."""
+        """The row's name in tables and plots."""
         ...
 
     @property

@@ -29,7 +29,7 @@ STRONGEST = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class MapAgreement:
-    """How alike two heatmaps of one image and class are."""
+    """Agreement of two heatmaps of one image and class."""
 
     correlation: float
     """Pearson's, over the pixels that both saw, -1..1; 0 where one of the maps is flat."""
@@ -41,7 +41,7 @@ class MapAgreement:
 
 @dataclass(frozen=True, kw_only=True)
 class HeatmapAgreement:
-    """How alike the heatmaps of two models are, over the findings that images are labelled with."""
+    """Agreement of two models' heatmaps, over the findings that images are labelled with."""
 
     images: int
     """Images with at least one finding that were looked at."""
@@ -55,7 +55,7 @@ class HeatmapAgreement:
     overlap_median: float
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {
             "images": self.images,
             "maps": self.maps,

@@ -16,14 +16,14 @@ _BLOCK_BYTES = 16_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Percentiles:
-    """Of single-image latencies, in milliseconds."""
+    """Percentiles of single-image latencies, in milliseconds."""
 
     p50: float
     p90: float
     p99: float
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return asdict(self)
 
 

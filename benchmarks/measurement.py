@@ -37,7 +37,7 @@ FILES_A_ROUND = 10
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measured:
-    """What one variant did."""
+    """The measurements of one variant."""
 
     variant: Variant
     preprocessing: Preprocessing

@@ -79,7 +79,7 @@ def latency_auc(comparison: Comparison) -> "Figure":
 
 
 def distributions(comparison: Comparison) -> "Figure":
-    """How latencies spread around each variant's own median: one hill a variant, and its percentiles."""
+    """Draw the distribution of latencies around each variant's own median, with percentiles."""
     rows = tuple(reversed(comparison.rows))
     with new_figure(6.4, 1.1 + 0.75 * len(rows)) as figure:
         axes = figure.subplots()

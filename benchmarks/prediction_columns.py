@@ -28,7 +28,7 @@ NOT_READ = (
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """What the columns of a predictions file were taken for."""
+    """The columns of a predictions file by their meaning."""
 
     image: str
     """Names the images."""
@@ -45,7 +45,7 @@ class Columns:
         return (f"{source}: {'; '.join(said)}",) if said else ()
 
     def to_json(self) -> dict[str, Any]:
-        """What is not plain from the classes, as JSON values."""
+        """The image column and the columns left out, as plain JSON values."""
         return {"image_column": self.image, "columns_left_out": list(self.left_out)}
 
 
@@ -135,7 +135,7 @@ def _class_finder(classes: Sequence[str]) -> Callable[[str], str | None]:
 
 
 def _numbers_rows(values: Iterable[str]) -> bool:
-    """Whether a column holds row numbers, in any order, or nothing (a comma at the end of each line)."""
+    """True if a column holds row numbers, in any order, or nothing (a comma at the end of each line)."""
     given = list(values)
     if not any(given):
         return True

@@ -151,7 +151,7 @@ def _owners(images: Sequence[str], dataset: Dataset, split: Split) -> list[Owner
 
 
 def _names(image: str) -> Iterator[str]:
-    """What an image may be called: its path with ever fewer folders, each with and without its suffix."""
+    """Names an image may have: its path with ever fewer folders, each with and without its suffix."""
     parts = image.replace("\\", "/").split("/")
     for start in range(len(parts)):
         name = "/".join(parts[start:])

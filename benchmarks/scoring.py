@@ -46,7 +46,7 @@ class Scores:
     """What a reader has to know of the images (roles.check_roles) and of the files' columns."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values; what does not exist is null."""
+        """The fields as plain JSON values; what does not exist is null."""
         named = zip(self.classes, self.metrics, self.intervals.classes, strict=True)
         facts: dict[str, Any] = {
             "images": len(self.split),

@@ -19,7 +19,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")]
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSettings:
-    """How predictions are scored."""
+    """Settings of scoring."""
 
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Positive at and above this probability.")
@@ -37,7 +37,7 @@ class ScoreSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchSettings:
-    """What is measured, and how."""
+    """Settings of a benchmark."""
 
     split: Split = "test"
     images: Annotated[

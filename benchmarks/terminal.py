@@ -49,7 +49,7 @@ def work_row(row: Row, *, is_reference: bool) -> list[str]:
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """What a reader needs to judge the table."""
+    """Sentences that a reader needs to judge the table."""
     split, settings, reference = comparison.split, comparison.settings, comparison.reference
     unit = "patients" if split.patients_known else "images"
     threads = "the engine's own" if settings.threads is None else str(settings.threads)

@@ -106,7 +106,7 @@ class TorchEngine(Engine):
         return torch.from_numpy(np.stack([take(image_HW, window, side) for window in self._windows])[:, None])
 
     def normalise(self, crops_K1HW: "torch.Tensor") -> "torch.Tensor":
-        """What the network sees: float32 (K, channels, crop, crop)."""
+        """Normalise crops to the network's input: float32 (K, channels, crop, crop)."""
         import torch
 
         facts = self.preprocessing

@@ -34,7 +34,7 @@ class Opener(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a method of the opened thing returned."""
+    """The value that a worker's method returned, and the seconds it took."""
 
     value: Any
     seconds: float
@@ -118,7 +118,7 @@ class Worker:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process is gone."""
+        """True if the process is gone."""
         return self._process.poll() is not None
 
     def kill(self) -> None:

@@ -62,7 +62,7 @@ class Names:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Index(Names):
-    """What each row of a cache is."""
+    """The index of a cache: names, labels and origin of each row."""
 
     marked_MC: NDArray[np.int8]
     """Labels 0, 1, or -1 where one is to be left out."""
@@ -100,7 +100,7 @@ class Index(Names):
             raise DataError(f"the cache in {folder} is damaged ({error}); {_REMEDY}") from error
 
     def same_labels(self, other: "Index") -> bool:
-        """Whether another index says the same of the same images, whatever files they were made from."""
+        """True if another index says the same of the same images, whatever files they were made from."""
         same = all(getattr(self, field.name) == getattr(other, field.name) for field in fields(Names))
         return same and np.array_equal(self.marked_MC, other.marked_MC)
 
@@ -140,7 +140,7 @@ class CachedImages:
 
 
 def recognises(path: Path) -> bool:
-    """Whether `path` is a prepared cache."""
+    """True if `path` is a prepared cache."""
     return (path / MARKER).is_file()
 
 

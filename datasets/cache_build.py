@@ -72,7 +72,7 @@ class Build:
         write_file(self.part / REQUEST, request)
 
     def _may_go_on(self, folder: Path, request: str) -> bool:
-        """Whether a folder was begun for the same rows, and its images are as long as they were."""
+        """True if a folder was begun for the same rows, and its images are as long as they were."""
         if not _reads(folder / REQUEST, request):
             return False
         try:

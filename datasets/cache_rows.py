@@ -17,7 +17,7 @@ Batch = tuple[Sequence["Wanted"], NDArray[np.uint8], int]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Wanted:
-    """One row to be."""
+    """A row of a cache that a worker makes."""
 
     row: int
     place: str
@@ -28,7 +28,7 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Made:
-    """What a worker made of one row."""
+    """The result of a worker for one row."""
 
     row: int
     stamp: tuple[int, int]

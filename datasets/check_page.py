@@ -1,4 +1,4 @@
-"""What `xopt data check` found as one HTML file: no script, no font, no address outside of it.
+"""The page of `xopt data check`: one HTML file without scripts, fonts or addresses outside of it.
 
 It holds small images of patients: it is to be kept as the data is.
 """

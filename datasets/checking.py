@@ -28,7 +28,7 @@ _MAD_TO_SIGMA = 1.4826
 
 @dataclass(frozen=True, kw_only=True)
 class CheckSettings:
-    """What counts as odd."""
+    """Limits beyond which an image is reported as odd."""
 
     outlier: float = 3.5
     """Robust standard deviations from the median, of an image's mean or deviation of grey values."""
@@ -103,7 +103,7 @@ class Checked:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {
             "data": self.dataset.name,
             "images": len(self.facts),

@@ -31,7 +31,7 @@ WorkersOption = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions(ReadOptions):
-    """How a data source is read."""
+    """Options of reading a data source."""
 
     format: FormatOption = None
 

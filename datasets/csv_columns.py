@@ -68,17 +68,17 @@ def folded(column: str) -> str:
 
 
 def is_called(column: str, names: Sequence[str]) -> bool:
-    """Whether a column has one of `names`, in any case, with or without spaces, `_` and `-`."""
+    """True if a column has one of `names`, in any case, with or without spaces, `_` and `-`."""
     return folded(column) in map(folded, names)
 
 
 def recognises(path: Path) -> bool:
-    """Whether `path` is a CSV with a column of images, or a folder with one that is told by its name."""
+    """True if `path` is a CSV with a column of images, or a folder with one that is told by its name."""
     return any(_column(read_header(file), IMAGE) for file in _files(path))
 
 
 def recognises_chexpert(path: Path) -> bool:
-    """Whether `path` is a CheXpert CSV, or a folder that holds one."""
+    """True if `path` is a CheXpert CSV, or a folder that holds one."""
     return any(_is_chexpert(read_header(file)) for file in _files(path))
 
 

@@ -31,11 +31,11 @@ class Pair:
 
     @property
     def across(self) -> bool:
-        """Whether they stand in different splits."""
+        """True if they stand in different splits."""
         return self.first[0] != self.second[0]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {
             "first": {"split": self.first[0], "image": self.first[1]},
             "second": {"split": self.second[0], "image": self.second[1]},

@@ -1,4 +1,4 @@
-"""Where parallel work runs: processes of this machine, a Dask cluster, or the ranks of an MPI program.
+"""Executors of parallel work: processes of this machine, a Dask cluster, or the ranks of an MPI program.
 
     with open_executor("tcp://head:8786") as executor:
         for number, answer in run_all(executor, function, arguments):
@@ -57,7 +57,7 @@ class Workers(Executor):
         self._inner.shutdown(wait=wait, cancel_futures=cancel_futures)
 
     def result(self, future: Future[T]) -> T:
-        """What a finished call returned.
+        """The value that a finished call returned.
 
         Raises:
             ClusterError: the worker that ran it was lost.

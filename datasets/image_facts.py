@@ -1,4 +1,4 @@
-"""What one look at an image tells: its exposure, padding, histogram, and a fingerprint.
+"""Facts of one image: its exposure, padding, histogram, and a fingerprint.
 
 Everything but the digest is measured on the image resized to LOOK x LOOK pixels.
 """
@@ -26,7 +26,7 @@ _SAME = 12
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageFacts:
-    """What was seen of one image."""
+    """Facts of one image."""
 
     row: int
     reason: str | None = None

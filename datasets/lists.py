@@ -53,7 +53,7 @@ _USUAL_ORDER = ("train", "val", "test")
 
 
 def recognises(path: Path) -> bool:
-    """Whether `path` is a list file or a folder that holds one."""
+    """True if `path` is a list file or a folder that holds one."""
     return bool(_list_files(path))
 
 

@@ -26,7 +26,7 @@ _VAL_ONE_IN = 8
 
 
 def recognises(path: Path) -> bool:
-    """Whether `path` is such a CSV, or a folder that holds one."""
+    """True if `path` is such a CSV, or a folder that holds one."""
     return _entry_file(path) is not None
 
 

@@ -36,7 +36,7 @@ _RED, _GREEN, _BLUE, _HALF = 19595, 38470, 7471, 1 << 15
 
 
 def recognises(path: Path) -> bool:
-    """Whether `path` is a file that ends in .npz."""
+    """True if `path` is a file that ends in .npz."""
     return path.suffix.lower() == ".npz" and path.is_file()
 
 

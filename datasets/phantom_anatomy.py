@@ -28,7 +28,7 @@ class Vessel:
 
 @dataclass(frozen=True, kw_only=True)
 class Anatomy:
-    """What stays the same over one patient's images."""
+    """The anatomy of one synthetic patient, the same in all of their images."""
 
     lung_width: float
     """Semi-axis of a lung's outline along x."""

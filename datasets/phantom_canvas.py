@@ -1,4 +1,4 @@
-"""What a synthetic chest is drawn on: coordinates, soft shapes, texture, and the exposure that ends it.
+"""The canvas of a synthetic chest: coordinates, soft shapes, texture, and the final exposure.
 
 Only exactly rounded arithmetic is used (+ - * / sqrt, comparisons, whole-number noise; no exp, sin or matrix
 product, whose last bit depends on the CPU), so that one seed gives the same bytes on every machine.
@@ -21,7 +21,7 @@ Slices = tuple[slice, slice]
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What changes from one exposure to the next."""
+    """Position and exposure of one image, drawn anew for each."""
 
     shift_x: float
     shift_y: float

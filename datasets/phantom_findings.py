@@ -30,7 +30,7 @@ _EFFUSION_WITH_CARDIOMEGALY = 0.44
 
 @dataclass(frozen=True, kw_only=True)
 class Sign:
-    """How one finding shows in one patient, should he or she have it."""
+    """The sign of one finding in one patient."""
 
     strength: float
     """From 0, barely visible, to 1, plain."""
@@ -159,7 +159,7 @@ def paint_consolidation(
 
 
 def paint_lookalikes(canvas: Canvas, anatomy: Anatomy, random: np.random.Generator, air_HW: Plane) -> None:
-    """What healthy chests show as well: vessels end-on, faint patches, skin folds."""
+    """Paint what healthy chests show as well: vessels end-on, faint patches, skin folds."""
     for _ in range(int(4 * random.random())):
         radius = 0.020 + 0.022 * random.random()
         box, disc = canvas.disc(*_place(anatomy, _draw_sign(random), radius), radius, radius)

@@ -26,7 +26,7 @@ from .records import Dataset
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What a call of `prepare` did."""
+    """The result of a call of `prepare`."""
 
     path: Path
     size: int
@@ -38,7 +38,7 @@ class Prepared:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {
             "cache": str(self.path),
             "size": self.size,
@@ -51,7 +51,7 @@ class Prepared:
         }
 
     def to_text(self) -> str:
-        """As plain sentences."""
+        """The result in plain sentences."""
         rate = f", {self.decoded / self.seconds:.0f} images/s" if self.decoded else ""
         return (
             f"{self.images} images of {self.size} x {self.size} pixels in {self.path} "

@@ -1,4 +1,4 @@
-"""What every source format becomes: images by name, their 0/1 labels, and who they are of.
+"""Datasets, which every source format becomes: images by name, their 0/1 labels, and their patients.
 
 Shape suffixes: N images, C classes.
 """
@@ -78,7 +78,7 @@ class Split:
 
     @property
     def patients_known(self) -> bool:
-        """Whether patients were told apart from images; False where each image is its own patient."""
+        """True if patients were told apart from images; False where each image is its own patient."""
         return self.patients != self.images
 
     @property
@@ -98,7 +98,7 @@ class Split:
         return self.path(index) if self.stored is None else self.stored.image(index)
 
     def path(self, index: int) -> Path:
-        """Where the file of the image at `index` lies; `source` also knows images that are no files.
+        """The file of the image at `index`; `source` also knows images that are no files.
 
         Raises:
             DataError: it is in none of the folders.
@@ -159,7 +159,7 @@ class Dataset:
 
     @property
     def task(self) -> str:
-        """What the labels ask for, one of runtime.bundle.manifest.TASKS."""
+        """The task that the labels are for, one of runtime.bundle.manifest.TASKS."""
         if self.exclusive:
             return "multi-class"
         return "binary" if len(self.classes) == 1 else "multi-label"

@@ -19,7 +19,7 @@ _MIXED = "mixed"
 
 @dataclass(frozen=True, kw_only=True)
 class SplitSettings:
-    """How a dataset is divided."""
+    """Settings of a split into train, val and test."""
 
     val: float = 0.1
     """Share of the images that go to val, 0..1."""

@@ -1,4 +1,4 @@
-"""What a data source holds: images, patients, prevalence, and patients that stand in two splits."""
+"""Statistics of a data source: images, patients, prevalence, and patients that stand in two splits."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -55,7 +55,7 @@ class Statistics:
     overlaps: tuple[Overlap, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {
             "data": self.name,
             "classes": list(self.classes),
@@ -78,7 +78,7 @@ class Statistics:
         }
 
     def to_text(self) -> str:
-        """As a table: one row a class, one column a split, a class's positives with their share."""
+        """A table: a row for each class, a column for each split, positives with their share."""
         headings = ["", *(split.name for split in self.splits)]
         rows = [
             ["images", *(str(split.images) for split in self.splits)],

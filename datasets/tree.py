@@ -36,7 +36,7 @@ SPLITS = {
 
 
 def recognises(path: Path) -> bool:
-    """Whether `path` is a folder whose splits, or which itself, has two or more folders with images."""
+    """True if `path` is a folder whose splits, or which itself, has two or more folders with images."""
     return any(len(classes) > 1 for classes in _layout(path, first=True).values())
 
 

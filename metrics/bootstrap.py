@@ -33,7 +33,7 @@ class Interval:
     upper: float
 
     def to_json(self) -> list[float]:
-        """As [lower, upper]."""
+        """The interval as [lower, upper]."""
         return [self.lower, self.upper]
 
 
@@ -62,7 +62,7 @@ class ClassDrop:
 
 @dataclass(frozen=True, kw_only=True)
 class PairedDrop:
-    """How much lower the candidate's mean AUC is than the reference's, on the same images and resamples."""
+    """The drop from the reference's mean AUC to the candidate's, on the same images and resamples."""
 
     drop: float
     """Mean AUC of the reference minus that of the candidate; positive is a loss."""
@@ -94,7 +94,7 @@ class PairedDrop:
         return known.upper(level)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {**asdict(self), "classes": [None if c is None else asdict(c) for c in self.classes]}
 
 
@@ -241,7 +241,7 @@ def two_sided_p_value(drops_R: NDArray[np.float64]) -> float:
 
 
 def _weights(patients: Sequence[str], resamples: int, seed: int) -> Iterator[NDArray[np.int32]]:
-    """How often each image is drawn, int32 (N, B), block by block.
+    """Yield how often each image is drawn, int32 (N, B), block by block.
 
     A replicate is a column: an image's weights in all replicates then lie side by side, where they are
     gathered and added up several at a time.

@@ -106,7 +106,7 @@ def paired_test(
 
 
 def pair_shares(labels_N: Labels, scores_N: Scores) -> NDArray[np.float64]:
-    """What each image adds to the AUC: the paper's V10 of positives and V01 of negatives, ties as halves.
+    """Each image's share of the AUC: the paper's V10 of positives and V01 of negatives, ties as halves.
 
     Returns:
         float64 (N,): for a positive the share of negatives below, for a negative that of positives above; 0
@@ -147,20 +147,20 @@ class MeanDrop:
     """Of the standard error, 1 to P - 1."""
 
     def upper(self, level: float = LEVEL) -> float:
-        """What the true drop exceeds in at most `level` of all studies."""
+        """Upper bound that the true drop exceeds in at most `level` of all studies."""
         room = student_quantile(1 - level, self.degrees_of_freedom) * self.standard_error
         # No AUC can fall or rise by more than 1.
         return min(1.0, self.drop + room)
 
     def lower(self, level: float = LEVEL) -> float:
-        """What the true drop falls below in at most `level` of all studies."""
+        """Lower bound that the true drop falls below in at most `level` of all studies."""
         room = student_quantile(1 - level, self.degrees_of_freedom) * self.standard_error
         return max(-1.0, self.drop - room)
 
 
 @dataclass(frozen=True)
 class _Label:
-    """What the images with one label of a class add to its drop."""
+    """The shares in a class's drop of its images with one label."""
 
     sums_P: NDArray[np.float64]
     """The patients' deviations from the drop, over the number of images."""

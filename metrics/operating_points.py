@@ -1,4 +1,4 @@
-"""Where a class is called present: thresholds, what they give, and what a candidate changes about it.
+"""Operating points: thresholds, what they give, and what a candidate changes about it.
 
 Shapes: N images, C classes.
 """
@@ -104,7 +104,7 @@ def calibration_error(labels_N: Labels, probabilities_N: Scores, *, bins: int = 
 
 @dataclass(frozen=True, kw_only=True)
 class Decisions:
-    """How many answers a candidate changes at one threshold."""
+    """The number of answers that a candidate changes at one threshold."""
 
     threshold: float
     flips: int
@@ -115,7 +115,7 @@ class Decisions:
     """Of these, right before and wrong now."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return asdict(self)
 
 
@@ -136,7 +136,7 @@ def compare_decisions(
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingChange:
-    """What a candidate changes about one class where it is used, beside its AUC."""
+    """The changes that a candidate makes to one class at its operating point, beside its AUC."""
 
     sensitivity: tuple[float | None, float | None]
     """Of reference and candidate, each at its own threshold of specificity SPECIFICITY."""
@@ -146,7 +146,7 @@ class OperatingChange:
     """What changes at one threshold for both."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {
             f"sensitivity_at_specificity_{SPECIFICITY:g}": _pair(self.sensitivity),
             "calibration_error": _pair(self.calibration_error),

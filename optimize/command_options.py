@@ -11,7 +11,7 @@ OutOption = Annotated[Path, typer.Option("--out", help="The bundle's folder.", m
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsOptions:
-    """What a bare weights file does not say of its network."""
+    """Options for what a bare weights file does not say of its network."""
 
     arch: Annotated[str | None, typer.Option(help="For a bare weights file: its architecture.")] = None
     classes: Annotated[

@@ -29,7 +29,7 @@ _STEPS = ("data", "train", "export", "quantize", "predict", "bench")
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
-    """What the demo runs on."""
+    """Settings of the demo."""
 
     source: Path | None = None
     """Labelled images with the splits train, val and test; None draws phantoms."""
@@ -45,7 +45,7 @@ class DemoSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Demonstrated:
-    """What the demo made, below one folder."""
+    """The results of the demo, below one folder."""
 
     folder: Path
     comparison: "Comparison"
@@ -53,7 +53,7 @@ class Demonstrated:
     """Seconds per step."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {
             "out": str(self.folder),
             "report": str(self.folder / REPORT),

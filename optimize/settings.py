@@ -23,7 +23,7 @@ MaxClassAucDrop = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings:
-    """What an export may choose."""
+    """Settings of an export."""
 
     crops: Annotated[str, typer.Option(help="Crop plan: center, five, ten, five-shared or ten-shared.")] = (
         "ten"
@@ -51,7 +51,7 @@ class ExportSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizeSettings:
-    """How a network becomes INT8."""
+    """Settings of quantizing."""
 
     calibration_size: Annotated[int, typer.Option(min=1, help="Calibration images, of the train split.")] = (
         300
@@ -118,13 +118,13 @@ class QuantizeSettings:
             raise UsageError(f"smooth must be in 0..1, got {self.smooth}")
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {**asdict(self), "keep_floating_point": list(self.keep_floating_point)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateSettings:
-    """What a candidate has to keep."""
+    """Settings of the gate."""
 
     max_auc_drop: Annotated[
         float, typer.Option(help="Largest drop in mean AUC, by its 95 % upper bound.")

@@ -1,4 +1,4 @@
-"""What export and quantize tell: lines for people, the same facts for machines."""
+"""The output of export and quantize: lines for people, the same facts for machines."""
 
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,7 @@ def _findings(gate: GateResult) -> str:
 
 
 def describe_mixed_precision(mixed: MixedPrecision | None) -> list[str]:
-    """What returned to floating point, and what that cost."""
+    """Lines on what returned to floating point, and what that cost."""
     if mixed is None:
         return []
     lines = [f"layers   {mixed.reason}"]
@@ -159,7 +159,7 @@ def describe_mixed_precision(mixed: MixedPrecision | None) -> list[str]:
 
 
 def _drawn(calibration: CalibrationSet) -> str:
-    """How the images were chosen, where labels did not decide."""
+    """A clause on how the images were chosen, where labels did not decide."""
     ways = {"random": "drawn at random from", "farthest": "the farthest points among"}
     return f"{ways[calibration.sampling]} {calibration.candidates}"
 
@@ -184,7 +184,7 @@ def _onnx(form: OnnxForm) -> str:
 
 
 def size_mb(bundle: Bundle) -> float:
-    """What the graph a device loads takes on disk, model.xml and model.bin, in MB (10^6 bytes)."""
+    """Size on disk of the graph that a device loads, model.xml and model.bin, in MB (10^6 bytes)."""
     return round(sum(bundle.manifest.files[name].size for name in ("model.xml", "model.bin")) / 1e6, 3)
 
 

@@ -20,7 +20,7 @@ app = typer.Typer()
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """What runs a bundle."""
+    """Options of the engine that runs a bundle."""
 
     engine: Annotated[str, typer.Option(help="openvino, or onnxruntime for a bundle with a model.onnx.")] = (
         "openvino"

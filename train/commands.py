@@ -59,7 +59,7 @@ class RecipeOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How a run starts, goes on and is saved."""
+    """Options of starting, resuming and saving a run."""
 
     resume: Annotated[bool, typer.Option("--resume", help="Go on with RUN where it stood, or begin it.")] = (
         False

@@ -55,7 +55,7 @@ class RunComparison:
         return self.runs[0].epoch_s / run.epoch_s
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {"reference": self.runs[0].name, "runs": [self._facts(run) for run in self.runs]}
 
     def _facts(self, run: Run) -> dict[str, Any]:

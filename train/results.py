@@ -102,7 +102,7 @@ class Trained:
             (stage / "recipe.toml").write_text(self.recipe.to_toml())
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {
             "architecture": self.recipe.architecture,
             "classes": list(self.classes),

@@ -29,7 +29,7 @@ StorageOption = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """What a search is asked for; None and empty ones were not given, which --resume leaves as they were."""
+    """Options of a search; None and empty ones were not given, which --resume leaves as they were."""
 
     data: Annotated[Path | None, typer.Option(help="Labelled images.", metavar="SOURCE")] = None
     recipe: Annotated[
@@ -96,7 +96,7 @@ class SearchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class BundleOptions:
-    """What `xopt nas search` makes of a search that has ended."""
+    """Options of the bundle that `xopt nas search` makes at its end."""
 
     bundle: Annotated[
         Path | None, typer.Option(help="Finish the search: the best, as a bundle.", metavar="BUNDLE")

@@ -1,4 +1,4 @@
-"""What the command line asked for becomes settings; with --resume, what it left out stays as it was."""
+"""From the command line's options to settings; with --resume, what it left out stays as it was."""
 
 from dataclasses import asdict, fields, replace
 from pathlib import Path

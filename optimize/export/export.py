@@ -35,7 +35,7 @@ _THRESHOLD = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What an export made."""
+    """The result of an export."""
 
     bundle: Bundle
     parity: ExportParity

@@ -53,7 +53,7 @@ class Alignment:
     """Digests of the images' pixels (datasets.roles)."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, for a manifest."""
+        """The fields as plain JSON values, for a manifest."""
         return {
             "data": self.dataset,
             "split": self.images.name,

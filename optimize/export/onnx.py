@@ -85,7 +85,7 @@ def _tidy(model: "onnx.ModelProto") -> None:
 
 
 def _name(node: "onnx.NodeProto", taken: set[str]) -> str:
-    """What a node is called: its layer; or, of the steps that no layer does, what the graph knows it by."""
+    """Name a node by its layer, or, for the steps that no layer does, as the graph knows it."""
     if POOLING in node.input:
         return POOLING
     layer = next((i.rpartition(".")[0] for i in node.input if i.startswith(NETWORK)), "")

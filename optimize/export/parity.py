@@ -1,4 +1,4 @@
-"""How far an exported graph is from the PyTorch network it came from, on images.
+"""Parity: the difference of an exported graph's answers from its PyTorch network's, on images.
 
 Shape suffixes: N images, K crops, C classes, H x W pixels.
 """
@@ -42,7 +42,7 @@ class ParityImages:
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How far the answers of the shared plan are from those of the exact one, both in PyTorch."""
+    """The difference of the shared plan's answers from the exact one's, both in PyTorch."""
 
     plan: str
     """The exact plan."""
@@ -52,13 +52,13 @@ class Agreement:
     """Mean absolute difference of the probabilities."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {"plan": self.plan, "max_abs": self.max_difference, "mean_abs": self.mean_difference}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportParity:
-    """What the comparison gave."""
+    """The result of comparing a graph with PyTorch."""
 
     max_difference: float
     """Largest absolute difference of any probability."""
@@ -81,7 +81,7 @@ class ExportParity:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, for a manifest."""
+        """The fields as plain JSON values, for a manifest."""
         return {
             "against": "PyTorch eager, float32",
             "max_abs": self.max_difference,

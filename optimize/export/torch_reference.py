@@ -51,7 +51,7 @@ def window_logits(
 def window_features(
     checkpoint: Checkpoint, preprocessing: Preprocessing, image_HW: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """What the last layer takes of every window of the shared plan: float64 (K, F)."""
+    """The last layer's input for every window of the shared plan: float64 (K, F)."""
     import torch
 
     seen: list[torch.Tensor] = []

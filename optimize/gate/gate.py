@@ -36,7 +36,7 @@ DEFAULT_THRESHOLD = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the gate says of a candidate."""
+    """The gate's verdict on a candidate."""
 
     outcome: Outcome
     """passed; failed: the drop itself is too large; too_few: the images cannot tell."""
@@ -81,7 +81,7 @@ class GateResult:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, for a manifest."""
+        """The fields as plain JSON values, for a manifest."""
         drop = self.verdict.drop
         return {
             "outcome": self.verdict.outcome,
@@ -222,7 +222,7 @@ def with_findings(verdict: Verdict, findings: Sequence[Finding], max_class_auc_d
 
 
 def _images_for(finding: Finding, images: int, tested: int, max_class_auc_drop: float) -> int:
-    """How many images one finding needs among all that are tested (Bonferroni's level, the strictest)."""
+    """Images that one finding needs among all that are tested (Bonferroni's level, the strictest)."""
     if finding.drop is None:
         return 0
     return _images_needed(

@@ -34,7 +34,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What became of one class."""
+    """The gate's result for one class."""
 
     name: str
     positives: int
@@ -58,7 +58,7 @@ class Finding:
     """None where findings are reported and not gated."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         drop = self.drop
         return {
             "reference": self.reference_auc,

@@ -40,7 +40,7 @@ _AGREEMENT = 1e-5
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdSettings:
-    """How thresholds are chosen."""
+    """Settings of choosing thresholds."""
 
     rule: Rule = "youden"
     """One of metrics.operating_points.RULES."""

@@ -113,7 +113,7 @@ def image_features(
 
 
 def image_ranges(model: "openvino.Model", preprocessing: Preprocessing, images: Split) -> NDArray[np.float32]:
-    """What an image's values range over in every layer of the FP32 network, by its central view.
+    """The range of an image's values in every layer of the FP32 network, by its central view.
 
     Args:
         model: an FP32 graph as xopt exports it.

@@ -49,7 +49,7 @@ class CalibrationSet:
         return self.images.digest
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, for a manifest."""
+        """The fields as plain JSON values, for a manifest."""
         return {
             "data": self.dataset,
             "split": self.images.name,

@@ -44,7 +44,7 @@ every bundle that is made of it."""
 
 @dataclass(frozen=True, kw_only=True)
 class Quantized:
-    """What quantizing made, passed or not."""
+    """The result of quantizing, passed or not."""
 
     bundle: Bundle
     """The INT8 bundle, at OUT, or at OUT.rejected where it did not pass."""

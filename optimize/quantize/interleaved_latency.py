@@ -21,7 +21,7 @@ _FEWEST = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Of one image, in milliseconds."""
+    """The latency of one image, in milliseconds."""
 
     median: float
     p10: float
@@ -29,7 +29,7 @@ class Latency:
     rounds: int
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {"p50": self.median, "p10": self.p10, "p90": self.p90, "rounds": self.rounds}
 
 

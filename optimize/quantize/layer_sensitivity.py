@@ -41,7 +41,7 @@ _LEAST = 1e-7
 
 @dataclass(frozen=True, kw_only=True)
 class LayerEffect:
-    """What rounding one layer does to the logits."""
+    """The effect on the logits of rounding one layer."""
 
     name: str
     """As in PyTorch; `NAME/output` for what rounds a layer's output on its way to no other layer."""
@@ -56,7 +56,7 @@ class LayerEffect:
     """How many layers were measured together; 1 for this one alone."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {
             "name": self.name,
             "logit_rms": self.error,
@@ -188,7 +188,7 @@ _AIM = 0.75
 
 
 class Chooser:
-    """How many layers have to return, by the error of the logits on calibration images.
+    """Finds how many layers have to return, by the error of the logits on calibration images.
 
     A random error of r standard deviations of the logits shrinks the distance between sick and healthy by
     1 / sqrt(1 + r^2), so a drop in AUC goes about with a(r) = 1 - 1 / sqrt(1 + r^2), and its standard error

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class AwareSettings:
-    """Whether layers may return to floating point, and how many."""
+    """Settings of the accuracy-aware path: whether layers may return to floating point, and how many."""
 
     mode: Literal["auto", "always", "never"] = "auto"
     """auto: where plain INT8 misses the gate. always: rank the layers also where it passes."""
@@ -76,7 +76,7 @@ class Ask:
     """Upper bound of the drop at that level."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The fields as plain JSON values."""
         return {
             "layers": self.layers,
             "level": self.level,
@@ -99,7 +99,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class MixedPrecision:
-    """What the accuracy-aware path did."""
+    """The result of the accuracy-aware path."""
 
     reason: str
     """One line: what was done, or why nothing could be."""
@@ -117,7 +117,7 @@ class MixedPrecision:
 
     @property
     def kept_speedup(self) -> float | None:
-        """What is left of INT8's gain: (speed-up of the result - 1) / (speed-up of plain INT8 - 1).
+        """The share of INT8's gain that is left: (speed-up of the result - 1) / (that of plain INT8 - 1).
 
         None where plain INT8 is no faster than FP32.
         """
@@ -127,7 +127,7 @@ class MixedPrecision:
         return (fp32 / result - 1) / (fp32 / int8 - 1) if int8 < fp32 else None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, for a manifest."""
+        """The fields as plain JSON values, for a manifest."""
         by_name = {effect.name: effect for effect in self.effects}
         latency = self.latency_ms
         return {

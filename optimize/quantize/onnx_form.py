@@ -14,7 +14,7 @@ from ...runtime.errors import BundleError
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxForm:
-    """What became of a bundle's model.onnx."""
+    """The ONNX form of an INT8 bundle, or why there is none."""
 
     content: bytes | None
     """None where there is none."""
@@ -24,7 +24,7 @@ class OnnxForm:
     """Why there is none."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, for a manifest."""
+        """The fields as plain JSON values, for a manifest."""
         return {
             "written": self.content is not None,
             "max_difference": self.max_difference,

@@ -1,4 +1,4 @@
-"""What a quantized OpenVINO model says: ranges of activations, 8-bit weights, corrected biases.
+"""Read a quantized OpenVINO model: ranges of activations, 8-bit weights, corrected biases.
 
 Shape suffixes: O output channels, I input channels of a group, G groups, kernels H x W.
 """
@@ -65,7 +65,7 @@ def tensor_names(model: "openvino.Model") -> frozenset[str]:
 
 
 def edges(model: "openvino.Model") -> list[Edge]:
-    """Where every named tensor goes, and in how many bits.
+    """The consumers of every named tensor, and in how many bits they take it.
 
     Raises:
         BundleError: a quantizer stands where no tensor has a name, or its range is not one of 8 bits.

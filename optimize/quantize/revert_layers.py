@@ -109,7 +109,7 @@ def _known(known: dict[str, Part], name: str) -> Part:
 
 
 def _outputs(quantized: "openvino.Model", taken: set[tuple[str, int]]) -> list[Part]:
-    """What no layer takes as its input, by the layer that it comes from."""
+    """Tensors that no layer takes as its input, by the layer that they come from."""
     found: dict[str, list[tuple[str, int]]] = {}
     for quantizer in quantized.get_ordered_ops():
         if quantizer.get_type_name() != "FakeQuantize":

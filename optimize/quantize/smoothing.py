@@ -73,7 +73,7 @@ def smooth_network(
 def channel_scales(
     peaks_C: NDArray[np.float32], weights_OCHW: NDArray[np.float32], alpha: float
 ) -> NDArray[np.float32]:
-    """What each channel is divided by, powers of two around 1.
+    """The divisors of the channels, powers of two around 1.
 
     Args:
         peaks_C: largest absolute activation of each channel.
@@ -130,7 +130,7 @@ def _before(convolution: Any) -> tuple[Any, ...]:
 
 
 def _by_channel(node: Any, channels: int) -> bool:
-    """Whether an operation's constant has one value a channel; a convolution's weights always have."""
+    """True if an operation's constant has one value a channel; a convolution's weights always have."""
     shape = list(node.input_value(1).shape)
     return node.get_type_name() == "Convolution" or shape in ([1, channels, 1, 1], [1, 1, 1, 1])
 

@@ -45,7 +45,7 @@ class Score:
     """Its drop, with bounds and the verdict."""
 
     def to_json(self, *, gated: bool) -> dict[str, Any]:
-        """As plain JSON values; `passes` is null where no drop is asked for."""
+        """The fields as plain JSON values; `passes` is null where no drop is asked for."""
         drop, interval = self.result.verdict.drop, self.intervals.mean
         return {
             "auc": self.result.candidate_auc,

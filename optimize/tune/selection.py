@@ -76,7 +76,7 @@ class Choice:
 
 
 def clearly_slower(variant: VariantStats, other: VariantStats) -> bool:
-    """Whether `variant` is slower than `other` beyond what its interval leaves open."""
+    """True if `variant` is slower than `other` beyond what its interval leaves open."""
     return variant.lower_ms > other.upper_ms
 
 

@@ -83,7 +83,7 @@ class Stages:
                     row.end("stopped", f"{count} layers back do not pass the gate")
 
     def passes(self, function: str) -> bool:
-        """Whether a function passes the gate; it is scored where it was not yet."""
+        """True if a function passes the gate; it is scored where it was not yet."""
         with self.folder.phase("gate"):
             self._score(function, self.bundles.splits.gate, self.table.gate)
         return self.table.gate[function].result.verdict.passed
@@ -146,7 +146,7 @@ class Stages:
         return rows
 
     def _has_run(self, engine: str) -> bool:
-        """Whether an engine is there at all: some variant of it was measured."""
+        """True if an engine is there at all: some variant of it was measured."""
         return any(row.candidate.engine == engine and row.times is not None for row in self.table.rows)
 
     def _screen_alone(self, graph: Graph, rows: Sequence[Row]) -> None:

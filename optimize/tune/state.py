@@ -153,7 +153,7 @@ def _begin(path: Path, wanted: dict[str, Any]) -> WorkFolder:
 
 
 def _holds_only_lock(path: Path) -> bool:
-    """Whether a folder holds the lock alone, as a kill right at the beginning leaves it."""
+    """True if a folder holds the lock alone, as a kill right at the beginning leaves it."""
     return path.is_dir() and [entry.name for entry in path.iterdir()] == [LOCK]
 
 

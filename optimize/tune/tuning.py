@@ -52,7 +52,7 @@ class Tuned:
 
     @property
     def met(self) -> bool:
-        """Whether the objective was met, on the report split, too."""
+        """True if the objective was met, on the report split, too."""
         return bool(self.facts["objective"]["outcome"] == "met")
 
 
