@@ -4,7 +4,6 @@ The same numbers give the same bytes.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,7 +59,8 @@ def run_page(run: Run) -> str:
             f"<figure>{auc_curves(run.history, inline=True)}</figure>",
             "</div>",
         ]
-    settings = [(name, f"<code>{escape(str(value))}</code>") for name, value in asdict(run.recipe).items()]
+    lines = [line.partition(" = ") for line in run.recipe.to_toml().splitlines()]
+    settings = [(name, f"<code>{escape(value)}</code>") for name, _, value in lines]
     body = [
         page.cards(figures),
         *curves,

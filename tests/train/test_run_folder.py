@@ -115,7 +115,7 @@ def test_the_page_stands_alone_and_names_everything(run):
     assert not re.search(r"(src|href)=\"(?!#)|https?://", page)
     assert page.count("<svg") == 2
     assert f"{trained.best.val_auc:.4f}" in page
-    assert "<code>cross-entropy</code>" in page
+    assert "<code>&quot;cross-entropy&quot;</code>" in page
     for name in ("loss.svg", "auc.svg"):
         assert ElementTree.parse(folder / name).getroot().tag.endswith("svg")
 
