@@ -5,15 +5,14 @@ import hashlib
 import inspect
 import shutil
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("datasets", "metrics", "models", "optimize", "runtime")
-LIBRARIES = ("nncf", "numpy", "onnx", "onnxscript", "openvino", "pillow", "torch", "torchvision")
-"""Any of these may change what is made, beside the code that makes it."""
+"""Folders of code that may have a part in what is made."""
 
 
 def made_once(config: pytest.Config, make: Callable[[Path], None], *contents: bytes) -> Path:
@@ -40,11 +39,11 @@ def made_once(config: pytest.Config, make: Callable[[Path], None], *contents: by
 
 
 def _digest(make: Callable[[Path], None], contents: Sequence[bytes]) -> str:
-    """Of all code that may have a part in it."""
+    """Of all code that may have a part in it, and of everything installed."""
     found = hashlib.sha256()
     files = [path for folder in SOURCES for path in sorted((ROOT / folder).rglob("*.py"))]
     read = [path.read_bytes() for path in [*files, Path(inspect.getfile(make))]]
     for content in [*read, *contents]:
         found.update(hashlib.sha256(content).digest())
-    found.update(" ".join(version(library) for library in LIBRARIES).encode())
+    found.update(repr(sorted((str(one.name), one.version) for one in distributions())).encode())
     return found.hexdigest()[:16]
