@@ -4,6 +4,8 @@ import fcntl
 import hashlib
 import inspect
 import shutil
+import sysconfig
+import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("datasets", "metrics", "models", "optimize", "runtime")
 """Folders of code that may have a part in what is made."""
+KEPT_S = 24 * 3600
+"""Seconds after which what other code made is removed."""
 
 
 def made_once(config: pytest.Config, make: Callable[[Path], None], *contents: bytes) -> Path:
@@ -29,7 +33,9 @@ def made_once(config: pytest.Config, make: Callable[[Path], None], *contents: by
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
             for old in place.glob(f"{make.__name__}-*"):
-                shutil.rmtree(old)
+                # Another run may be using a younger one.
+                if time.time() - old.stat().st_mtime > KEPT_S:
+                    shutil.rmtree(old)
             part = place / f"{make.__name__}.part"
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir()
@@ -45,5 +51,8 @@ def _digest(make: Callable[[Path], None], contents: Sequence[bytes]) -> str:
     read = [path.read_bytes() for path in [*files, Path(inspect.getfile(make))]]
     for content in [*read, *contents]:
         found.update(hashlib.sha256(content).digest())
-    found.update(repr(sorted((str(one.name), one.version) for one in distributions())).encode())
+    # Of one folder: libraries such as setuptools put more of them on sys.path when they are imported, in one
+    # process and not yet in another, and the two must come to the same digest.
+    installed = distributions(path=[sysconfig.get_path("purelib")])
+    found.update(repr(sorted((str(one.name), one.version) for one in installed)).encode())
     return found.hexdigest()[:16]
