@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from xopt.datasets.executors import open_executor
@@ -23,7 +25,7 @@ def test_candidates_train_on_the_workers_of_an_executor(searching, tmp_path):
     assert rows["00001"].reason == "nothing to learn here"
     assert [row.state for row in rows.values()].count(State.DONE) == 4
     pids = {line.split()[2] for line in (tmp_path / "log").read_text().splitlines()}
-    assert len(pids) == 2
+    assert str(os.getpid()) not in pids
 
 
 @pytest.mark.slow
