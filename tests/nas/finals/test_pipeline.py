@@ -1,6 +1,7 @@
 """A search is finished for real: small networks, small images, nothing left out."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -19,6 +20,20 @@ from .made import SPACE, made_data, made_recipe, made_rows, row
 FP32 = {"finalists": 2, "seeds": 2, "precision": "FP32", "resamples": 200}
 
 
+def finish_in(folder, out="net.xopt", *, rows=None, force=False, **settings):
+    """Finish the search in a folder, always the same one."""
+    return finish(
+        made_rows() if rows is None else rows,
+        search=folder / "found",
+        space=SPACE,
+        dataset=made_data(folder),
+        recipe=made_recipe(),
+        out=folder / out,
+        settings=FinalsSettings(**{**FP32, **settings}),
+        force=force,
+    )
+
+
 @pytest.fixture(scope="module")
 def search(tmp_path_factory):
     folder = tmp_path_factory.mktemp("search")
@@ -27,28 +42,14 @@ def search(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(search):
-    """Finish the search in `search`, always the same one."""
-    dataset = made_data(search)
-
-    def finish_it(out="net.xopt", *, rows=None, force=False, **settings):
-        return finish(
-            made_rows() if rows is None else rows,
-            search=search / "found",
-            space=SPACE,
-            dataset=dataset,
-            recipe=made_recipe(),
-            out=search / out,
-            settings=FinalsSettings(**{**FP32, **settings}),
-            force=force,
-        )
-
-    return finish_it
+def finished(search):
+    return finish_in(search)
 
 
-@pytest.fixture(scope="module")
-def finished(run):
-    return run()
+@pytest.fixture
+def copied(finished, search, tmp_path):
+    """The finished search once more, for a test that adds to it."""
+    return shutil.copytree(search, tmp_path / "search")
 
 
 def trainings(search):
@@ -105,37 +106,35 @@ def test_json_and_text_hold_no_nan_and_name_the_winner(finished):
     assert f"Winner: {facts['winner']}, FP32" in finished.to_text()
 
 
-def test_what_was_finished_is_not_done_again(finished, run, search):
-    before = trainings(search)
-    again = run("again.xopt")
-    assert trainings(search) == before
+def test_what_was_finished_is_not_done_again(finished, copied):
+    before = trainings(copied)
+    again = finish_in(copied, "again.xopt")
+    assert trainings(copied) == before
     assert again.bundle.digest == finished.bundle.digest
     assert again.tested.looks == 1
     assert [f.standing for f in again.finalists] == [f.standing for f in finished.finalists]
 
 
-def test_a_training_lost_to_a_kill_is_done_again_and_alone(finished, run, search):
-    before = trainings(search)
-    (search / "found/finals/runs/10/seed-2/checkpoint.safetensors").unlink()
-    (search / "found/finals/runs/22/seed-1/val.npz").write_bytes(b"torn")
-    again = run("lost.xopt")
-    changed = {path.parent.name for path, time in trainings(search).items() if before[path] != time}
+def test_a_training_lost_to_a_kill_is_done_again_and_alone(finished, copied):
+    before = trainings(copied)
+    (copied / "found/finals/runs/10/seed-2/checkpoint.safetensors").unlink()
+    (copied / "found/finals/runs/22/seed-1/val.npz").write_bytes(b"torn")
+    again = finish_in(copied, "lost.xopt")
+    changed = {path.parent.name for path, time in trainings(copied).items() if before[path] != time}
     assert changed == {"seed-2"}
     # The same seed gives the same weights.
     assert again.bundle.digest == finished.bundle.digest
 
 
 @pytest.mark.slow
-def test_a_finalist_that_is_too_slow_when_measured_is_dropped_for_the_next(finished, run, search):
+def test_a_finalist_that_is_too_slow_when_measured_is_dropped_for_the_next(copied):
     # As if the largest network had been measured to be slow: what was measured before is believed.
-    kept = search / "found/finals/latency.json"
-    before = kept.read_text()
-    latencies = json.loads(before)
+    kept = copied / "found/finals/latency.json"
+    latencies = json.loads(kept.read_text())
     (slow,) = [key for key in latencies if key.startswith("22:")]
     latencies[slow] |= {"measured_ms": 999.0, "latency_ms": 999.0}
     kept.write_text(json.dumps(latencies))
-    again = run("fast.xopt", max_latency_ms=200.0)
-    kept.write_text(before)
+    again = finish_in(copied, "fast.xopt", max_latency_ms=200.0)
     assert {f.row.code: bool(f.dropped) for f in again.finalists} == {"22": True, "10": False, "00": False}
     assert again.winner.row.code in ("10", "00")
     assert again.finalists[-1].row.code == "22"
@@ -144,43 +143,44 @@ def test_a_finalist_that_is_too_slow_when_measured_is_dropped_for_the_next(finis
 
 
 @pytest.mark.slow
-def test_a_limit_that_none_meets_is_a_gate_that_was_not_passed(finished, run, search):
+def test_a_limit_that_none_meets_is_a_gate_that_was_not_passed(copied):
     with pytest.raises(GateError, match="none of the 3 candidates is fast enough"):
-        run("never.xopt", max_latency_ms=1e-4)
-    assert not (search / "never.xopt").exists()
+        finish_in(copied, "never.xopt", max_latency_ms=1e-4)
+    assert not (copied / "never.xopt").exists()
 
 
 @pytest.mark.slow
-def test_int8_ends_in_a_bundle_that_passed_its_gate(finished, run):
-    quantized = run("int8.xopt", precision="INT8", max_auc_drop=1.0, calibration_size=32)
+def test_int8_ends_in_a_bundle_that_passed_its_gate(finished, copied):
+    quantized = finish_in(copied, "int8.xopt", precision="INT8", max_auc_drop=1.0, calibration_size=32)
     manifest = Bundle.open(quantized.bundle.path).manifest
     assert manifest.precision == "INT8"
     assert manifest.provenance["gate"]["outcome"] == "passed"
     # Another bundle has now seen the test split, and that is said.
     assert quantized.tested.looks > finished.tested.looks
     # Other calibration images make another bundle.
-    other = run("other.xopt", precision="INT8", max_auc_drop=1.0, calibration_size=16)
+    other = finish_in(copied, "other.xopt", precision="INT8", max_auc_drop=1.0, calibration_size=16)
     assert other.bundle.manifest.provenance["calibration"]["asked"] == 16
 
 
-def test_a_bundle_in_the_way_is_refused_before_any_training(finished, run, search):
-    before = trainings(search)
+def test_a_bundle_in_the_way_is_refused_before_any_training(copied):
+    before = trainings(copied)
     with pytest.raises(OutputError, match="exists already"):
-        run(seeds=5)
-    assert trainings(search) == before
+        finish_in(copied, seeds=5)
+    assert trainings(copied) == before
 
 
-def test_a_search_is_finished_by_one_process_at_a_time(finished, run, search):
+def test_a_search_is_finished_by_one_process_at_a_time(copied):
     with (
-        SearchFolder(path=search / "found/finals").locked(),
+        SearchFolder(path=copied / "found/finals").locked(),
         pytest.raises(OutputError, match="at work in"),
     ):
-        run("second.xopt")
+        finish_in(copied, "second.xopt")
 
 
-def test_a_search_without_a_whole_training_cannot_be_finished(run):
+def test_a_search_without_a_whole_training_cannot_be_finished(tmp_path):
+    (tmp_path / "found").mkdir()
     with pytest.raises(DataError, match="no candidate that was trained to the end"):
-        run("none.xopt", rows=[row(1, "00", None)])
+        finish_in(tmp_path, "none.xopt", rows=[row(1, "00", None)])
 
 
 @pytest.mark.parametrize(
