@@ -72,14 +72,14 @@ def untrained_network(architecture: str, size: int, settings: GraphSettings) -> 
         torch.manual_seed(0)
         network = build(architecture, settings.classes, preprocessing.channels).eval()
     graph = InferenceGraph(network, split_network(architecture, network), preprocessing, _TASK).eval()
-    model = from_onnx(to_onnx(graph, size=size), size=size, name=architecture)
+    model = to_onnx(graph, size=size)
     if settings.precision == "INT8":
         need_quantize()
         from ...optimize.quantize.nncf_ptq import quantize_model
         from ...optimize.settings import QuantizeSettings
 
         model = quantize_model(model, _calibration(size), preprocessing, QuantizeSettings())
-    xml, weights = encode_ir(model)
+    xml, weights = encode_ir(from_onnx(model, name=architecture))
     return OpenVINOBackend(xml, weights, threads=settings.threads)
 
 

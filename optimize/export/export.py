@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,11 @@ from ..libraries import need_export
 from ..phase_times import Clock
 from ..settings import ExportSettings
 from .head_alignment import Alignment, align_head
+from .onnx import encode_onnx
 from .parity import ExportParity, measure_export, parity_images
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 GOLDEN_IMAGES = 4
 GOLDEN_TOLERANCE = 1e-4
@@ -87,7 +91,7 @@ def export_checkpoint(
         clock.lap("alignment")
     onnx = _to_onnx(source, preprocessing)
     clock.lap("onnx")
-    xml, weights = encode_ir(from_onnx(onnx, size=preprocessing.size, name=name))
+    xml, weights = encode_ir(from_onnx(onnx, name=name))
     backend = OpenVINOBackend(xml, weights, maps=True)
     clock.lap("openvino")
     images = parity_images(dataset, preprocessing, chosen.parity_images)
@@ -97,13 +101,13 @@ def export_checkpoint(
     golden = golden_images(backend, preprocessing.size)
     maps = backend.activation_maps(images.images_NHW[0])
     manifest = _manifest(checkpoint, preprocessing, chosen, name, parity, alignment, maps.shape)
-    files = {MODEL: xml, WEIGHTS: weights, ONNX: onnx, GOLDEN: golden}
+    files = {MODEL: xml, WEIGHTS: weights, ONNX: encode_onnx(onnx), GOLDEN: golden}
     bundle = write_bundle(out, manifest, files, force=force)
     seconds = {**clock.seconds, "total": clock.total}
     return Exported(bundle=bundle, parity=parity, alignment=alignment, seconds=seconds)
 
 
-def _to_onnx(source: Checkpoint, preprocessing: Preprocessing) -> bytes:
+def _to_onnx(source: Checkpoint, preprocessing: Preprocessing) -> "ModelProto":
     from .graph import InferenceGraph, fold_grey_planes
     from .onnx import to_onnx
 

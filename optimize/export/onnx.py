@@ -22,7 +22,7 @@ NETWORK = "network."
 """What InferenceGraph puts before the names of the network's own layers."""
 
 
-def to_onnx(graph: "InferenceGraph", *, size: int) -> bytes:
+def to_onnx(graph: "InferenceGraph", *, size: int) -> "onnx.ModelProto":
     """Export a graph with a dynamic batch: uint8 `image` (N, size, size) to float32 `probabilities` (N, C).
 
     A second output, `activation_maps` (N, V, C, H, W), is what heatmaps are made of. The tensors `crops`,
@@ -61,6 +61,11 @@ def to_onnx(graph: "InferenceGraph", *, size: int) -> bytes:
         raise CheckpointError("torch exported no ONNX graph; try another torch")
     model: onnx.ModelProto = program.model_proto
     _tidy(model)
+    return model
+
+
+def encode_onnx(model: "onnx.ModelProto") -> bytes:
+    """The bytes of model.onnx; the same graph gives the same bytes."""
     encoded: bytes = model.SerializeToString(deterministic=True)
     return encoded
 

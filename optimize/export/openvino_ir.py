@@ -11,22 +11,35 @@ from ...runtime.backends.openvino import import_openvino
 from ...runtime.errors import BundleError
 
 if TYPE_CHECKING:
+    import onnx
     import openvino
 
 # OpenVINO names what it makes itself by a counter of the process (Multiply_8420); ours begin in lower case.
 _COUNTED = re.compile(r"[A-Z][A-Za-z0-9]*_\d+")
 
 
-def from_onnx(content: bytes, *, size: int, name: str) -> "openvino.Model":
-    """Convert an exported ONNX graph to a model with the static input (1, size, size)."""
+def from_onnx(graph: "onnx.ModelProto", *, name: str = "network") -> "openvino.Model":
+    """Convert an exported ONNX graph, or a network that was cut out of one, to a model for one image."""
     openvino = import_openvino()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
-        file.write_bytes(content)
+        file.write_bytes(graph.SerializeToString())
         model = openvino.convert_model(file)
-    model.reshape([1, size, size])
+    dims = graph.graph.input[0].type.tensor_type.shape.dim
+    model.reshape([dim.dim_value or 1 for dim in dims])
+    if any(operation.get_type_name() == "ShapeOf" for operation in model.get_ordered_ops()):
+        _fold(model)
     model.set_friendly_name(name)
     return model
+
+
+def _fold(model: "openvino.Model") -> None:
+    """Replace what is computed from constants: 8-bit weights hide their shape until the batch is known."""
+    from openvino.passes import ConstantFolding, Manager
+
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(model)
 
 
 def read_ir(xml: bytes, weights: bytes) -> "openvino.Model":

@@ -7,103 +7,83 @@ intercluster distance", 1985): no choice of as many images leaves less than half
 Shape suffixes: N images, F figures.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets import Split, load_images
-from ...runtime.backends.openvino import PRECISION_HINT, compile_graph, import_openvino
+from ...runtime.backends.onnxruntime import open_session
 from ...runtime.console import progress
 from ...runtime.images.crops import take
 from ...runtime.images.preprocessing import Preprocessing
-from .subgraph import cut_network, layers
+from ..export.onnx import CROPS
+from .network import cut_network, layers
 
 if TYPE_CHECKING:
-    import openvino
+    import onnx
 
 
-def layer_ranges(network: "openvino.Model", crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+def layer_ranges(network: "onnx.ModelProto", crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     """The least, mean and largest value that enters each layer, crop by crop.
 
     These are what 8 bits are spread over: two images with the same ranges everywhere calibrate alike.
 
     Args:
-        network: of the kind that `splice.cut_network` returns; it is left as it is.
+        network: of the kind that `network.cut_network` returns; it is left as it is.
         crops: uint8 (side, side) each.
 
     Returns:
         float32 (N, F): the least values of all layers, then the means, then the largest values.
     """
-    opset = import_openvino().opset13
-
-    def figures(entries: list["openvino.Output"]) -> "openvino.Output":
-        kinds = (opset.reduce_min, opset.reduce_mean, opset.reduce_max)
-        values = [kind(entry, _all_axes(entry), keep_dims=False) for kind in kinds for entry in entries]
-        return opset.concat([opset.unsqueeze(value, 0) for value in values], 0).output(0)
-
-    return _observe(network, crops, figures)
+    kinds = (np.min, np.mean, np.max)
+    entries = _entries(network, crops, list(layers(network)))
+    return np.array([[kind(entry) for kind in kinds for entry in row] for row in entries], np.float32)
 
 
 def channel_peaks(
-    network: "openvino.Model", crops: Sequence[NDArray[np.uint8]], names: Sequence[str]
+    network: "onnx.ModelProto", crops: Sequence[NDArray[np.uint8]], names: Sequence[str]
 ) -> list[NDArray[np.float32]]:
     """The largest absolute value of every channel that enters each of the layers named, over all crops.
 
     Args:
-        network: of the kind that `splice.cut_network` returns; it is left as it is.
+        network: of the kind that `network.cut_network` returns; it is left as it is.
         crops: uint8 (side, side) each, at least one.
         names: layers whose input has its channels in the second place.
 
     Returns:
         one float32 (channels,) a name.
     """
-    opset = import_openvino().opset13
-    sizes: list[int] = []
-
-    def figures(entries: list["openvino.Output"]) -> "openvino.Output":
-        known = dict(zip(layers(network), entries, strict=True))
-        chosen = [known[name] for name in names]
-        sizes.extend(int(entry.shape[1]) for entry in chosen)
-        axes = [[axis for axis in range(len(entry.shape)) if axis != 1] for entry in chosen]
-        peaks = [
-            opset.reduce_max(opset.abs(entry), np.array(axis), keep_dims=False)
-            for entry, axis in zip(chosen, axes, strict=True)
-        ]
-        return opset.concat(peaks, 0).output(0)
-
-    peaks_NF = _observe(network, crops, figures)
-    return np.split(peaks_NF.max(axis=0), np.cumsum(sizes)[:-1])
+    peaks: list[NDArray[np.float32]] | None = None
+    for row in _entries(network, crops, names):
+        found = [np.abs(np.moveaxis(entry, 1, 0)).reshape(entry.shape[1], -1).max(axis=1) for entry in row]
+        peaks = found if peaks is None else list(map(np.maximum, peaks, found))
+    assert peaks is not None
+    return peaks
 
 
-def _observe(
-    network: "openvino.Model",
-    crops: Sequence[NDArray[np.uint8]],
-    figures: Callable[[list["openvino.Output"]], "openvino.Output"],
-) -> NDArray[np.float32]:
-    """Run the network for figures (F,) made from what enters its layers, in the order of `layers`."""
-    openvino = import_openvino()
-    inner = network.clone()
-    operations = {operation.get_friendly_name(): operation for operation in inner.get_ordered_ops()}
-    entries = [operations[name].input_value(0) for name in layers(inner).values()]
-    result = openvino.opset13.result(figures(entries))
-    watched = openvino.Model([result], inner.get_parameters(), "activations")
-    settings = {"INFERENCE_PRECISION_HINT": PRECISION_HINT, "PERFORMANCE_HINT": "LATENCY"}
-    request = compile_graph(openvino.Core(), watched, "CPU", settings).create_infer_request()
-    rows = []
+def _entries(
+    network: "onnx.ModelProto", crops: Sequence[NDArray[np.uint8]], names: Sequence[str]
+) -> Iterator[list[NDArray[np.float32]]]:
+    """The inputs of the named layers, crop by crop."""
+    import onnx
+
+    known = layers(network)
+    values = [known[name].input[0] for name in names]
+    watched = onnx.ModelProto()
+    watched.CopyFrom(network)
+    del watched.graph.output[:]
+    watched.graph.output.extend(onnx.ValueInfoProto(name=value) for value in dict.fromkeys(values))
+    session = open_session(watched.SerializeToString())
     for crop_HW in progress(crops, label="activations", total=len(crops)):
-        request.infer([crop_HW[np.newaxis, np.newaxis]])
-        rows.append(np.array(request.get_output_tensor().data))
-    return np.stack(rows)
-
-
-def _all_axes(entry: "openvino.Output") -> NDArray[np.int64]:
-    return np.arange(len(entry.shape), dtype=np.int64)
+        found = session.run(None, {CROPS: crop_HW[np.newaxis, np.newaxis]})
+        by_value = dict(zip(dict.fromkeys(values), found, strict=True))
+        yield [by_value[value] for value in values]
 
 
 def image_features(
-    model: "openvino.Model", preprocessing: Preprocessing, images: Split
+    model: "onnx.ModelProto", preprocessing: Preprocessing, images: Split
 ) -> NDArray[np.float64]:
     """Each image as a point, float64 (N, F): its ranges in every layer, as `image_ranges` gives them.
 
@@ -112,7 +92,9 @@ def image_features(
     return standardized(image_ranges(model, preprocessing, images))
 
 
-def image_ranges(model: "openvino.Model", preprocessing: Preprocessing, images: Split) -> NDArray[np.float32]:
+def image_ranges(
+    model: "onnx.ModelProto", preprocessing: Preprocessing, images: Split
+) -> NDArray[np.float32]:
     """The range of an image's values in every layer of the FP32 network, by its central view.
 
     Args:

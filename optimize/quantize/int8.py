@@ -19,7 +19,7 @@ from ...runtime.bundle.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write
 from ...runtime.errors import BundleError, GateError, UsageError
 from ...runtime.files import check_free
 from ..export.export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures, versions
-from ..export.openvino_ir import encode_ir, read_ir
+from ..export.openvino_ir import encode_ir, from_onnx
 from ..gate.evaluator import GateEvaluator, gate_split
 from ..gate.gate import GateResult
 from ..gate.image_copies import leave_out_copies
@@ -29,10 +29,11 @@ from ..settings import GateSettings, QuantizeSettings
 from .activations import image_features
 from .calibration import CalibrationSet, draw_calibration
 from .mixed_precision import AwareSettings, Candidate, MixedPrecision, return_harmful_layers
+from .network import read_onnx
 from .onnx_form import OnnxForm, make_onnx_form
 
 if TYPE_CHECKING:
-    import openvino
+    import onnx
 
 GOLDEN_TOLERANCE = 0.02
 """Kernels of another CPU round in other places, and one step of 8 bits is 1/255 of a layer's range: the same
@@ -105,16 +106,16 @@ def quantize_bundle(
     scored = Scored(split=split, preprocessing=parent.manifest.preprocessing)
     check_fitted([parent], scored)
     clock = Clock()
-    model = read_ir(parent.read(MODEL), parent.read(WEIGHTS))
+    model = read_onnx(parent)
     calibration, images_NHW = _calibrate(model, dataset, scored, how)
     clock.lap("calibration_images")
     evaluator = GateEvaluator(dataset.name, parent, split, margin)
     best, mixed, peak = _best_candidate(model, images_NHW, evaluator, how, aware or AwareSettings(), clock)
-    onnx = _onnx_form(parent, best, how)
+    pictures_NHW = golden_pictures(parent.manifest.preprocessing.size)
+    onnx = make_onnx_form(best.model, best.backend, pictures_NHW, tolerance=GOLDEN_TOLERANCE)
     clock.lap("onnx")
     provenance = _provenance(parent, calibration, how, best.gate, onnx, clock.seconds, peak, mixed, scored)
-    passed = best.gate.verdict.passed
-    place = out if passed else rejected
+    place = out if best.gate.verdict.passed else rejected
     made = Quantized(
         bundle=_write(parent, place, bundle_name(out), best, onnx, provenance, force=force),
         gate=best.gate,
@@ -124,7 +125,7 @@ def quantize_bundle(
         peak_memory_mb=peak,
         mixed_precision=mixed,
     )
-    if not passed:
+    if place is rejected:
         reason = f"{best.gate.verdict.reason}{_tried(mixed)}"
         raise RejectedError(f"{out} was not written: {reason}; the candidate is kept at {rejected}", made)
     return made
@@ -140,7 +141,7 @@ def _check_places(parent: Bundle, places: tuple[Path, ...], *, force: bool) -> N
 
 
 def _calibrate(
-    model: "openvino.Model", dataset: Dataset, scored: Scored, how: QuantizeSettings
+    model: "onnx.ModelProto", dataset: Dataset, scored: Scored, how: QuantizeSettings
 ) -> tuple[CalibrationSet, NDArray[np.uint8]]:
     """The calibration set, and its images as uint8 (N, size, size)."""
     preprocessing = scored.preprocessing
@@ -156,7 +157,7 @@ def _calibrate(
 
 
 def _best_candidate(
-    model: "openvino.Model",
+    model: "onnx.ModelProto",
     images_NHW: NDArray[np.uint8],
     evaluator: GateEvaluator,
     how: QuantizeSettings,
@@ -168,7 +169,7 @@ def _best_candidate(
 
     preprocessing = evaluator.parent.manifest.preprocessing
     quantized = quantize_model(model, images_NHW, preprocessing, how)
-    xml, weights = encode_ir(quantized)
+    xml, weights = encode_ir(from_onnx(quantized))
     backend = OpenVINOBackend(xml, weights)
     clock.lap("quantize")
     peak = peak_memory_mb()
@@ -190,21 +191,6 @@ def _best_candidate(
     maps = evaluator.compare_heatmaps(best.xml, best.weights)
     clock.lap("heatmaps")
     return replace(best, gate=replace(best.gate, heatmaps=maps)), mixed, peak
-
-
-def _onnx_form(parent: Bundle, candidate: Candidate, how: QuantizeSettings) -> OnnxForm:
-    if how.smooth is not None:
-        reason = "the network was smoothed, model.onnx was not"
-        return OnnxForm(content=None, max_difference=None, reason=reason)
-    pictures_NHW = golden_pictures(parent.manifest.preprocessing.size)
-    return make_onnx_form(
-        parent,
-        candidate.xml,
-        candidate.weights,
-        candidate.backend,
-        pictures_NHW,
-        tolerance=GOLDEN_TOLERANCE,
-    )
 
 
 def _write(

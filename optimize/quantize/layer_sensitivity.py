@@ -20,13 +20,14 @@ from ...runtime.backends.openvino import FAST_START, PRECISION_HINT, import_open
 from ...runtime.console import progress
 from ...runtime.errors import UsageError
 from ...runtime.images.preprocessing import Preprocessing
+from ..export.openvino_ir import from_onnx
 from ..gate.gate import GateResult
+from .network import cut_network
 from .nncf_ptq import calibration_crops
 from .revert_layers import Part, parts, return_layers
-from .subgraph import cut_network
 
 if TYPE_CHECKING:
-    import openvino
+    import onnx
 
 MEASUREMENTS = 48
 """Groups of layers that are measured; each takes a compilation."""
@@ -73,8 +74,8 @@ class _Group:
 
 
 def rank_layers(
-    parent: "openvino.Model",
-    quantized: "openvino.Model",
+    parent: "onnx.ModelProto",
+    quantized: "onnx.ModelProto",
     images_NHW: NDArray[np.uint8],
     preprocessing: Preprocessing,
     *,
@@ -135,10 +136,11 @@ def ranking_crops(
     return calibration_crops(images_NHW[chosen], preprocessing, 1)
 
 
-def network_logits(network: "openvino.Model", crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-    """The logits of a network that was cut out, float64 (M, C): by crop and window."""
+def network_logits(network: "onnx.ModelProto", crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    """The logits of a network that was cut out, float64 (M, C): by crop and window, as OpenVINO answers."""
     settings = {"INFERENCE_PRECISION_HINT": PRECISION_HINT, "PERFORMANCE_HINT": "LATENCY", **FAST_START}
-    request = import_openvino().Core().compile_model(network, "CPU", settings).create_infer_request()
+    compiled = import_openvino().Core().compile_model(from_onnx(network), "CPU", settings)
+    request = compiled.create_infer_request()
     answers = []
     for crop_HW in crops:
         request.infer([crop_HW[np.newaxis, np.newaxis]], share_inputs=False)
@@ -197,8 +199,8 @@ class Chooser:
 
     def __init__(
         self,
-        parent: "openvino.Model",
-        plain: "openvino.Model",
+        parent: "onnx.ModelProto",
+        plain: "onnx.ModelProto",
         gate: GateResult,
         names: list[str],
         images_NHW: NDArray[np.uint8],

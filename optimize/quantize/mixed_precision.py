@@ -18,6 +18,7 @@ from ...runtime.backends.base import Backend
 from ...runtime.backends.openvino import OpenVINOBackend
 from ...runtime.errors import UsageError
 from ...runtime.images.preprocessing import Preprocessing
+from ..export.openvino_ir import encode_ir, from_onnx
 from ..gate.evaluator import at_stricter_level
 from ..gate.gate import MIN_PATIENTS, GateResult
 from .interleaved_latency import ROUNDS, Latency, interleaved_latency
@@ -34,7 +35,7 @@ from .layer_sensitivity import (
 from .revert_layers import return_layers
 
 if TYPE_CHECKING:
-    import openvino
+    import onnx
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ class Ask:
 class Candidate:
     """A quantized graph, what runs it, and what the gate said."""
 
-    model: "openvino.Model"
+    model: "onnx.ModelProto"
     xml: bytes
     weights: bytes
     backend: Backend
@@ -145,7 +146,7 @@ class MixedPrecision:
 
 
 def return_harmful_layers(
-    original: "openvino.Model",
+    original: "onnx.ModelProto",
     reference: Backend,
     plain: Candidate,
     images_NHW: NDArray[np.uint8],
@@ -182,7 +183,7 @@ def return_harmful_layers(
 
 
 def _return_layers(
-    original: "openvino.Model",
+    original: "onnx.ModelProto",
     reference: Backend,
     plain: Candidate,
     effects: tuple[LayerEffect, ...],
@@ -221,10 +222,8 @@ def _return_layers(
     )
 
 
-def _candidate(model: "openvino.Model", evaluate: Callable[[Backend], GateResult]) -> Candidate:
-    from ..export.openvino_ir import encode_ir
-
-    xml, weights = encode_ir(model)
+def _candidate(model: "onnx.ModelProto", evaluate: Callable[[Backend], GateResult]) -> Candidate:
+    xml, weights = encode_ir(from_onnx(model))
     backend = OpenVINOBackend(xml, weights)
     gate = at_stricter_level(evaluate(backend), LATER_LEVEL / LATER_ASKS)
     return Candidate(model=model, xml=xml, weights=weights, backend=backend, gate=gate)

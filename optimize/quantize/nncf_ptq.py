@@ -8,7 +8,6 @@ import io
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,20 +17,23 @@ from ...runtime.backends.openvino import without_telemetry
 from ...runtime.errors import UsageError
 from ...runtime.images.crops import take
 from ...runtime.images.preprocessing import Preprocessing
+from ...runtime.schema import nearest
+from ..export.onnx import CROPS
 from ..settings import QuantizeSettings
+from .network import cut_network, floating_point, join_network, layers
+from .qdq import finish_qdq
 from .smoothing import smooth_network
-from .subgraph import cut_network, floating_point, join_network, layers
 
 if TYPE_CHECKING:
-    import openvino
+    import onnx
 
 
 def quantize_model(
-    model: "openvino.Model",
+    model: "onnx.ModelProto",
     images_NHW: NDArray[np.uint8],
     preprocessing: Preprocessing,
     settings: QuantizeSettings,
-) -> "openvino.Model":
+) -> "onnx.ModelProto":
     """Quantize the network of an exported graph.
 
     Args:
@@ -40,12 +42,16 @@ def quantize_model(
         preprocessing: the bundle's, for its windows.
         settings: how. Its calibration_size does not matter here: all images are used.
 
+    Returns:
+        the graph with QuantizeLinear and DequantizeLinear nodes, for OpenVINO as it is and for ONNX Runtime
+        by `qdq.for_onnx_runtime`.
+
     Raises:
         BundleError: the graph is not one of ours.
         UsageError: a layer to be kept is not in the network, or none of its layers can be smoothed.
     """
     network = cut_network(model)
-    kept = kept_operations(network, settings.keep_floating_point)
+    kept = kept_layers(network, settings.keep_floating_point)
     crops = calibration_crops(images_NHW, preprocessing, settings.crops_per_image)
     if settings.smooth is not None:
         network = smooth_network(network, crops, settings.smooth)
@@ -54,22 +60,22 @@ def quantize_model(
 
         quantized = nncf.quantize(
             network,
-            nncf.Dataset(crops, lambda crop_HW: crop_HW[np.newaxis, np.newaxis]),
+            nncf.Dataset(crops, lambda crop_HW: {CROPS: crop_HW[np.newaxis, np.newaxis]}),
             subset_size=len(crops),
             preset=nncf.QuantizationPreset(settings.preset),
             fast_bias_correction=settings.bias_correction != "accurate",
             ignored_scope=nncf.IgnoredScope(names=[*kept, *floating_point(network)]),
             advanced_parameters=_advanced(settings),
         )
-    return join_network(model, quantized)
+    return join_network(model, finish_qdq(quantized, network))
 
 
 def original_graph(
-    model: "openvino.Model",
+    model: "onnx.ModelProto",
     images_NHW: NDArray[np.uint8],
     preprocessing: Preprocessing,
     settings: QuantizeSettings,
-) -> "openvino.Model":
+) -> "onnx.ModelProto":
     """The FP32 graph that was quantized: smoothing changes its weights, though not its answers."""
     if settings.smooth is None:
         return model
@@ -94,8 +100,8 @@ def calibration_crops(
     ]
 
 
-def kept_operations(network: "openvino.Model", names: Sequence[str]) -> list[str]:
-    """The operations of layers that are to stay in floating point.
+def kept_layers(network: "onnx.ModelProto", names: Sequence[str]) -> list[str]:
+    """The names of layers that are to stay in floating point, once they are known to be there.
 
     Raises:
         UsageError: a name that is no layer of the network; the message holds the nearest.
@@ -103,13 +109,11 @@ def kept_operations(network: "openvino.Model", names: Sequence[str]) -> list[str
     known = layers(network)
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known, n=1, cutoff=0.3)
-            guess = f"did you mean {near[0]}? " if near else ""
             raise UsageError(
-                f"no layer {name!r} to keep in floating point; {guess}the network has {len(known)}, from "
-                f"{next(iter(known), 'none')} on"
+                f"no layer {name!r} to keep in floating point{nearest(name, known)}; the network has "
+                f"{len(known)}, from {next(iter(known), 'none')} on"
             )
-    return [known[name] for name in names]
+    return list(names)
 
 
 def _advanced(settings: QuantizeSettings) -> Any:

@@ -1,15 +1,18 @@
 """The ONNX form of an INT8 bundle: written only if ONNX Runtime then answers as OpenVINO does."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.backends.base import Backend
 from ...runtime.backends.onnxruntime import OnnxRuntimeBackend
-from ...runtime.bundle.bundle import ONNX, Bundle
 from ...runtime.errors import BundleError
+from .qdq import for_onnx_runtime
+
+if TYPE_CHECKING:
+    import onnx
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,42 +36,28 @@ class OnnxForm:
 
 
 def make_onnx_form(
-    parent: Bundle,
-    xml: bytes,
-    weights: bytes,
-    candidate: Backend,
-    images_NHW: NDArray[np.uint8],
-    *,
-    tolerance: float,
+    quantized: "onnx.ModelProto", candidate: Backend, images_NHW: NDArray[np.uint8], *, tolerance: float
 ) -> OnnxForm:
-    """Carry a quantized graph over to ONNX and try it.
+    """The ONNX form of a quantized graph, tried.
 
     A bundle is complete without: then OpenVINO alone runs it, and the reason says why.
 
     Args:
-        parent: the FP32 bundle.
-        xml, weights: the quantized graph.
+        quantized: the graph, with QuantizeLinear and DequantizeLinear nodes.
         candidate: the same on OpenVINO.
         images_NHW: the golden images, uint8 (N, size, size).
         tolerance: largest difference of a probability.
     """
-    from ..export.openvino_ir import read_ir
-    from .onnx_qdq import to_qdq
-
-    if not parent.has(ONNX):
-        return OnnxForm(content=None, max_difference=None, reason=f"{parent.path.name} holds no {ONNX}")
+    content = for_onnx_runtime(quantized)
     try:
-        content = to_qdq(parent.read(ONNX), read_ir(xml, weights))
         backend = OnnxRuntimeBackend(content)
-        differences = [np.abs(backend.infer(i) - candidate.infer(i)).max() for i in images_NHW]
+        found = max(float(np.abs(backend.infer(i) - candidate.infer(i)).max()) for i in images_NHW)
     except BundleError as error:
         return OnnxForm(content=None, max_difference=None, reason=str(error))
-    found = float(max(differences))
     if found > tolerance:
-        return OnnxForm(
-            content=None,
-            max_difference=found,
-            reason=f"ONNX Runtime differs from OpenVINO by {found:.2g} on the golden images, allowed is "
-            f"{tolerance:.2g}",
+        reason = (
+            f"ONNX Runtime differs from OpenVINO by {found:.2g} on the golden images, allowed is "
+            f"{tolerance:.2g}"
         )
+        return OnnxForm(content=None, max_difference=found, reason=reason)
     return OnnxForm(content=content, max_difference=found, reason=None)

@@ -13,60 +13,65 @@ rounded to powers of two, so the FP32 network answers the same to the last bit.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.backends.openvino import import_openvino
 from ...runtime.errors import UsageError
 from .activations import channel_peaks
-from .subgraph import layers
+from .network import constants, layers, makers, set_constants, shape_of
 
 if TYPE_CHECKING:
-    import openvino
+    import onnx
 
 _WIDEST = 7
 """Scales stay within 2^-7..2^7 of their layer's median: a channel that hardly ever speaks is no reference."""
+_DIVIDED = {"Conv": slice(1, 3), "BatchNormalization": slice(1, 3)}
+"""The inputs, weights and bias, that take the division for an operation's output."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A convolution, and the operations before it whose constants take the division."""
+    """A convolution, and the convolution or normalization before it that takes the division."""
 
-    name: str
-    convolution: Any
-    before: tuple[Any, ...]
+    convolution: "onnx.NodeProto"
+    before: "onnx.NodeProto"
 
 
 def smooth_network(
-    network: "openvino.Model", crops: Sequence[NDArray[np.uint8]], alpha: float
-) -> "openvino.Model":
+    network: "onnx.ModelProto", crops: Sequence[NDArray[np.uint8]], alpha: float
+) -> "onnx.ModelProto":
     """A copy of a network whose channels are evened out; it computes the same function.
 
     Args:
-        network: of the kind that `splice.cut_network` returns.
+        network: of the kind that `network.cut_network` returns.
         crops: uint8 (side, side) each, whose activations decide.
         alpha: 0..1, how much of the difference between channels moves into the weights.
 
     Raises:
         UsageError: no layer can be smoothed.
     """
-    smooth = network.clone()
+    import onnx
+
+    smooth = onnx.ModelProto()
+    smooth.CopyFrom(network)
     places = _places(smooth)
     if not places:
         raise UsageError(
             "no convolution of this network follows a ReLU and a convolution or normalization of its own, so "
             "nothing can be smoothed; leave --smooth out"
         )
-    peaks = channel_peaks(smooth, crops, [place.name for place in places])
+    stored = constants(smooth)
+    peaks = channel_peaks(smooth, crops, [place.convolution.name for place in places])
     for place, peaks_C in zip(places, peaks, strict=True):
-        scales_C = channel_scales(peaks_C, _constant(place.convolution), alpha)
-        _scale_constant(place.convolution, scales_C.reshape(1, -1, 1, 1))
-        for operation in place.before:
-            shape = (-1, 1, 1, 1) if operation.get_type_name() == "Convolution" else (1, -1, 1, 1)
-            _scale_constant(operation, (np.float32(1) / scales_C).reshape(shape))
-    smooth.validate_nodes_and_infer_types()
+        weights = place.convolution.input[1]
+        scales_C = channel_scales(peaks_C, stored[weights], alpha)
+        stored[weights] = stored[weights] * scales_C.reshape(1, -1, 1, 1)
+        for name in place.before.input[_DIVIDED[place.before.op_type]]:
+            shape = [-1] + [1] * (stored[name].ndim - 1)
+            stored[name] = stored[name] / scales_C.reshape(shape)
+    set_constants(smooth, stored)
     return smooth
 
 
@@ -94,57 +99,33 @@ def channel_scales(
     return scales_C
 
 
-def _places(network: "openvino.Model") -> list[_Place]:
-    operations = {operation.get_friendly_name(): operation for operation in network.get_ordered_ops()}
+def _places(network: "onnx.ModelProto") -> list[_Place]:
+    stored, made_by = constants(network), makers(network)
+    taken = [value for node in network.graph.node for value in node.input]
+
+    def divisible(value: str, channels: int) -> "onnx.NodeProto | None":
+        """The operation whose constants can take the division of a value; None where none can."""
+        node = made_by.get(value)
+        while node is not None and taken.count(value) == 1:
+            if node.op_type in _DIVIDED:
+                names = node.input[_DIVIDED[node.op_type]]
+                own = all(name in stored and taken.count(name) == 1 for name in names)
+                return node if own and len(stored[names[0]]) == channels else None
+            if node.op_type != "Relu":
+                return None
+            value = node.input[0]
+            node = made_by.get(value)
+        return None
+
     found = []
-    for name, full_name in layers(network).items():
-        convolution = operations[full_name]
-        # A single channel has no other to be made alike.
-        alone = len(convolution.input_value(0).shape) != 4 or int(convolution.input_value(0).shape[1]) < 2
-        if convolution.get_type_name() != "Convolution" or alone or not _is_constant(convolution):
+    for node in layers(network).values():
+        shape = shape_of(network, node.input[0])
+        groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+        # A single channel has no other to be made alike, and a constant of two layers serves both.
+        single = node.op_type != "Conv" or groups != 1 or len(shape) != 4 or shape[1] < 2
+        if single or node.input[1] not in stored or taken.count(node.input[1]) > 1:
             continue
-        before = _before(convolution)
-        if before:
-            found.append(_Place(name, convolution, before))
+        before = divisible(node.input[0], shape[1])
+        if before is not None:
+            found.append(_Place(node, before))
     return found
-
-
-def _before(convolution: Any) -> tuple[Any, ...]:
-    """The operations whose constants can take the division of what enters; none where one cannot."""
-    channels = int(convolution.input_value(0).shape[1])
-    taken = []
-    output = convolution.input_value(0)
-    while len(output.get_target_inputs()) == 1 and int(output.shape[1]) == channels:
-        node = output.get_node()
-        kind = node.get_type_name()
-        if kind in ("Add", "Multiply", "Convolution"):
-            if not _is_constant(node) or not _by_channel(node, channels):
-                return ()
-            taken.append(node)
-            if kind != "Add":
-                return tuple(taken)
-        elif kind != "Relu":
-            return ()
-        output = node.input_value(0)
-    return ()
-
-
-def _by_channel(node: Any, channels: int) -> bool:
-    """True if an operation's constant has one value a channel; a convolution's weights always have."""
-    shape = list(node.input_value(1).shape)
-    return node.get_type_name() == "Convolution" or shape in ([1, channels, 1, 1], [1, 1, 1, 1])
-
-
-def _is_constant(node: Any) -> bool:
-    return bool(node.input_value(1).get_node().get_type_name() == "Constant")
-
-
-def _constant(node: Any) -> NDArray[np.float32]:
-    return np.array(node.input_value(1).get_node().data, dtype=np.float32)
-
-
-def _scale_constant(node: Any, factor: NDArray[np.float32]) -> None:
-    # A new constant in place of the old one: another operation may hold that too.
-    old = node.input_value(1).get_node()
-    new = import_openvino().opset13.constant(_constant(node) * factor, name=old.get_friendly_name())
-    node.input(1).replace_source_output(new.output(0))

@@ -21,11 +21,16 @@ from ..export.export import (
     golden_pictures,
 )
 from ..export.head_alignment import Alignment, align_head
+from ..export.onnx import encode_onnx
+from ..export.openvino_ir import encode_ir, from_onnx
 from ..gate.image_copies import leave_out_copies
 from ..quantize.calibration import CalibrationSet, draw_calibration
 from ..quantize.int8 import GOLDEN_TOLERANCE, parent_provenance, tool_versions
+from ..quantize.layer_sensitivity import rank_layers
+from ..quantize.network import cut_network, join_network, read_onnx
 from ..quantize.nncf_ptq import quantize_model
 from ..quantize.onnx_form import make_onnx_form
+from ..quantize.revert_layers import return_layers
 from ..settings import ExportSettings, QuantizeSettings
 from .search_space import Candidate, Graph
 from .settings import TuneSettings
@@ -33,7 +38,7 @@ from .source import Source
 from .splits import RoleSplits
 
 if TYPE_CHECKING:
-    import openvino
+    import onnx
 
 BUNDLES = "bundles"
 
@@ -151,44 +156,36 @@ class BundleStore:
         return write_bundle(path, manifest, {MODEL: xml, WEIGHTS: weights, GOLDEN: golden})
 
     def _int8(self, graph: Graph, path: Path) -> Bundle:
-        from ..export.openvino_ir import encode_ir, read_ir
-        from ..quantize.subgraph import cut_network, join_network
-
-        parent, calibrated_in = self.parent(graph), self.calibration_crops(graph)
-        fp32 = read_ir(parent.read(MODEL), parent.read(WEIGHTS))
+        fp32 = read_onnx(self.parent(graph))
         how = QuantizeSettings(
             calibration_size=self.settings.calibration_size,
             preset=graph.preset or "performance",
             seed=self.settings.seed,
         )
-        if graph.layers_back:
-            return self._mixed_precision(graph, path, fp32, how)
-        if graph.crops == calibrated_in:
-            images_NHW = load_images(self.calibration.images, parent.manifest.preprocessing)
-            model = quantize_model(fp32, images_NHW, parent.manifest.preprocessing, how)
-        else:
-            # Plans of a family differ in what they cut out of the image, not in the network.
-            quantized = self.get(replace(graph, crops=calibrated_in))
-            model = join_network(fp32, cut_network(read_ir(quantized.read(MODEL), quantized.read(WEIGHTS))))
-        return self._write_int8(graph, path, encode_ir(model), how)
-
-    def _mixed_precision(
-        self, graph: Graph, path: Path, fp32: "openvino.Model", how: QuantizeSettings
-    ) -> Bundle:
-        """The INT8 graph with its most harmful layers in floating point, without a new calibration."""
-        from ..export.openvino_ir import encode_ir, read_ir
-        from ..quantize.revert_layers import return_layers
-
-        plain = self.get(replace(graph, layers_back=0))
-        int8 = read_ir(plain.read(MODEL), plain.read(WEIGHTS))
+        if not graph.layers_back:
+            return self._write_int8(graph, path, self._quantized(graph, fp32, how), how)
+        # The most harmful layers in floating point, without a new calibration.
+        int8 = self._quantized(graph, fp32, how)
         names = self._ranking(graph, fp32, int8)[: graph.layers_back]
-        model = encode_ir(return_layers(fp32, int8, names))
+        model = return_layers(fp32, int8, names)
         return self._write_int8(graph, path, model, replace(how, keep_floating_point=names))
 
-    def _ranking(self, graph: Graph, fp32: "openvino.Model", int8: "openvino.Model") -> tuple[str, ...]:
-        """Layers of an INT8 graph, the most harmful first; measured once for each plan and preset."""
-        from ..quantize.layer_sensitivity import rank_layers
+    def _quantized(self, graph: Graph, fp32: "onnx.ModelProto", how: QuantizeSettings) -> "onnx.ModelProto":
+        """The graph quantized; plans of a family differ in what they cut out, not in the network."""
+        import onnx
 
+        calibrated = replace(graph, crops=self.calibration_crops(graph), layers_back=0)
+        file = self.folder / f"network-{calibrated.key}.onnx"
+        if not file.is_file():
+            parent = self.parent(calibrated)
+            preprocessing = parent.manifest.preprocessing
+            images_NHW = load_images(self.calibration.images, preprocessing)
+            network = cut_network(quantize_model(read_onnx(parent), images_NHW, preprocessing, how))
+            write_file(file, encode_onnx(network))
+        return join_network(fp32, onnx.load_from_string(file.read_bytes()))
+
+    def _ranking(self, graph: Graph, fp32: "onnx.ModelProto", int8: "onnx.ModelProto") -> tuple[str, ...]:
+        """Layers of an INT8 graph, the most harmful first; measured once for each plan and preset."""
         file = self.folder / f"ranking-{replace(graph, layers_back=0).key}.json"
         if not file.is_file():
             preprocessing = self.parent(graph).manifest.preprocessing
@@ -198,14 +195,13 @@ class BundleStore:
         return tuple(json.loads(file.read_text()))
 
     def _write_int8(
-        self, graph: Graph, path: Path, model: tuple[bytes, bytes], how: QuantizeSettings
+        self, graph: Graph, path: Path, model: "onnx.ModelProto", how: QuantizeSettings
     ) -> Bundle:
         parent = self.parent(graph)
         size = parent.manifest.preprocessing.size
-        xml, weights = model
+        xml, weights = encode_ir(from_onnx(model))
         backend = OpenVINOBackend(xml, weights)
-        pictures_NHW = golden_pictures(size)
-        onnx = make_onnx_form(parent, xml, weights, backend, pictures_NHW, tolerance=GOLDEN_TOLERANCE)
+        onnx = make_onnx_form(model, backend, golden_pictures(size), tolerance=GOLDEN_TOLERANCE)
         files = {MODEL: xml, WEIGHTS: weights, GOLDEN: golden_images(backend, size)}
         if onnx.content is not None:
             files[ONNX] = onnx.content

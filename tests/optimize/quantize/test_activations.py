@@ -9,10 +9,9 @@ pytest.importorskip("torch")
 pytest.importorskip("nncf")
 
 from xopt.datasets import open_source
-from xopt.optimize.export.openvino_ir import read_ir
 from xopt.optimize.quantize.activations import covering_radius, image_features, layer_ranges
 from xopt.optimize.quantize.calibration import draw_calibration
-from xopt.optimize.quantize.subgraph import cut_network
+from xopt.optimize.quantize.network import cut_network, read_onnx
 from xopt.runtime import Bundle
 
 
@@ -23,7 +22,7 @@ def bundle(small):
 
 @pytest.fixture(scope="module")
 def model(bundle):
-    return read_ir(bundle.read("model.xml"), bundle.read("model.bin"))
+    return read_onnx(bundle)
 
 
 @pytest.fixture(scope="module")

@@ -12,16 +12,18 @@ pytest.importorskip("nncf")
 from xopt.datasets import Split
 from xopt.datasets.phantoms import draw
 from xopt.optimize import AwareSettings, GateSettings, MixedPrecision, rank_layers, run_gate
-from xopt.optimize.export.openvino_ir import encode_ir, read_ir
+from xopt.optimize.export.openvino_ir import encode_ir, from_onnx
 from xopt.optimize.quantize.interleaved_latency import Latency
 from xopt.optimize.quantize.layer_sensitivity import LATER_ASKS, LATER_LEVEL
 from xopt.optimize.quantize.mixed_precision import Candidate, return_harmful_layers
+from xopt.optimize.quantize.network import read_onnx
 from xopt.optimize.quantize.nncf_ptq import QuantizeSettings, quantize_model
 from xopt.optimize.terminal import describe_mixed_precision
 from xopt.runtime import Bundle, UsageError
 from xopt.runtime.backends.openvino import OpenVINOBackend
 
 from ..fragile_graph import make_fragile_graph
+from .graphs import answers, openvino
 
 PAIRS = (("layer1.0.conv1", "layer1.0.conv2"), ("layer1.1.conv1", "layer1.1.conv2"))
 BROKEN = {"layer1.0.conv2", "layer1.1.conv2"}
@@ -37,17 +39,12 @@ def bundle(small):
 
 @pytest.fixture(scope="module")
 def sound(bundle):
-    return read_ir(bundle.read("model.xml"), bundle.read("model.bin"))
+    return read_onnx(bundle)
 
 
 @pytest.fixture(scope="module")
 def fragile(sound):
     return make_fragile_graph(sound, PAIRS)
-
-
-def answers(model, images):
-    backend = OpenVINOBackend(*encode_ir(model))
-    return np.stack([backend.infer(image) for image in images])
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +80,14 @@ def gate_of(split, reference_answers):
 
 @pytest.fixture(scope="module")
 def plain(int8, gate_of):
-    xml, weights = encode_ir(int8)
+    xml, weights = encode_ir(from_onnx(int8))
     backend = OpenVINOBackend(xml, weights)
     return Candidate(model=int8, xml=xml, weights=weights, backend=backend, gate=gate_of(backend))
 
 
 @pytest.fixture(scope="module")
 def run(fragile, plain, bundle, gate_of):
-    reference = OpenVINOBackend(*encode_ir(fragile))
+    reference = openvino(fragile)
 
     def mixed(settings, candidate=plain, measure=gate_of):
         return return_harmful_layers(

@@ -10,13 +10,15 @@ pytest.importorskip("nncf")
 
 from xopt.datasets.phantoms import draw
 from xopt.optimize import return_layers
-from xopt.optimize.export.openvino_ir import encode_ir, read_ir
+from xopt.optimize.export.onnx import encode_onnx
+from xopt.optimize.quantize.network import cut_network, layers, makers, read_onnx
 from xopt.optimize.quantize.nncf_ptq import QuantizeSettings, quantize_model
-from xopt.optimize.quantize.onnx_qdq import to_qdq
+from xopt.optimize.quantize.qdq import for_onnx_runtime
 from xopt.optimize.quantize.revert_layers import parts
 from xopt.runtime import Bundle, BundleError, UsageError
 from xopt.runtime.backends.onnxruntime import OnnxRuntimeBackend
-from xopt.runtime.backends.openvino import OpenVINOBackend
+
+from .graphs import answers
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def bundle(small):
 
 @pytest.fixture(scope="module")
 def model(bundle):
-    return read_ir(bundle.read("model.xml"), bundle.read("model.bin"))
+    return read_onnx(bundle)
 
 
 @pytest.fixture(scope="module")
@@ -35,29 +37,24 @@ def int8(model, bundle):
     return quantize_model(model, images, bundle.manifest.preprocessing, QuantizeSettings())
 
 
-def answers(model):
-    backend = OpenVINOBackend(*encode_ir(model))
-    return np.stack([backend.infer(image) for image in draw(3, seed=60, size=72).images_NHW])
-
-
 def eight_bit_weights(model) -> list[str]:
-    constants = [op for op in model.get_ordered_ops() if op.get_type_name() == "Constant"]
-    return [c.get_friendly_name() for c in constants if c.get_element_type().get_type_name() == "i8"]
+    made_by = makers(model)
+    return [name for name, node in layers(model).items() if node.input[1] in made_by]
 
 
 def quantizers(model) -> int:
-    return sum(operation.get_type_name() == "FakeQuantize" for operation in model.get_ordered_ops())
+    return sum(node.op_type == "QuantizeLinear" for node in model.graph.node)
 
 
-def test_every_layer_in_eight_bits_is_a_part_by_its_name_in_pytorch(int8):
-    layers = [part for part in parts(int8) if part.operation is not None]
-    assert len(layers) == 21
-    assert (layers[0].name, layers[-1].name) == ("conv1", "fc")
-    assert all(part.macs for part in layers)
+def test_every_layer_in_eight_bits_is_a_part_by_its_name_in_pytorch(int8, bundle):
+    found = [part for part in parts(cut_network(int8)) if part.is_layer]
+    assert len(found) == 21
+    assert (found[0].name, found[-1].name) == ("conv1", "fc")
     # What a pooled tensor is rounded by serves a sum, too, so it belongs to the layer before.
-    assert [part.name for part in layers if not part.ports] == ["layer1.0.conv1"]
-    # Ten crops; 64 channels of 32 x 32 from kernels of 7 x 7 on three planes.
-    assert layers[0].macs == 10 * 64 * 32 * 32 * 3 * 49
+    assert [part.name for part in found if not part.ports] == ["layer1.0.conv1"]
+    # 64 channels of 32 x 32 from kernels of 7 x 7 on three planes; 512 features to each class.
+    assert found[0].macs == 64 * 32 * 32 * 3 * 49
+    assert found[-1].macs == 512 * len(bundle.manifest.classes)
 
 
 def test_a_floating_point_graph_has_no_parts(model):
@@ -72,7 +69,7 @@ def test_all_parts_returned_give_the_original_answers_to_the_bit(model, int8):
 
 
 def test_no_part_returned_is_the_same_network(model, int8):
-    assert encode_ir(return_layers(model, int8, ())) == encode_ir(int8)
+    assert encode_onnx(return_layers(model, int8, ())) == encode_onnx(int8)
 
 
 @pytest.mark.parametrize(
@@ -88,9 +85,9 @@ def test_one_part_returned_leaves_all_others(model, int8, name, weights, fewer):
 
 
 def test_neither_graph_is_changed(model, int8):
-    before = encode_ir(model), encode_ir(int8)
+    before = encode_onnx(model), encode_onnx(int8)
     return_layers(model, int8, ["conv1", "fc"])
-    assert (encode_ir(model), encode_ir(int8)) == before
+    assert (encode_onnx(model), encode_onnx(int8)) == before
 
 
 @pytest.mark.parametrize(
@@ -112,9 +109,9 @@ def test_another_networks_weights_are_refused(int8):
 
 
 @pytest.mark.parametrize("names", [("conv1",), ("layer1.0.conv2", "layer2.0.conv2/output"), ("fc",)])
-def test_onnx_runtime_follows_what_returned(bundle, model, int8, names):
+def test_onnx_runtime_follows_what_returned(model, int8, names):
     changed = return_layers(model, int8, names)
-    backend = OnnxRuntimeBackend(to_qdq(bundle.read("model.onnx"), changed))
+    backend = OnnxRuntimeBackend(for_onnx_runtime(changed))
     found = np.stack([backend.infer(image) for image in draw(3, seed=60, size=72).images_NHW])
     # The untrained network's large head amplifies what two engines round differently.
     assert np.abs(found - answers(changed)).max() < 0.1
