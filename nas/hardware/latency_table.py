@@ -17,12 +17,12 @@ from ...benchmarks.latency import in_words
 from ...runtime.console import table as text_table
 from ...runtime.errors import DataError, UsageError
 from ...runtime.files import write_file
+from ...runtime.schema import from_json
 from ..space import Space
 from .blocks import WORK, BlockLatencies, placed_blocks
 from .graphs import CHANNELS, GraphSettings
 
 SCHEMA = 1
-_IDENTITY = ("cpu", "cores", "features", "openvino")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,31 +150,60 @@ class LatencyTable:
             "slower than left alone, which was taken out.",
         ]
 
-    @classmethod
-    def from_json(cls, facts: Mapping[str, Any]) -> "LatencyTable":
-        """The inverse of `to_json`.
 
-        Raises:
-            KeyError, TypeError, ValueError: something is missing or is not what it should be.
-        """
-        if facts["schema"] != SCHEMA:
-            raise ValueError(f"schema {facts['schema']} is not {SCHEMA}.")
-        return cls(
-            space=facts["space"],
-            settings=GraphSettings(
-                precision=facts["precision"], classes=facts["classes"], threads=facts["threads"]
-            ),
-            machine={name: facts["machine"][name] for name in _IDENTITY},
+@dataclass(frozen=True, kw_only=True)
+class _Machine:
+    """The identity of the machine, as `this_machine` returns it."""
+
+    cpu: str
+    cores: int
+    features: list[str]
+    openvino: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Document:
+    """A table's file; the three errors that follow from the networks are there for readers."""
+
+    schema: int
+    space: str
+    precision: str
+    classes: int
+    threads: int
+    machine: _Machine
+    rounds: int
+    repeat_error: float
+    disturbance: float
+    median_error: float
+    p90_error: float
+    margin: float
+    fixed_ms: float
+    rates_ms: dict[str, float]
+    corrections_ms: dict[str, float]
+    blocks_ms: dict[str, float]
+    networks: tuple[Measured, ...]
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(f"schema {self.schema} is not {SCHEMA}.")
+        if set(self.rates_ms) != set(WORK):
+            raise ValueError(f"rates_ms must name {', '.join(WORK)}, got {', '.join(self.rates_ms)}.")
+
+    def table(self) -> LatencyTable:
+        return LatencyTable(
+            space=self.space,
+            settings=GraphSettings(precision=self.precision, classes=self.classes, threads=self.threads),
+            machine=asdict(self.machine),
             blocks=BlockLatencies(
-                fixed_ms=float(facts["fixed_ms"]),
-                rates_ms=tuple(float(facts["rates_ms"][name]) for name in WORK),
-                corrections_ms={key: float(value) for key, value in facts["corrections_ms"].items()},
+                fixed_ms=self.fixed_ms,
+                rates_ms=tuple(self.rates_ms[name] for name in WORK),
+                corrections_ms=self.corrections_ms,
             ),
-            networks=tuple(Measured(**network) for network in facts["networks"]),
-            shapes={key: float(value) for key, value in facts["blocks_ms"].items()},
-            rounds=int(facts["rounds"]),
-            repeat_error=float(facts["repeat_error"]),
-            disturbance=float(facts["disturbance"]),
+            networks=self.networks,
+            shapes=self.blocks_ms,
+            rounds=self.rounds,
+            repeat_error=self.repeat_error,
+            disturbance=self.disturbance,
         )
 
 
@@ -213,10 +242,10 @@ def load_table(path: str | Path, *, any_machine: bool = False) -> LatencyTable:
     """
     again = "measure one here: xopt nas latency --out TABLE.json"
     try:
-        table = LatencyTable.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+        table = from_json(_Document, Path(path).read_bytes()).table()
     except OSError as error:
         raise DataError(f"cannot read latency table {path}: {error.strerror or error}; {again}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except ValueError as error:
         raise DataError(f"{path} is no latency table of xopt ({error}); {again}") from error
     if not any_machine:
         _check_machine(table, path, again)
@@ -227,7 +256,7 @@ def _check_machine(table: LatencyTable, path: str | Path, again: str) -> None:
     here = this_machine()
     different = [
         f"{name} {_said(table.machine[name])}, here {_said(here[name])}"
-        for name in _IDENTITY
+        for name in here
         if table.machine[name] != here[name]
     ]
     if different:
