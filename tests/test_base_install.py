@@ -21,10 +21,8 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin folder of an environment with nothing but the base install."""
     place = tmp_path_factory.mktemp("device")
     subprocess.run([sys.executable, "-m", "venv", place], check=True)
-    subprocess.run(
-        [place / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ROOT],
-        check=True,
-    )
+    pip = [place / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--no-compile", ROOT], check=True)
     return place / "bin"
 
 
@@ -64,6 +62,17 @@ def test_predict_verify_and_doctor_run_without_torch(device, bundle, tmp_path):
         done = run(device, "xopt", *words, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
     assert "image,Bright,Left,Top" in run(device, "xopt", "predict", bundle, "x.png", cwd=tmp_path).stdout
+
+
+@pytest.mark.slow
+def test_it_takes_at_most_300_mb_also_when_it_has_run(device, bundle, tmp_path):
+    for words in (("verify", bundle), ("doctor",)):
+        assert run(device, "xopt", *words, cwd=tmp_path).returncode == 0
+    packages = next((device.parent / "lib").glob("python*/site-packages"))
+    # pip itself and its parts are the environment's.
+    own = [p for p in packages.iterdir() if not p.name.startswith(("pip", "setuptools", "pkg_resources"))]
+    files = [file for path in own for file in (path.rglob("*") if path.is_dir() else [path])]
+    assert sum(file.stat().st_size for file in files if file.is_file()) <= 300e6
 
 
 @pytest.mark.slow
