@@ -111,7 +111,7 @@ class TorchEngine(Engine):
 
         facts = self.preprocessing
         mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (facts.mean, facts.std))
-        return (crops_K1HW.float().div(255).expand(-1, facts.channels, -1, -1) - mean) / std
+        return (crops_K1HW.float().div(255).expand(-1, facts.planes, -1, -1) - mean) / std
 
     def macs(self) -> int:
         """Counted by hooks on the layers during one pass."""

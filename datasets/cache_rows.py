@@ -89,7 +89,7 @@ def _decode(wanted: Wanted, known: bytes, size: int) -> Made:
     if digest == known:
         return Made(row=wanted.row, stamp=wanted.stamp, digest=digest)
     try:
-        image_HW = image.prepare(content, Preprocessing(size=size, crop=size)).image_HW
+        image_HW = image.prepare(content, Preprocessing.square(size, size)).image_HW
     except InputError as error:
         return _failed(wanted, str(error).removeprefix("image bytes "))
     return Made(row=wanted.row, stamp=wanted.stamp, digest=digest, image_HW=image_HW)

@@ -176,7 +176,7 @@ def _picture(checked: Checked, row: int) -> str:
 
     try:
         source = _source(checked, row)
-        prepared = image.prepare(source, Preprocessing(size=LOOK, crop=LOOK))
+        prepared = image.prepare(source, Preprocessing.square(LOOK, LOOK))
     except (DataError, InputError):
         # It was readable when it was checked; a page with a gap is better than none.
         return "<p class='note'>gone since</p>"

@@ -76,7 +76,7 @@ def _look(row: int, source: Path | NDArray[np.uint8]) -> ImageFacts:
 
     try:
         content = read_regular(source.resolve(), limit=MAX_FILE_BYTES) if isinstance(source, Path) else source
-        prepared = image.prepare(content, Preprocessing(size=LOOK, crop=LOOK))
+        prepared = image.prepare(content, Preprocessing.square(LOOK, LOOK))
     except OSError as error:
         return ImageFacts(row=row, reason=f"cannot be read: {error.strerror or error}")
     except InputError as error:

@@ -28,7 +28,7 @@ from ..runtime.images.preprocessing import Preprocessing
 from . import Dataset, Split
 
 FITTED = {"calibration": "calibrated", "alignment": "aligned"}
-"""Parts of a manifest's provenance that name images a bundle was fitted to, and what those did."""
+"""Parts of a manifest that name images a bundle was fitted to, and what those did."""
 DECIDED = {"gate": "gated", "operating_points": "chose the thresholds of"}
 """The same for images that decided about it."""
 PIXELS = "pixels"
@@ -94,7 +94,7 @@ def joined(digests: Iterable[str]) -> str:
 
 
 def without_pixels(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """A part of a manifest's provenance for a reader: digests by the thousand stay in the manifest."""
+    """A part of a manifest for a reader: digests by the thousand stay in the manifest."""
     return {key: value for key, value in facts.items() if key != PIXELS}
 
 
@@ -149,7 +149,7 @@ def _reused(
 ) -> Iterator[Reused]:
     for bundle in bundles:
         for part, did in parts.items():
-            facts = bundle.manifest.provenance.get(part) or {}
+            facts = bundle.manifest.part(part)
             names = set(facts.get("images") or ()) if isinstance(facts.get("images"), list) else set()
             if dataset is not None and (same := _same_split(facts, dataset)) is not None:
                 names |= set(same.images)
@@ -172,7 +172,7 @@ def _reused(
 
 
 def _keeps_pixels(bundle: Bundle) -> bool:
-    parts = [bundle.manifest.provenance.get(part) or {} for part in (*FITTED, *DECIDED)]
+    parts = [bundle.manifest.part(part) for part in (*FITTED, *DECIDED)]
     return any(PIXELS in facts for facts in parts)
 
 
@@ -198,7 +198,7 @@ def _patients(bundle: Bundle, dataset: Dataset, split: Split) -> Iterator[str]:
         for image, patient in zip(one.images, one.patients, strict=True)
     }
     for part, did in {**FITTED, **DECIDED}.items():
-        facts = bundle.manifest.provenance.get(part) or {}
+        facts = bundle.manifest.part(part)
         same = _same_split(facts, dataset)
         images = facts.get("images") if same is None else same.images
         known = images if isinstance(images, list | tuple) else ()

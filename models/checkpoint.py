@@ -210,7 +210,7 @@ def _load(metadata: CheckpointMetadata, folder: Path) -> tuple[Checkpoint, int]:
             f"{folder / metadata.weights} has SHA-256 {digest[:12]}..., its JSON says "
             f"{str(metadata.sha256)[:12]}... (changed, or interrupted while saving); take another checkpoint"
         )
-    network = build(metadata.architecture, len(metadata.classes), metadata.preprocessing.channels)
+    network = build(metadata.architecture, len(metadata.classes), metadata.preprocessing.planes)
     weights = read_weights(content, metadata.weights)
     translated = load_into(network, weights, architecture=metadata.architecture, name=metadata.weights)
     checkpoint = Checkpoint(

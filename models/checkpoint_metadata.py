@@ -7,7 +7,7 @@ from typing import Any
 
 from ..runtime.bundle.manifest import TASKS
 from ..runtime.errors import CheckpointError, UsageError
-from ..runtime.images.preprocessing import Preprocessing
+from ..runtime.images.preprocessing import Preprocessing, from_schema_1
 from ..runtime.schema import SchemaError, from_facts, to_facts
 from .registry import check_architecture
 from .weights import SUFFIXES
@@ -80,9 +80,6 @@ def read_metadata(path: Path) -> CheckpointMetadata:
         raise CheckpointError(
             f"{path} describes no checkpoint: it has no {', '.join(absent)}; see docs/export.md"
         )
-    given = facts.get("preprocessing")
-    if isinstance(given, dict) and (absent := [key for key in _LOOSE if key not in given]):
-        raise CheckpointError(f"{path}: preprocessing lacks {', '.join(absent)}; see docs/export.md")
     try:
         metadata = from_facts(CheckpointMetadata, _complete(facts))
         check_architecture(metadata.architecture)
@@ -101,19 +98,24 @@ def _complete(facts: dict[str, Any]) -> dict[str, Any]:
     known = {key: facts[key] for key in _KNOWN if key in facts}
     classes = facts["classes"]
     task = default_task(len(classes)) if isinstance(classes, list) else TASKS[0]
-    preprocessing = _loose_preprocessing(facts)
     notes = facts.get("notes", {})
     others = {k: v for k, v in facts.items() if k not in _KNOWN and k not in _LOOSE}
     return {
         "task": task,
-        "preprocessing": preprocessing,
         **known,
+        "preprocessing": _preprocessing(facts),
         "notes": others | (notes if isinstance(notes, dict) else {"notes": notes}),
     }
 
 
-def _loose_preprocessing(facts: dict[str, Any]) -> dict[str, Any]:
-    """The preprocessing's keys that stand alone, completed by its defaults."""
+def _preprocessing(facts: dict[str, Any]) -> Any:
+    """The preprocessing as one object: as it stands there, or from keys that stand alone and its defaults."""
+    given = facts.get("preprocessing")
+    if given is not None:
+        whole = not isinstance(given, dict) or not set(_LOOSE[:3]) & set(given)
+        if not whole and (absent := [key for key in _LOOSE if key not in given]):
+            raise SchemaError(f"preprocessing lacks {', '.join(absent)}; see docs/export.md")
+        return given if whole else from_schema_1(given)
     given = {key: facts[key] for key in _LOOSE if key in facts}
     channels = given.get("channels", 3)
     if channels == 1:
@@ -122,4 +124,4 @@ def _loose_preprocessing(facts: dict[str, Any]) -> dict[str, Any]:
     for key in ("mean", "std"):
         if key in given and not isinstance(given[key], list) and isinstance(channels, int):
             given[key] = [given[key]] * channels
-    return to_facts(Preprocessing()) | given
+    return to_facts(Preprocessing()) | from_schema_1(given)

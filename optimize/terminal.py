@@ -100,7 +100,8 @@ def describe_quantized(made: Quantized, parent: Bundle) -> str:
 
 def quantized_facts(made: Quantized, parent: Bundle) -> dict[str, Any]:
     """The same as plain JSON values, also for a candidate that did not pass."""
-    provenance = made.bundle.manifest.provenance
+    manifest = made.bundle.manifest
+    provenance = manifest.provenance
     return {
         "bundle": str(made.bundle.path),
         "passed": made.gate.verdict.passed,
@@ -109,10 +110,12 @@ def quantized_facts(made: Quantized, parent: Bundle) -> dict[str, Any]:
         "size_mb": size_mb(made.bundle),
         "parent_size_mb": size_mb(parent),
         "calibration": {
-            key: value for key, value in without_pixels(provenance["calibration"]).items() if key != "images"
+            key: value
+            for key, value in without_pixels(manifest.part("calibration")).items()
+            if key != "images"
         },
         "settings": provenance["settings"],
-        "gate": without_pixels(provenance["gate"]),
+        "gate": without_pixels(manifest.part("gate")),
         "accuracy_aware": provenance["accuracy_aware"],
         "onnx": provenance["onnx"],
         "seconds": made.seconds,

@@ -11,7 +11,7 @@ from .made_once import made_once
 
 ARCHITECTURE = "macro-1-depths1-widths8"
 SIZE, CROP = 72, 64
-PREPROCESSING = Preprocessing(size=SIZE, crop=CROP, crops="ten")
+PREPROCESSING = Preprocessing.square(SIZE, CROP, crops="ten")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,7 +59,7 @@ def measure(source: Path, *, split: str, size: int, batch: int, rounds: int = RO
         DataError: the source has no such split, or lacks images.
     """
     files = open_source(source).split(split)
-    preprocessing = Preprocessing(size=size, crop=size)
+    preprocessing = Preprocessing.square(size, size)
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(usable_cores()) as pool:
         cache = Path(place) / "cache"
         prepare(open_source(source), cache, size=size)

@@ -58,7 +58,7 @@ def decoders() -> dict[str, Callable[[bytes], Grey]]:
 
 def resizers(decode: dict[str, Callable[[bytes], Grey]]) -> dict[str, Callable[[bytes], Grey]]:
     """The decoders, each followed by a resize; xopt's own as the runtime does both."""
-    preprocessing = Preprocessing(size=SIZE, crop=SIZE)
+    preprocessing = Preprocessing.square(SIZE, SIZE)
     followed = {name: _then_resize(way) for name, way in decode.items()}
     return followed | {"xopt": lambda content: image.prepare(content, preprocessing).image_HW}
 

@@ -167,7 +167,7 @@ def normalise_grey(grey_B1HW: "torch.Tensor", preprocessing: Preprocessing) -> "
     """Grey values in 0..1, float32 (B, 1, H, W), to normalised float32 (B, K, H, W)."""
     import torch
 
-    grey = grey_B1HW.expand(-1, preprocessing.channels, -1, -1)
+    grey = grey_B1HW.expand(-1, preprocessing.planes, -1, -1)
     mean = torch.tensor(preprocessing.mean, device=grey.device).view(1, -1, 1, 1)
     std = torch.tensor(preprocessing.std, device=grey.device).view(1, -1, 1, 1)
     return (grey - mean) / std

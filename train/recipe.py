@@ -164,6 +164,8 @@ class Recipe:
                 # A NaN is in no range.
                 if not lowest <= getattr(self, name) <= highest:
                     raise ValueError(f"{name} must be {rule}, got {getattr(self, name)}.")
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels must be 1 or 3, got {self.channels}.")
         self._check_together()
         self.preprocessing()
 
@@ -183,14 +185,7 @@ class Recipe:
 
     def preprocessing(self) -> Preprocessing:
         """The preprocessing of images, with the centre crop that validation uses."""
-        return Preprocessing(
-            size=self.size,
-            crop=self.crop,
-            crops="center",
-            channels=self.channels,
-            mean=self.mean,
-            std=self.std,
-        )
+        return Preprocessing.square(self.size, self.crop, planes=self.channels, mean=self.mean, std=self.std)
 
     def side(self, epoch: int) -> int:
         """Side in pixels of what the network learns from in an epoch, counted from 1."""

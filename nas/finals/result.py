@@ -94,7 +94,7 @@ class Finished:
                 "path": str(self.bundle.path),
                 "digest": self.bundle.digest,
                 "precision": manifest.precision,
-                "gate": None if (gate := manifest.provenance.get("gate")) is None else without_pixels(gate),
+                "gate": None if (gate := manifest.gate) is None else without_pixels(gate),
             },
             "candidates": [row.to_json() for row in self.rows],
             "finalists": [finalist.to_json() for finalist in self.finalists],

@@ -71,8 +71,8 @@ def make_bundle(run: Path, dataset: Dataset, folder: Path, settings: FinalsSetti
     how = QuantizeSettings(calibration_size=settings.calibration_size)
     known = _made_before(place, "parent", "digest", parent.digest)
     if known is not None:
-        made = known.manifest.provenance
-        gated_with = (made["gate"]["max_auc_drop"], made["calibration"]["asked"])
+        made = known.manifest
+        gated_with = (made.part("gate").get("max_auc_drop"), made.part("calibration").get("asked"))
         if gated_with == (gate.max_auc_drop, how.calibration_size):
             return known
     return quantize_bundle(parent, dataset, place, settings=how, gate=gate, force=True).bundle

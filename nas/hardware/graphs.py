@@ -65,12 +65,12 @@ def untrained_network(architecture: str, size: int, settings: GraphSettings) -> 
     from ...optimize.export.onnx import to_onnx
     from ...optimize.export.openvino_ir import encode_ir, from_onnx
 
-    preprocessing = Preprocessing(
-        size=size, crop=size, crops="center", channels=CHANNELS, mean=(_MEAN,), std=(_STD,)
+    preprocessing = Preprocessing.square(
+        size, size, crops="center", planes=CHANNELS, mean=(_MEAN,), std=(_STD,)
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = build(architecture, settings.classes, preprocessing.channels).eval()
+        network = build(architecture, settings.classes, preprocessing.planes).eval()
     graph = InferenceGraph(network, split_network(architecture, network), preprocessing, _TASK).eval()
     model = to_onnx(graph, size=size)
     if settings.precision == "INT8":

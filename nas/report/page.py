@@ -87,7 +87,7 @@ def _test_card(finished: Finished) -> list[tuple[str, str]]:
 
 
 def _gate_card(finished: Finished) -> list[tuple[str, str]]:
-    gate = finished.bundle.manifest.provenance.get("gate")
+    gate = finished.bundle.manifest.gate
     if gate is None:
         return []
     low, high = gate["auc_drop_ci"]

@@ -103,7 +103,7 @@ class InferenceGraph(nn.Module):
     def _cells(self, side: int, preprocessing: Preprocessing) -> int:
         """Side of the feature map of a view of this side."""
         with torch.inference_mode():
-            return self._parts[0].backbone(torch.zeros(1, preprocessing.channels, side, side)).shape[-1]
+            return self._parts[0].backbone(torch.zeros(1, preprocessing.planes, side, side)).shape[-1]
 
 
 def window_weights(
@@ -154,15 +154,15 @@ def fold_grey_planes(network: nn.Module, preprocessing: Preprocessing) -> tuple[
         the network and preprocessing to build the graph from: folded copies, or the arguments as they are.
     """
     alike = len(set(preprocessing.mean)) == 1 and len(set(preprocessing.std)) == 1
-    if preprocessing.channels == 1 or not alike:
+    if preprocessing.planes == 1 or not alike:
         return network, preprocessing
     folded = copy.deepcopy(network)
     first = next(module for module in folded.modules() if isinstance(module, nn.Conv2d))
-    if first.in_channels != preprocessing.channels or first.groups != 1:
+    if first.in_channels != preprocessing.planes or first.groups != 1:
         return network, preprocessing
     with torch.no_grad():
         # Summed in float64, so that folding adds no rounding of its own.
         first.weight = nn.Parameter(first.weight.double().sum(1, keepdim=True).float())
     first.in_channels = 1
-    one_plane = replace(preprocessing, channels=1, mean=preprocessing.mean[:1], std=preprocessing.std[:1])
+    one_plane = replace(preprocessing, planes=1, mean=preprocessing.mean[:1], std=preprocessing.std[:1])
     return folded, one_plane

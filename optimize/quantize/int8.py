@@ -16,6 +16,7 @@ from ...datasets import Dataset, load_images
 from ...datasets.roles import PIXELS, Scored, check_fitted, joined
 from ...runtime.backends.openvino import PRECISION_HINT, OpenVINOBackend
 from ...runtime.bundle.bundle import GOLDEN, MODEL, ONNX, WEIGHTS, Bundle, write_bundle
+from ...runtime.doctor import cpu_features
 from ...runtime.errors import BundleError, GateError, UsageError
 from ...runtime.files import check_free
 from ..export.export import GOLDEN_IMAGES, bundle_name, golden_images, golden_pictures, versions
@@ -114,10 +115,10 @@ def quantize_bundle(
     pictures_NHW = golden_pictures(parent.manifest.preprocessing.size)
     onnx = make_onnx_form(best.model, best.backend, pictures_NHW, tolerance=GOLDEN_TOLERANCE)
     clock.lap("onnx")
-    provenance = _provenance(parent, calibration, how, best.gate, onnx, clock.seconds, peak, mixed, scored)
+    evidence = _evidence(parent, calibration, how, best.gate, onnx, clock.seconds, peak, mixed, scored)
     place = out if best.gate.verdict.passed else rejected
     made = Quantized(
-        bundle=_write(parent, place, bundle_name(out), best, onnx, provenance, force=force),
+        bundle=_write(parent, place, bundle_name(out), best, onnx, evidence, force=force),
         gate=best.gate,
         calibration=calibration,
         onnx=onnx,
@@ -199,7 +200,7 @@ def _write(
     name: str,
     candidate: Candidate,
     onnx: OnnxForm,
-    provenance: dict[str, Any],
+    evidence: dict[str, Any],
     *,
     force: bool,
 ) -> Bundle:
@@ -208,7 +209,7 @@ def _write(
         name=name,
         precision="INT8",
         golden={"images": GOLDEN_IMAGES, "tolerance": GOLDEN_TOLERANCE},
-        provenance=provenance,
+        **evidence,
     )
     golden = golden_images(candidate.backend, parent.manifest.preprocessing.size)
     files = {MODEL: candidate.xml, WEIGHTS: candidate.weights, GOLDEN: golden}
@@ -225,7 +226,7 @@ def _tried(mixed: MixedPrecision | None) -> str:
     return f"; {mixed.reason}"
 
 
-def _provenance(
+def _evidence(
     parent: Bundle,
     calibration: CalibrationSet,
     settings: QuantizeSettings,
@@ -236,17 +237,22 @@ def _provenance(
     mixed: MixedPrecision | None,
     scored: Scored,
 ) -> dict[str, Any]:
-    return {
+    """The fields of the manifest that say how the bundle was made and what it was held against."""
+    provenance = {
         **parent_provenance(parent),
         "settings": settings.to_json(),
-        "calibration": calibration.to_json(),
-        "gate": gate.to_json() | {PIXELS: joined(scored.pixels)},
         "accuracy_aware": None if mixed is None else mixed.to_json(),
         "onnx": onnx.to_json(),
         "inference_precision": PRECISION_HINT,
         "seconds": seconds,
         "peak_memory_mb": None if peak is None else round(peak),
         "versions": tool_versions(),
+    }
+    return {
+        "calibration": calibration.to_json(),
+        "gate": gate.to_json() | {PIXELS: joined(scored.pixels)},
+        "instruction_sets": cpu_features(),
+        "provenance": provenance,
     }
 
 

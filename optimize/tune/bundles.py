@@ -71,7 +71,9 @@ class BundleStore:
         return self._int8(graph, path)
 
     def path(self, graph: Graph) -> Path:
-        """The folder of a graph's bundle, also before it is made."""
+        """The folder of a graph's bundle, also before it is made; one that was given stays where it is."""
+        if graph.precision == "FP32" and self.source.bundle is not None:
+            return self.source.bundle.path
         return self.folder / BUNDLES / f"{graph.key}.xopt"
 
     def engine_variant(self, candidate: Candidate) -> Variant:
@@ -123,10 +125,6 @@ class BundleStore:
         return self.get(Graph(precision="FP32", crops=graph.crops))
 
     def _export(self, graph: Graph, path: Path) -> Bundle:
-        if self.source.bundle is not None:
-            given = self.source.bundle
-            names = given.manifest.files
-            return write_bundle(path, given.manifest, {name: given.read(name) for name in names})
         assert self.source.checkpoint is not None
         settings = ExportSettings(
             crops=graph.crops, name=graph.key, alignment_size=self.settings.alignment_size, parity_images=4
@@ -144,6 +142,7 @@ class BundleStore:
             name=graph.key,
             precision="BF16",
             golden={"images": GOLDEN_IMAGES, "tolerance": GOLDEN_TOLERANCE},
+            gate=None,
             provenance={
                 **parent_provenance(parent),
                 "inference_precision": "bf16",
@@ -210,10 +209,11 @@ class BundleStore:
             name=graph.key,
             precision="INT8",
             golden={"images": GOLDEN_IMAGES, "tolerance": GOLDEN_TOLERANCE},
+            calibration=self.calibration.to_json(),
+            gate=None,
             provenance={
                 **parent_provenance(parent),
                 "settings": {**how.to_json(), "calibrated_in": self.calibration_crops(graph)},
-                "calibration": self.calibration.to_json(),
                 "onnx": onnx.to_json(),
                 "inference_precision": "f32",
                 "versions": tool_versions(),

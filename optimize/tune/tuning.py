@@ -16,7 +16,7 @@ from ...benchmarks.machine import machine_facts
 from ...datasets import Dataset
 from ...datasets.roles import PIXELS, joined
 from ...runtime.bundle.bundle import Bundle, write_bundle
-from ...runtime.doctor import examine
+from ...runtime.doctor import cpu_features, examine
 from ...runtime.errors import GateError, UsageError
 from ...runtime.files import check_free
 from ..export.export import bundle_name
@@ -209,7 +209,9 @@ def _write(stages: Stages, name: str, out: Path, facts: dict[str, Any], *, met: 
     manifest = replace(
         made.manifest,
         name=bundle_name(out),
-        provenance={**made.manifest.provenance, "gate": gate, "report": report, "tune": summary},
+        gate=gate,
+        instruction_sets=() if gate is None else cpu_features(),
+        provenance={**made.manifest.provenance, "report": report, "tune": summary},
     )
     files = {file: made.read(file) for file in made.manifest.files}
     place = out if met else out.with_name(f"{out.name}{REJECTED}")

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import BundleError
-from ..images.preprocessing import Preprocessing
+from ..images.preprocessing import Preprocessing, from_schema_1
 from ..schema import from_facts, to_facts
 
-SCHEMA = 1
+SCHEMA = 2
+_KNOWN = (1, 2)
 TASKS = ("multi-label", "multi-class", "binary")
 PRECISIONS = ("FP32", "BF16", "INT8")
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
@@ -65,8 +66,16 @@ class Manifest:
     outputs: tuple[Port, ...]
     precision: str
     """One of PRECISIONS."""
+    instruction_sets: tuple[str, ...] = ()
+    """Of the machine on which the gate answered, as Linux names them; empty where no gate was asked."""
     golden: dict[str, Any]
     """`images`: how many golden.npz holds; `tolerance`: largest difference of a probability that agrees."""
+    calibration: dict[str, Any] | None = None
+    """The images that INT8 was calibrated on, and how they were drawn."""
+    gate: dict[str, Any] | None = None
+    """The gate's verdict, with its intervals and the images that it was given on."""
+    match: dict[str, Any] | None = None
+    """How near the bundle comes to predictions that the user had of the network."""
     provenance: dict[str, Any]
     intended_use: str
     files: dict[str, FileFacts] = field(default_factory=dict)
@@ -85,6 +94,10 @@ class Manifest:
         tolerance = self.golden.get("tolerance")
         if not isinstance(tolerance, float) or not 0 < tolerance < 1:
             raise ValueError(f"golden tolerance must be in (0, 1), got {tolerance!r}.")
+
+    def part(self, name: str) -> dict[str, Any]:
+        """A field or a part of the provenance by its name; empty where there is none."""
+        return getattr(self, name, None) or self.provenance.get(name) or {}
 
     def encode(self) -> bytes:
         """The bytes of manifest.json: canonical, and ending in the digest of all the rest.
@@ -110,15 +123,16 @@ class Manifest:
             ) from error
         if not isinstance(content, dict):
             raise BundleError("manifest.json must hold an object; export the bundle again")
-        if content.get("schema") != SCHEMA:
+        schema = content.get("schema")
+        if schema not in _KNOWN:
             raise BundleError(
-                f"manifest.json has schema {content.get('schema')!r}, this xopt reads {SCHEMA}; "
+                f"manifest.json has schema {schema!r}, this xopt reads {' and '.join(map(str, _KNOWN))}; "
                 "update xopt or export the bundle again"
             )
         facts = {key: value for key, value in content.items() if key not in ("schema", "content_sha256")}
         try:
-            unchanged = _seal({"schema": SCHEMA, **facts}) == encoded
-            manifest = from_facts(cls, facts)
+            unchanged = _seal({"schema": schema, **facts}) == encoded
+            manifest = from_facts(cls, _from_schema_1(facts) if schema == 1 else facts)
         except (ValueError, RecursionError) as error:
             raise BundleError(
                 f"manifest.json does not fit its schema ({error}); export the bundle again"
@@ -126,6 +140,17 @@ class Manifest:
         if not unchanged:
             raise BundleError("manifest.json was changed since it was written; export the bundle again")
         return manifest
+
+
+def _from_schema_1(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts of schema 1 as schema 2 has them: the gate and the calibration stood in the provenance."""
+    new = dict(facts)
+    if isinstance(facts.get("preprocessing"), dict):
+        new["preprocessing"] = from_schema_1(facts["preprocessing"])
+    if isinstance(facts.get("provenance"), dict):
+        new["provenance"] = dict(facts["provenance"])
+        new |= {name: new["provenance"].pop(name, None) for name in ("calibration", "gate")}
+    return new
 
 
 def _seal(content: dict[str, Any]) -> bytes:

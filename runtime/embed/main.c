@@ -118,19 +118,21 @@ static bool join(char *path, const char *folder, const char *name) {
 
 /* Take the class names out of manifest.json.
  *
- * It has one canonical form (schema 1: indented by two, one item a line; xopt refuses any other), and a JSON
+ * It has one canonical form (indented by two, one item a line; xopt refuses any other), and a JSON
  * string holds no line break. So a line that is exactly `  "classes": [` is that key at the top level, and a
  * reader of lines is exact without a JSON library.
  */
 static bool read_classes(classifier_t *c, const char *bundle) {
-    static const char schema[] = "{\n  \"schema\": 1,\n", opening[] = "\n  \"classes\": [\n";
+    static const char schema[] = "{\n  \"schema\": ", opening[] = "\n  \"classes\": [\n";
     char path[MAX_PATH_BYTES];
     size_t size = 0;
     if (!join(path, bundle, "manifest.json")) return false;
     c->manifest = read_text(path, MAX_MANIFEST, &size);
     if (c->manifest == NULL) return false;
-    if (strncmp(c->manifest, schema, strlen(schema)) != 0) {
-        return refuse("%s is no manifest of schema 1; make the bundle with xopt", path);
+    const char *number = c->manifest + strlen(schema);
+    if (strncmp(c->manifest, schema, strlen(schema)) != 0 ||
+        (strncmp(number, "1,\n", 3) != 0 && strncmp(number, "2,\n", 3) != 0)) {
+        return refuse("%s is no manifest of schema 1 or 2; make the bundle with xopt", path);
     }
     char *line = strstr(c->manifest, opening);
     if (line == NULL) return refuse("%s names no classes; make the bundle again", path);

@@ -70,13 +70,14 @@ std::string read_text(const fs::path& path, std::uintmax_t limit) {
 
 // The class names, in the order of the probabilities.
 //
-// manifest.json has one canonical form (schema 1: indented by two, one item a line; xopt refuses any
+// manifest.json has one canonical form (indented by two, one item a line; xopt refuses any
 // other), and a JSON string holds no line break. So a line that is exactly `  "classes": [` is that key at
 // the top level, and a reader of lines is exact without a JSON library.
 std::vector<std::string> read_classes(const fs::path& path) {
     const std::string text = read_text(path, kMaxManifest);
-    if (text.rfind("{\n  \"schema\": 1,\n", 0) != 0) {
-        refuse(path.string() + " is no manifest of schema 1; make the bundle with xopt");
+    const std::string schema = "{\n  \"schema\": ";
+    if (text.rfind(schema + "1,\n", 0) != 0 && text.rfind(schema + "2,\n", 0) != 0) {
+        refuse(path.string() + " is no manifest of schema 1 or 2; make the bundle with xopt");
     }
     const std::string opening = "\n  \"classes\": [\n";
     std::size_t at = text.find(opening);

@@ -252,7 +252,7 @@ def test_a_checkpoint_that_cannot_be_loaded_is_named(small, tmp_path):
 def test_a_reference_of_another_size_is_refused(small, tmp_path):
     pytest.importorskip("torch")
     facts = json.loads(small.checkpoint.read_text())
-    facts["preprocessing"]["size"] = 68
+    facts["preprocessing"]["resize"]["size"] = [68, 68]
     (tmp_path / "smaller.json").write_text(json.dumps(facts))
     (tmp_path / facts["weights"]).symlink_to(small.checkpoint.with_name(facts["weights"]))
     with pytest.raises(BundleError, match=r"PyTorch eager takes 68 x 68 images"):

@@ -90,7 +90,7 @@ def transparent(task="multi-label", **facts):
     """An engine whose network answers with what it sees."""
     from torch import nn
 
-    return TorchEngine(nn.Flatten(), ("a",), Preprocessing(**facts), task=task)
+    return TorchEngine(nn.Flatten(), ("a",), Preprocessing.square(**facts), task=task)
 
 
 @pytest.mark.parametrize(("size", "crop"), [(256, 224), (72, 64), (33, 20), (20, 20)])
@@ -122,7 +122,7 @@ def test_torch_normalises_as_torchvision_does():
 def test_torch_averages_over_the_crops_of_its_plan(plan):
     torch = pytest.importorskip("torch")
     image = np.random.default_rng(0).integers(0, 256, (12, 12), dtype=np.uint8)
-    engine = transparent(size=12, crop=8, channels=1, mean=(0.5,), std=(0.25,), crops=plan)
+    engine = transparent(size=12, crop=8, planes=1, mean=(0.5,), std=(0.25,), crops=plan)
     batch = torch.stack(
         [torch.tensor(cut[0].numpy().astype(np.float32)).flatten() for cut in engine.cut(image)]
     )
@@ -133,5 +133,5 @@ def test_torch_averages_over_the_crops_of_its_plan(plan):
 def test_a_multi_class_network_takes_a_softmax():
     pytest.importorskip("torch")
     image = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
-    engine = transparent("multi-class", size=8, crop=8, channels=1, mean=(0.5,), std=(0.25,))
+    engine = transparent("multi-class", size=8, crop=8, planes=1, mean=(0.5,), std=(0.25,))
     assert engine.infer(image).sum() == pytest.approx(1)

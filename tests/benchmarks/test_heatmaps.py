@@ -10,7 +10,7 @@ from xopt.datasets import Split
 from xopt.runtime.images.preprocessing import Preprocessing
 
 SIDE = 64
-WHOLE = Preprocessing(size=SIDE, crop=SIDE)
+WHOLE = Preprocessing.square(SIDE, SIDE)
 
 
 def spot(row: float, column: float, *, width: float = 9.0):
@@ -125,7 +125,7 @@ def test_without_a_finding_there_is_nothing_to_say():
 
 def test_plans_of_different_crops_are_compared_where_both_look():
     """A centre crop's map covers the middle; the whole image's is cut to it."""
-    centre = Preprocessing(size=SIDE, crop=32)
+    centre = Preprocessing.square(SIDE, 32)
     whole = Drawn(lambda number: [(32, 36)] * 3)
     middle = Drawn(lambda number: [(16, 20)] * 3)
     middle_maps = middle.activation_maps
@@ -141,7 +141,7 @@ def test_plans_of_different_crops_are_compared_where_both_look():
 )
 def test_what_does_not_fit_is_refused(images, size, said):
     graph = Drawn(lambda number: [(10, 10)] * 3)
-    other = Preprocessing(size=size, crop=SIDE)
+    other = Preprocessing.square(size, SIDE)
     with pytest.raises(ValueError, match=said):
         compare_heatmaps(
             graph, graph, numbered(images), np.ones((2, 3)), WHOLE, candidate_preprocessing=other

@@ -7,7 +7,7 @@ from xopt.runtime.errors import DataError, InputError
 from xopt.runtime.images import image
 from xopt.runtime.images.preprocessing import Preprocessing
 
-PREPROCESSING = Preprocessing(size=32, crop=28)
+PREPROCESSING = Preprocessing.square(32, 28)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from xopt.datasets import FINDINGS, load_images, open_source
 from xopt.runtime import Preprocessing
 from xopt.runtime.errors import DataError
 
-SMALL = Preprocessing(size=16, crop=16)
+SMALL = Preprocessing.square(16, 16)
 
 
 def write(path, labels, *, images=None, splits=("train", "val"), **more):
@@ -146,4 +146,4 @@ def test_the_paediatric_set_reads_as_one_class(shared):
         "val": 524,
         "test": 624,
     }
-    assert load_images(dataset.split("test"), Preprocessing(size=28, crop=28)).shape == (624, 28, 28)
+    assert load_images(dataset.split("test"), Preprocessing.square(28, 28)).shape == (624, 28, 28)

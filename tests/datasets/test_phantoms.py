@@ -163,7 +163,7 @@ def test_a_written_source_opens_and_holds_what_was_drawn(source):
         assert split.images == drawn.names[here]
         np.testing.assert_array_equal(split.labels_NC, drawn.labels_NC[here])
         np.testing.assert_array_equal(
-            load_images(split, Preprocessing(size=64, crop=64)), drawn.images_NHW[here]
+            load_images(split, Preprocessing.square(64, 64)), drawn.images_NHW[here]
         )
         start += len(split)
 

@@ -14,7 +14,7 @@ from xopt.datasets import load_images, open_source, phantoms, prepare
 from xopt.runtime import Preprocessing
 from xopt.runtime.errors import DataError, OutputError
 
-SMALL = Preprocessing(size=64, crop=64)
+SMALL = Preprocessing.square(64, 64)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_arrays_and_left_out_labels_are_kept(tmp_path):
     prepare(open_source(tmp_path / "x.npz"), tmp_path / "other", size=8, workers=1)
     arrays = open_source(tmp_path / "other")
     assert arrays.task == "multi-class"
-    np.testing.assert_array_equal(load_images(arrays.split("train"), Preprocessing(size=8, crop=8)), images)
+    np.testing.assert_array_equal(load_images(arrays.split("train"), Preprocessing.square(8, 8)), images)
     assert prepare(open_source(tmp_path / "x.npz"), tmp_path / "other", size=8).decoded == 0
 
 

@@ -103,7 +103,7 @@ def test_lists_keep_patients_left_out_labels_and_images(tmp_path):
     assert same(again, divided)
     assert (tmp_path / "out/images").is_symlink()
     split = again.split("test")
-    images = load_images(split, Preprocessing(size=4, crop=4))
+    images = load_images(split, Preprocessing.square(4, 4))
     assert [f"deep/{image[0, 0]}.png" for image in images] == list(split.images)
     with pytest.raises(OutputError, match="exists already"):
         written(open_source(folder), tmp_path / "out")
@@ -120,7 +120,7 @@ def test_images_of_an_array_are_written_and_classes_still_exclude_each_other(tmp
     assert again.task == "multi-class"
     split = again.split("val")
     rows = [int(name.removeprefix("train")) for name in split.images]
-    np.testing.assert_array_equal(load_images(split, Preprocessing(size=8, crop=8)), images[rows])
+    np.testing.assert_array_equal(load_images(split, Preprocessing.square(8, 8)), images[rows])
 
 
 def test_images_from_several_folders_are_linked_one_by_one(tmp_path):
@@ -136,7 +136,7 @@ def test_images_from_several_folders_are_linked_one_by_one(tmp_path):
     assert found
     again = open_source(tmp_path / "out")
     assert same(again, divided)
-    assert len(load_images(again.split("train"), Preprocessing(size=4, crop=4))) == len(again.split("train"))
+    assert len(load_images(again.split("train"), Preprocessing.square(4, 4))) == len(again.split("train"))
 
 
 def test_labels_alone_can_be_divided(tmp_path):

@@ -34,7 +34,7 @@ def test_of_two_classes_the_one_that_is_not_normal_is_looked_for(tmp_path):
         "test": [0, 1],
     }
     assert dataset.split("train").images[0] == "train/NORMAL/IM-0115-0001.jpeg"
-    images = load_images(dataset.split("train"), Preprocessing(size=8, crop=8))
+    images = load_images(dataset.split("train"), Preprocessing.square(8, 8))
     assert [image[0, 0] for image in images] == [0, 10, 20]
 
 

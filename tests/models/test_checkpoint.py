@@ -1,7 +1,6 @@
 """Checkpoints: ours, bare ones, the shared one; saved, loaded, and refused with the reason."""
 
 import json
-from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -21,7 +20,7 @@ from xopt.runtime.errors import CheckpointError, OutputError, UsageError  # noqa
 from xopt.runtime.images.preprocessing import Preprocessing  # noqa: E402
 from xopt.runtime.schema import to_facts  # noqa: E402
 
-GREY = Preprocessing(size=72, crop=64, channels=1, mean=(0.5,), std=(0.25,))
+GREY = Preprocessing.square(72, 64, planes=1, mean=(0.5,), std=(0.25,))
 
 
 @pytest.fixture(scope="module")
@@ -155,9 +154,9 @@ def test_changed_weights_are_refused(run):
         ({"task": "regression"}, "task must be one of"),
         ({"preprocessing": [1]}, "preprocessing must be an object"),
         ({"preprocessing": {"size": 1}}, "preprocessing lacks crop"),
-        ({"preprocessing": to_facts(GREY) | {"crop": 99}}, "crop must be in 1..72"),
+        ({"preprocessing": to_facts(GREY) | {"crop_size": [99, 99]}}, "crop must be in 1..72"),
         ({"preprocessing": to_facts(GREY) | {"mean": [1, 2]}}, "mean must hold 1 numbers"),
-        ({"preprocessing": None, "size": 64.5}, "size must be a whole number"),
+        ({"preprocessing": None, "size": 64.5}, r"size\[0\] must be a whole number"),
         ({"preprocessing": None, "std": "wide"}, r"preprocessing.std\[0\] must be a number, got 'wide'"),
     ],
 )
@@ -175,14 +174,22 @@ def test_a_json_that_is_none_is_refused(run, content):
         load_checkpoint(run)
 
 
+OLD = {"size": 70, "crop": 64, "crops": "five", "channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3}
+"""As the checkpoints of xopt 0.1 have it."""
+
+
 @pytest.mark.parametrize(
     ("keys", "preprocessing"),
     [
         ({}, Preprocessing()),
         ({"mean": 0.5, "std": 0.25}, Preprocessing(mean=(0.5,) * 3, std=(0.25,) * 3)),
         ({"mean": [0.1, 0.2, 0.3]}, Preprocessing(mean=(0.1, 0.2, 0.3))),
-        ({"size": 80, "crop": 64}, Preprocessing(size=80, crop=64)),
-        ({"preprocessing": to_facts(Preprocessing(size=70, crop=64))}, Preprocessing(size=70, crop=64)),
+        ({"size": 80, "crop": 64}, Preprocessing.square(80, 64)),
+        ({"preprocessing": to_facts(Preprocessing.square(70, 64))}, Preprocessing.square(70, 64)),
+        (
+            {"preprocessing": OLD},
+            Preprocessing.square(70, 64, crops="five", mean=(0.5,) * 3, std=(0.25,) * 3),
+        ),
     ],
 )
 def test_preprocessing_may_be_one_object_or_single_keys(tmp_path, keys, preprocessing):
@@ -204,9 +211,7 @@ def test_preprocessing_may_be_one_object_or_single_keys(tmp_path, keys, preproce
 
 def test_one_grey_channel_takes_the_mean_of_imagenet_figures(run):
     bare(run, channels=1)
-    assert load_checkpoint(run).preprocessing == replace(
-        Preprocessing(), channels=1, mean=(0.449,), std=(0.226,)
-    )
+    assert load_checkpoint(run).preprocessing == Preprocessing(planes=1, mean=(0.449,), std=(0.226,))
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".pth.tar"])

@@ -51,7 +51,7 @@ def small_resnet(folder: Path) -> None:
         network,
         architecture="resnet18",
         classes=classes,
-        preprocessing=Preprocessing(size=SIZE, crop=CROP),
+        preprocessing=Preprocessing.square(SIZE, CROP),
         notes={"trained": False},
     )
     export_checkpoint(load_checkpoint(run), bundle, dataset=open_source(data))

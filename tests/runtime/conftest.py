@@ -41,7 +41,7 @@ def small_manifest(**changes: object) -> Manifest:
         "task": "multi-label",
         "classes": CLASSES,
         "thresholds": dict.fromkeys(CLASSES, 0.5),
-        "preprocessing": Preprocessing(size=SIZE, crop=SIZE, channels=1, mean=(0.0,), std=(1.0,)),
+        "preprocessing": Preprocessing.square(SIZE, SIZE, planes=1, mean=(0.0,), std=(1.0,)),
         "inputs": (Port(name="image", shape=(1, SIZE, SIZE), dtype="uint8"),),
         "outputs": (Port(name="probabilities", shape=(1, 3), dtype="float32"),),
         "precision": "FP32",

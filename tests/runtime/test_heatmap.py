@@ -9,8 +9,8 @@ from PIL import Image
 from xopt.runtime.heatmap import assemble, encode_png, overlay, overlay_name, to_image
 from xopt.runtime.images.preprocessing import Preprocessing
 
-TEN = Preprocessing(size=72, crop=64, crops="ten")
-SHARED = Preprocessing(size=72, crop=64, crops="ten-shared")
+TEN = Preprocessing.square(72, 64, crops="ten")
+SHARED = Preprocessing.square(72, 64, crops="ten-shared")
 
 
 def maps_of(preprocessing: Preprocessing, whole: np.ndarray, cells: int) -> np.ndarray:
@@ -43,7 +43,7 @@ def test_overlapping_views_are_averaged_and_not_added():
 
 
 def test_what_no_view_saw_is_not_a_number_and_becomes_zero():
-    center = Preprocessing(size=72, crop=64, crops="center")
+    center = Preprocessing.square(72, 64, crops="center")
     heat = assemble(np.array([[[1, 2], [3, 4]]], np.float32), center)
     assert np.isnan(heat[:4]).all()
     assert np.isnan(heat[:, -4:]).all()

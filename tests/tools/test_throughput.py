@@ -26,7 +26,7 @@ def source(tmp_path_factory):
 @pytest.fixture
 def small_reference(monkeypatch):
     # DenseNet-121 on 224 pixels would take minutes on the way to the same lines.
-    monkeypatch.setattr(throughput, "PREPROCESSING", Preprocessing(size=36, crop=32))
+    monkeypatch.setattr(throughput, "PREPROCESSING", Preprocessing.square(36, 32))
 
 
 @pytest.fixture

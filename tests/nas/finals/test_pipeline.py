@@ -154,12 +154,12 @@ def test_int8_ends_in_a_bundle_that_passed_its_gate(finished, copied):
     quantized = finish_in(copied, "int8.xopt", precision="INT8", max_auc_drop=1.0, calibration_size=32)
     manifest = Bundle.open(quantized.bundle.path).manifest
     assert manifest.precision == "INT8"
-    assert manifest.provenance["gate"]["outcome"] == "passed"
+    assert manifest.gate["outcome"] == "passed"
     # Another bundle has now seen the test split, and that is said.
     assert quantized.tested.looks > finished.tested.looks
     # Other calibration images make another bundle.
     other = finish_in(copied, "other.xopt", precision="INT8", max_auc_drop=1.0, calibration_size=16)
-    assert other.bundle.manifest.provenance["calibration"]["asked"] == 16
+    assert other.bundle.manifest.calibration["asked"] == 16
 
 
 def test_a_bundle_in_the_way_is_refused_before_any_training(copied):

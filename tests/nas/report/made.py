@@ -39,14 +39,13 @@ def made_bundle() -> Bundle:
         task="multi-label",
         classes=CLASSES,
         thresholds=dict.fromkeys(CLASSES, 0.5),
-        preprocessing=Preprocessing(
-            size=SIDE, crop=SIDE, crops="center", channels=1, mean=(0.5,), std=(0.25,)
-        ),
+        preprocessing=Preprocessing.square(SIDE, SIDE, crops="center", planes=1, mean=(0.5,), std=(0.25,)),
         inputs=(Port(name="image", shape=(1, SIDE, SIDE), dtype="uint8"),),
         outputs=(Port(name="probabilities", shape=(1, 2), dtype="float32"),),
         precision="INT8",
         golden={"images": 4, "tolerance": 0.02},
-        provenance={"checkpoint": {"architecture": SPACE.architecture("22")}, "gate": gate},
+        provenance={"checkpoint": {"architecture": SPACE.architecture("22")}},
+        gate=gate,
         intended_use="Research.",
         files={name: FileFacts(sha256="0" * 64, size=1000) for name in ("model.xml", "model.bin")},
     )

@@ -38,7 +38,7 @@ def fresh(
         architecture=architecture,
         task=task,
         classes=("a", "b", "c"),
-        preprocessing=Preprocessing(size=72, crop=64, crops=crops, channels=channels, **figures),
+        preprocessing=Preprocessing.square(72, 64, crops=crops, planes=channels, **figures),
         network=network,
         digest="0" * 64,
         source="fresh.safetensors",
@@ -203,7 +203,7 @@ def test_a_bundle_is_named_by_its_folder(tmp_path, folder, name):
 def test_parity_is_measured_on_the_test_split_where_there_is_one(small, splits, expected):
     whole = open_source(small.data)
     dataset = replace(whole, splits={name: whole.splits[name] for name in splits})
-    images = parity.parity_images(dataset, Preprocessing(size=72, crop=64))
+    images = parity.parity_images(dataset, Preprocessing.square(72, 64))
     assert images.split == expected
     assert len(images.images_NHW) == min(parity.IMAGES, len(whole.splits[expected]))
 

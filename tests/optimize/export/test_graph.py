@@ -13,9 +13,9 @@ from torchvision.transforms import functional  # noqa: E402
 from xopt.models.backbone import NetworkParts, split_network  # noqa: E402
 from xopt.models.registry import build  # noqa: E402
 from xopt.optimize.export.graph import InferenceGraph  # noqa: E402
-from xopt.runtime.images.preprocessing import Preprocessing  # noqa: E402
+from xopt.runtime.images.preprocessing import Preprocessing, Resize  # noqa: E402
 
-PREPROCESSING = Preprocessing(size=20, crop=15)
+PREPROCESSING = Preprocessing.square(20, 15)
 
 REFERENCES = {
     "center": lambda image: (functional.center_crop(image, 15),),
@@ -49,7 +49,7 @@ def graph(net: nn.Module, preprocessing: Preprocessing, task: str) -> InferenceG
 @pytest.mark.parametrize("plan", REFERENCES)
 def test_it_answers_like_torchvision_crops_normalised_one_by_one(images, plan, channels, task):
     mean, std = (0.4, 0.5, 0.6)[:channels], (0.2, 0.25, 0.3)[:channels]
-    preprocessing = replace(PREPROCESSING, crops=plan, channels=channels, mean=mean, std=std)
+    preprocessing = replace(PREPROCESSING, crops=plan, planes=channels, mean=mean, std=std)
     net = network(channels)
     with torch.inference_mode():
         probabilities, maps, of_crops, of_cells, crops = graph(net, preprocessing, task)(images)
@@ -70,7 +70,7 @@ def test_it_answers_like_torchvision_crops_normalised_one_by_one(images, plan, c
 
 
 def test_activation_maps_average_to_the_logits_of_a_linear_head(images):
-    preprocessing = replace(PREPROCESSING, crops="ten", channels=1, mean=(0.4,), std=(0.2,))
+    preprocessing = replace(PREPROCESSING, crops="ten", planes=1, mean=(0.4,), std=(0.2,))
     with torch.inference_mode():
         _, maps_NVCHW, of_crops_MWC, _, _ = graph(network(1), preprocessing, "multi-label")(images)
     of_crops_VNC = of_crops_MWC.reshape(10, 3, 3)
@@ -81,7 +81,7 @@ class TestSharedPlan:
     """The trunk runs on the whole image, and its mirror; the windows come out of the feature map."""
 
     # Windows of 64 in 128 pixels lie 0, 1 and 2 whole cells of 32 pixels into the map.
-    ON_CELLS = Preprocessing(size=128, crop=64, crops="ten-shared")
+    ON_CELLS = Preprocessing.square(128, 64, crops="ten-shared")
 
     def test_the_network_sees_the_whole_image_and_its_mirror(self):
         net = build("resnet18", 3).eval()
@@ -113,7 +113,9 @@ class TestSharedPlan:
         torch.manual_seed(5)
         net = build("mobilenet_v3_small", 3).eval()
         parts = split_network("mobilenet_v3_small", net)
-        shared = InferenceGraph(net, parts, replace(self.ON_CELLS, size=72), "multi-label")
+        shared = InferenceGraph(
+            net, parts, replace(self.ON_CELLS, resize=Resize(size=(72, 72))), "multi-label"
+        )
         image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 72, 72), dtype=np.uint8))
         with torch.inference_mode():
             assert torch.allclose(shared(image)[0], shared(image.flip(-1))[0], atol=1e-6)

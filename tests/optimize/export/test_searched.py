@@ -44,7 +44,7 @@ def test_a_macro_network_becomes_an_int8_bundle_that_answers_alike(tmp_path):
         awake(architecture, len(dataset.classes), 1),
         architecture=architecture,
         classes=dataset.classes,
-        preprocessing=Preprocessing(size=32, crop=32, channels=1, mean=(0.5,), std=(0.25,)),
+        preprocessing=Preprocessing.square(32, 32, planes=1, mean=(0.5,), std=(0.25,)),
     )
     checkpoint = load_checkpoint(tmp_path / "run")
     plain = export_checkpoint(checkpoint, tmp_path / "f", settings=ExportSettings(crops="center"))
@@ -71,7 +71,7 @@ def test_a_macro_network_becomes_an_int8_bundle_that_answers_alike(tmp_path):
 def test_the_shared_plan_counts_in_a_searched_networks_own_stride():
     architecture = "macro-1202-stem8-depths2.2-widths16.24-head48"
     network = awake(architecture, 3, 3)
-    preprocessing = Preprocessing(size=44, crop=32, crops="ten-shared", mean=(0.5,) * 3, std=(0.25,) * 3)
+    preprocessing = Preprocessing.square(44, 32, crops="ten-shared", mean=(0.5,) * 3, std=(0.25,) * 3)
     checkpoint = Checkpoint(
         architecture=architecture,
         task="multi-label",

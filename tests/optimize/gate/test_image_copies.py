@@ -18,7 +18,7 @@ from xopt.runtime import Bundle, DataError, Preprocessing
 
 from ..conftest import CROP, SIZE
 
-PREPROCESSING = Preprocessing(size=SIZE, crop=CROP)
+PREPROCESSING = Preprocessing.square(SIZE, CROP)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def exported(tmp_path_factory):
         architecture="densenet121",
         task="multi-label",
         classes=("a", "b", "c"),
-        preprocessing=Preprocessing(size=40, crop=32),
+        preprocessing=Preprocessing.square(40, 32),
         network=network.eval(),
         digest="0" * 64,
         source="one.safetensors",

@@ -13,6 +13,7 @@ from xopt.datasets import open_source
 from xopt.optimize import GateSettings, QuantizeSettings, RejectedError, quantize_bundle
 from xopt.optimize.quantize import int8
 from xopt.runtime import Bundle, BundleError, Classifier, DataError, OutputError, UsageError
+from xopt.runtime.doctor import cpu_features
 
 QUICK = QuantizeSettings(calibration_size=12)
 
@@ -65,7 +66,7 @@ def test_it_keeps_what_the_parent_says_of_itself(made, parent):
 
 def test_it_records_which_images_calibrated_and_that_none_gates_or_tests(made, small):
     source = open_source(small.data)
-    record = made.bundle.manifest.provenance["calibration"]
+    record = made.bundle.manifest.calibration
     assert (record["data"], record["split"], record["size"]) == (source.name, "train", 12)
     assert record["digest"] == made.calibration.digest
     train = source.split("train")
@@ -77,16 +78,18 @@ def test_it_records_which_images_calibrated_and_that_none_gates_or_tests(made, s
 
 
 def test_it_records_the_gate_the_settings_and_the_cost(made, small):
-    provenance = made.bundle.manifest.provenance
+    manifest = made.bundle.manifest
+    provenance, gate, calibration = manifest.provenance, manifest.gate, manifest.calibration
     split = open_source(small.data).split("val")
-    assert provenance["gate"]["outcome"] == "passed"
-    assert provenance["gate"]["digest"] == split.digest
-    assert provenance["gate"]["images"] == len(split)
+    assert gate["outcome"] == "passed"
+    assert gate["digest"] == split.digest
+    assert gate["images"] == len(split)
+    assert manifest.instruction_sets == cpu_features()
     assert provenance["settings"] == QUICK.to_json()
     assert provenance["accuracy_aware"] is None
-    assert len(provenance["gate"]["pixels"].split()) == len(split)
-    assert len(provenance["calibration"]["pixels"].split()) == len(provenance["calibration"]["images"])
-    heatmaps = provenance["gate"]["heatmaps"]
+    assert len(gate["pixels"].split()) == len(split)
+    assert len(calibration["pixels"].split()) == len(calibration["images"])
+    heatmaps = gate["heatmaps"]
     assert heatmaps["images"] == (split.labels_NC == 1).any(axis=1).sum()
     assert heatmaps["maps"] == (split.labels_NC == 1).sum()
     assert heatmaps["correlation"]["median"] > 0.9
@@ -122,8 +125,8 @@ def test_a_candidate_that_fails_is_kept_apart_with_the_reason(small, parent, tmp
         )
     assert not out.exists()
     kept = Bundle.open(tmp_path / "int8.xopt.rejected")
-    assert kept.manifest.provenance["gate"]["outcome"] == "failed"
-    assert "more images would not help" in kept.manifest.provenance["gate"]["reason"]
+    assert kept.manifest.gate["outcome"] == "failed"
+    assert "more images would not help" in kept.manifest.gate["reason"]
 
 
 @pytest.mark.slow
@@ -234,10 +237,11 @@ def test_the_command_says_and_records_how_it_calibrated(small, tmp_path, xopt):
         *("--smooth", 0.5, "--max-auc-drop", 1, "--json", facts),
     )
     assert done.code == 0, done.err
-    provenance = Bundle.open(out).manifest.provenance
+    manifest = Bundle.open(out).manifest
+    provenance = manifest.provenance
     assert {**choices, "smooth": 0.5}.items() <= provenance["settings"].items()
-    assert provenance["calibration"]["sampling"] == "farthest"
-    candidates = provenance["calibration"]["candidates"]
+    assert manifest.calibration["sampling"] == "farthest"
+    candidates = manifest.calibration["candidates"]
     assert candidates == len(open_source(small.data).split("train"))
     assert f"4 images of phantoms (train), the farthest points among {candidates}, none of" in done.out
     assert json.loads(facts.read_text())["settings"] == provenance["settings"]

@@ -175,7 +175,7 @@ def test_nothing_is_printed(model, images, bundle, capfd):
     ],
 )
 def test_windows_take_turns_over_the_images(plan, each, expected):
-    preprocessing = Preprocessing(size=72, crop=64, crops=plan)
+    preprocessing = Preprocessing.square(72, 64, crops=plan)
     pictures = draw(3, seed=1, size=72).images_NHW
     windows = preprocessing.windows()
     crops = calibration_crops(pictures, preprocessing, each)

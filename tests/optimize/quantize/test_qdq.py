@@ -40,7 +40,7 @@ class Pair:
 def quantized(architecture: str, *, crops: str = "center", **settings: object) -> Pair:
     torch.manual_seed(0)
     network = build(architecture, CLASSES).eval()
-    preprocessing = Preprocessing(size=SIZE, crop=CROP, crops=crops)
+    preprocessing = Preprocessing.square(SIZE, CROP, crops=crops)
     images = phantoms.draw(4, seed=3, size=SIZE).images_NHW
     graph = InferenceGraph(network, split_network(architecture, network), preprocessing, "multi-label").eval()
     fp32 = to_onnx(graph, size=SIZE)

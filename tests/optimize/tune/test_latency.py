@@ -17,7 +17,7 @@ from xopt.optimize.tune.latency import (
 )
 from xopt.runtime import Preprocessing
 
-SQUARE = Preprocessing(size=8, crop=8)
+SQUARE = Preprocessing.square(8, 8)
 
 HELPERS = '''
 """An engine that takes its time."""
@@ -52,7 +52,7 @@ class Waiting:
         return np.stack([self.infer(file) for file in files])
 
     def describe(self):
-        return ("Mass",), Preprocessing(size=8, crop=8), 1.5
+        return ("Mass",), Preprocessing.square(8, 8), 1.5
 
     def macs(self):
         return 7

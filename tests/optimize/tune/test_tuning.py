@@ -149,7 +149,7 @@ def test_harmful_layers_go_back_to_floating_point(tuned, small, place, monkeypat
     made = bundles.get(graph)
     kept = made.manifest.provenance["settings"]["keep_floating_point"]
     assert len(kept) == 8
-    assert made.manifest.provenance["calibration"] == plain.manifest.provenance["calibration"]
+    assert made.manifest.calibration == plain.manifest.calibration
     before, after = (eight_bit_layers(bundle) for bundle in (plain, made))
     assert before - after == {name for name in kept if not name.endswith(OUTPUT)}
 
@@ -174,7 +174,7 @@ def test_another_objective_that_nothing_meets_leaves_a_rejected_candidate(tuned,
     assert facts["chosen"] is None
     assert facts["candidate"] in {row["name"] for row in facts["variants"]}
     rejected = Bundle.open(place / "strict.xopt.rejected")
-    assert rejected.manifest.provenance["gate"]["outcome"] == "too_few"
+    assert rejected.manifest.gate["outcome"] == "too_few"
     (line,) = [line for line in done.err.splitlines() if line.startswith("xopt:")]
     assert "variants passed the gate" in line
     assert "strict.xopt.rejected" in line
@@ -285,7 +285,7 @@ def test_a_copy_under_another_name_is_found_by_its_pixels(small, tmp_path):
 def test_a_bundle_that_was_fitted_to_the_gate_is_refused(tuned, small, place, tmp_path):
     dataset = open_source(small.data)
     chosen = Bundle.open(place / "out.xopt.tune" / "bundles" / "int8-performance-ten.xopt")
-    calibrated = chosen.manifest.provenance["calibration"]["images"]
+    calibrated = chosen.manifest.calibration["images"]
     train = dataset.splits["train"]
     gate = replace(train.select([train.images.index(name) for name in calibrated]), name="val")
     roles = assign_roles(dataset, open_network(small.bundle), QUICK)

@@ -1,5 +1,7 @@
 import hashlib
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +146,52 @@ def test_a_manifest_naming_a_file_outside_is_refused(tmp_path, files):
     refused(tmp_path / "a.xopt", "outside")
 
 
+def schema_1(bundle, **changes):
+    """Give a bundle the manifest that xopt 0.1 wrote."""
+    facts = json.loads((bundle / "manifest.json").read_text())
+    facts |= {"schema": 1, "preprocessing": OLD_PREPROCESSING, "provenance": {"gate": GATE, "onnx": None}}
+    for key in ("instruction_sets", "calibration", "gate", "match", "content_sha256"):
+        del facts[key]
+    content = json.dumps(facts | changes, indent=2) + "\n"
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    sealed = json.dumps({**facts, **changes, "content_sha256": digest}, indent=2) + "\n"
+    (bundle / "manifest.json").write_text(sealed)
+
+
+GATE = {"outcome": "passed", "split": "val"}
+OLD_PREPROCESSING = {"size": 32, "crop": 32, "crops": "center", "channels": 1, "mean": [0.0], "std": [1.0]}
+
+
+def test_a_bundle_of_schema_1_opens_as_it_lies_there(bundle):
+    new = Bundle.open(bundle).manifest
+    schema_1(bundle)
+    lying = (bundle / "manifest.json").read_bytes()
+    old = Bundle.open(bundle)
+    assert old.manifest == replace(new, gate=GATE, provenance={"onnx": None})
+    assert old.digest == hashlib.sha256(lying).hexdigest()
+    assert (bundle / "manifest.json").read_bytes() == lying
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"preprocessing": {**OLD_PREPROCESSING, "side": 3}}, "unknown key 'side'"),
+        ({"preprocessing": {**OLD_PREPROCESSING, "crop": 99}}, r"crop must be in 1\.\.32"),
+    ],
+)
+def test_schema_1_is_held_to_its_own_keys(bundle, changes, says):
+    schema_1(bundle, **changes)
+    refused(bundle, says)
+
+
+def test_schema_1_shows_a_change_too(bundle):
+    schema_1(bundle)
+    content = (bundle / "manifest.json").read_text()
+    (bundle / "manifest.json").write_text(content.replace('"outcome": "passed"', '"outcome": "failed"'))
+    refused(bundle, "changed since it was written")
+
+
 def test_a_newer_schema_is_named(bundle):
     content = (bundle / "manifest.json").read_text()
-    (bundle / "manifest.json").write_text(content.replace('"schema": 1', '"schema": 99'))
+    (bundle / "manifest.json").write_text(content.replace('"schema": 2', '"schema": 99'))
     refused(bundle, "schema 99.*update xopt")

@@ -239,7 +239,7 @@ def test_anything_but_a_grey_uint8_image_is_refused(array):
 
 def test_prepare_decodes_and_resizes(tmp_path):
     (tmp_path / "x.png").write_bytes(png(Image.fromarray(GREY)))
-    assert prepare(tmp_path / "x.png", Preprocessing(size=5, crop=4)).image_HW.shape == (5, 5)
+    assert prepare(tmp_path / "x.png", Preprocessing.square(5, 4)).image_HW.shape == (5, 5)
 
 
 @pytest.mark.parametrize("size", [4, 8])
@@ -248,7 +248,7 @@ def test_prepared_pixels_are_those_decoded_and_resized_one_after_the_other(shape
     grey = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     content = png(Image.fromarray(grey))
     for source in (content, grey):
-        prepared = prepare(source, Preprocessing(size=size, crop=size))
+        prepared = prepare(source, Preprocessing.square(size, size))
         np.testing.assert_array_equal(prepared.image_HW, resize(decode(content), size))
         assert (prepared.height, prepared.width) == shape
 

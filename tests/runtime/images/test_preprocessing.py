@@ -1,21 +1,33 @@
 import pytest
 
 from xopt.runtime import Preprocessing
+from xopt.runtime.images.preprocessing import DicomWindow, Resize
 from xopt.runtime.schema import SchemaError, from_facts, to_facts
 
 
 def test_it_survives_json():
-    settings = Preprocessing(size=64, crop=56, crops="ten", channels=1, mean=(0.5,), std=(0.25,))
+    settings = Preprocessing.square(64, 56, crops="ten", planes=1, mean=(0.5,), std=(0.25,))
     assert from_facts(Preprocessing, to_facts(settings)) == settings
 
 
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"channels": 2}, "channels must be 1 or 3"),
+        ({"planes": 2}, "planes must be one of 1, 3, got 2"),
         ({"mean": (0.5,)}, "mean must hold 3"),
         ({"std": (0.1, 0.0, 0.1)}, "std must be positive"),
-        ({"crop": 300}, r"crop must be in 1\.\.256"),
+        ({"crop_size": (300, 300)}, r"crop must be in 1\.\.256"),
+        ({"crop_size": (200, 224)}, "crop_size must be square for this xopt, got 200 x 224"),
+        ({"resize": Resize(size=(320, 390))}, "resize.size must be square for this xopt, got 320 x 390"),
+        ({"resize": Resize(mode="fit")}, "resize.mode must be one of stretch, shortest-edge"),
+        (
+            {"resize": Resize(mode="shortest-edge")},
+            "resize.mode 'shortest-edge' is not computed",
+        ),
+        ({"resize": Resize(antialias=False)}, "resize.antialias False is not computed by this xopt"),
+        ({"colour": "rgb"}, "colour 'rgb' is not computed by this xopt, which knows 'grey' alone"),
+        ({"value_range": (0.0, 255.0)}, "value_range .* is not computed by this xopt"),
+        ({"dicom_window": DicomWindow(rule="guess")}, "dicom_window.rule must be one of file, image"),
         ({"crops": "all"}, "crops must be one of"),
     ],
 )
@@ -27,8 +39,9 @@ def test_settings_that_cannot_be_are_refused(changes, match):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"sizes": 1}, r"unknown key .sizes. .did you mean size"),
-        ({"size": "256"}, "size must be a whole number, got .256."),
+        ({"resizes": 1}, r"unknown key .resizes. .did you mean resize"),
+        ({"resize": {"sizes": [1, 1]}}, r"unknown key .sizes. .did you mean size"),
+        ({"resize": {"size": ["256", 1]}}, r"resize\.size\[0\] must be a whole number, got .256."),
     ],
 )
 def test_json_that_does_not_fit_is_refused(change, match):
