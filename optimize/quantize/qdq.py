@@ -47,8 +47,8 @@ def finish_qdq(quantized: "onnx.ModelProto", network: "onnx.ModelProto") -> "onn
     new = _unsigned(done, stored)
     biases = []
     for name, node in layers(done).items():
-        rounded = made_by.get(node.input[1])
-        if rounded is None or rounded.op_type != "DequantizeLinear":
+        rounded = _weight_quantizer(node, made_by, stored)
+        if rounded is None:
             continue
         weights, scale_O = floats[original[name].input[1]], stored[rounded.input[1]].reshape(-1)
         axis = _axis(rounded)
@@ -93,8 +93,8 @@ def for_onnx_runtime(quantized: "onnx.ModelProto") -> bytes:
     stored, made_by = constants(model), makers(model)
     new: dict[str, NDArray[Any]] = {}
     for name, node in layers(model).items():
-        entering, rounded = made_by.get(node.input[0]), made_by.get(node.input[1])
-        if entering is None or rounded is None or rounded.op_type != "DequantizeLinear":
+        entering, rounded = made_by.get(node.input[0]), _weight_quantizer(node, made_by, stored)
+        if entering is None or rounded is None:
             continue
         if entering.op_type == "DequantizeLinear" and stored[entering.input[1]].size > 1:
             steps, scale_O = stored[rounded.input[0]], stored[rounded.input[1]]
@@ -102,6 +102,15 @@ def for_onnx_runtime(quantized: "onnx.ModelProto") -> bytes:
             new[node.input[1]] = (steps * _along(scale_O, steps.ndim, _axis(rounded))).astype(np.float32)
     set_constants(model, new)
     return encode_onnx(pruned(model))
+
+
+def _weight_quantizer(
+    layer: "onnx.NodeProto", made_by: "dict[str, onnx.NodeProto]", stored: dict[str, NDArray[Any]]
+) -> "onnx.NodeProto | None":
+    """The node that takes a layer's weights out of 8 bits; None for floats, and where both inputs move."""
+    maker = made_by.get(layer.input[1])
+    constant = maker is not None and maker.op_type == "DequantizeLinear" and maker.input[0] in stored
+    return maker if constant else None
 
 
 def _unsigned(model: "onnx.ModelProto", stored: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -41,7 +41,7 @@ def parts(quantized: "onnx.ModelProto") -> tuple[Part, ...]:
     found: list[Part] = []
     taken: set[tuple[str, int]] = set()
     for name, node in layers(quantized).items():
-        if quantizers.rounds(node.input[1]):
+        if quantizers.rounds(node.input[1]) and not quantizers.rounds_activation(node.input[1]):
             ports = tuple(quantizers.above(node))
             taken |= set(ports)
             macs = quantizers.macs(quantized, node)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _WIDEST = 7
 """Scales stay within 2^-7..2^7 of their layer's median: a channel that hardly ever speaks is no reference."""
-_DIVIDED = {"Conv": slice(1, 3), "BatchNormalization": slice(1, 3)}
-"""The inputs, weights and bias, that take the division for an operation's output."""
+_SCALED = ("Conv", "BatchNormalization")
+"""Operations whose second and third input, weights and bias, take the division for their output."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def smooth_network(
         weights = place.convolution.input[1]
         scales_C = channel_scales(peaks_C, stored[weights], alpha)
         stored[weights] = stored[weights] * scales_C.reshape(1, -1, 1, 1)
-        for name in place.before.input[_DIVIDED[place.before.op_type]]:
+        for name in place.before.input[1:3]:
             shape = [-1] + [1] * (stored[name].ndim - 1)
             stored[name] = stored[name] / scales_C.reshape(shape)
     set_constants(smooth, stored)
@@ -107,8 +107,8 @@ def _places(network: "onnx.ModelProto") -> list[_Place]:
         """The operation whose constants can take the division of a value; None where none can."""
         node = made_by.get(value)
         while node is not None and taken.count(value) == 1:
-            if node.op_type in _DIVIDED:
-                names = node.input[_DIVIDED[node.op_type]]
+            if node.op_type in _SCALED:
+                names = node.input[1:3]
                 own = all(name in stored and taken.count(name) == 1 for name in names)
                 return node if own and len(stored[names[0]]) == channels else None
             if node.op_type != "Relu":

@@ -23,6 +23,7 @@ from xopt.optimize.export.openvino_ir import encode_ir, from_onnx, read_ir
 from xopt.optimize.quantize.network import constants, layers, makers
 from xopt.optimize.quantize.nncf_ptq import QuantizeSettings, quantize_model
 from xopt.optimize.quantize.qdq import finish_qdq, for_onnx_runtime
+from xopt.optimize.quantize.revert_layers import parts
 from xopt.runtime import Preprocessing
 from xopt.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from xopt.runtime.backends.openvino import import_openvino
@@ -204,3 +205,23 @@ def test_activations_become_unsigned_around_the_same_zero():
 def test_the_ir_of_a_quantized_graph_reads_back(resnet):
     xml, weights = encode_ir(from_onnx(resnet.int8))
     assert list(read_ir(xml, weights).input(0).shape) == [1, SIZE, SIZE]
+
+
+def test_a_product_of_two_activations_has_no_weights_to_round():
+    """As in attention: both inputs are rounded, and neither is a constant."""
+    helper = onnx.helper
+    ends = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("crops", [1, 2, 2]), ("y", [1, 2, 2]))
+    ]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["crops", "scale", "zero"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["x"]),
+        helper.make_node("MatMul", ["x", "x"], ["y"], name="attention"),
+    ]
+    arrays = {"scale": np.float32(0.1), "zero": np.uint8(3)}
+    graph = helper.make_graph(nodes, "rounded", ends[:1], ends[1:], initializer=tensors(arrays))
+    model = helper.make_model(graph)
+    assert encode_onnx(finish_qdq(model, model)) == for_onnx_runtime(model)
+    (part,) = parts(model)
+    assert (part.name, part.is_layer, len(part.ports)) == ("crops/output", False, 2)
