@@ -118,6 +118,14 @@ class Preprocessing:
                 raise ValueError(f"{name} must hold {self.planes} numbers, one a plane, got {len(values)}.")
         if min(self.std) <= 0:
             raise ValueError(f"std must be positive, got {self.std}.")
+        low, high = self.value_range
+        # No mean of values lies outside of their range, and no deviation is wider than it.
+        for name, least, most in (("mean", low, high), ("std", 0.0, high - low)):
+            if not all(least <= value <= most for value in getattr(self, name)):
+                raise ValueError(
+                    f"{name} must be within {least:g}..{most:g} for values of {low:g}..{high:g}, got "
+                    f"{getattr(self, name)}; divide figures of pixels in 0..255 by 255."
+                )
         self.windows()
 
     @property

@@ -16,6 +16,13 @@ def test_it_survives_json():
         ({"planes": 2}, "planes must be one of 1, 3, got 2"),
         ({"mean": (0.5,)}, "mean must hold 3"),
         ({"std": (0.1, 0.0, 0.1)}, "std must be positive"),
+        (
+            {"mean": (123.7, 116.3, 103.5)},
+            r"mean must be within 0\.\.1 .* divide figures of pixels in 0\.\.255",
+        ),
+        ({"mean": (-0.1, 0.5, 0.5)}, "mean must be within"),
+        ({"std": (58.4, 57.1, 57.4)}, r"std must be within 0\.\.1 .* divide figures of pixels in 0\.\.255"),
+        ({"mean": (float("nan"),) * 3}, "mean must be within"),
         ({"crop_size": (300, 300)}, r"crop must be in 1\.\.256"),
         ({"crop_size": (200, 224)}, "crop_size must be square for this xopt, got 200 x 224"),
         ({"resize": Resize(size=(320, 390))}, "resize.size must be square for this xopt, got 320 x 390"),
