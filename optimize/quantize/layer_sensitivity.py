@@ -20,7 +20,6 @@ from ...runtime.backends.openvino import FAST_START, PRECISION_HINT, import_open
 from ...runtime.console import progress
 from ...runtime.errors import UsageError
 from ...runtime.images.preprocessing import Preprocessing
-from ..export.openvino_ir import from_onnx
 from ..gate.gate import GateResult
 from .network import cut_network
 from .nncf_ptq import calibration_crops
@@ -139,8 +138,9 @@ def ranking_crops(
 def network_logits(network: "onnx.ModelProto", crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
     """The logits of a network that was cut out, float64 (M, C): by crop and window, as OpenVINO answers."""
     settings = {"INFERENCE_PRECISION_HINT": PRECISION_HINT, "PERFORMANCE_HINT": "LATENCY", **FAST_START}
-    compiled = import_openvino().Core().compile_model(from_onnx(network), "CPU", settings)
-    request = compiled.create_infer_request()
+    core = import_openvino().Core()
+    model = core.read_model(network.SerializeToString())
+    request = core.compile_model(model, "CPU", settings).create_infer_request()
     answers = []
     for crop_HW in crops:
         request.infer([crop_HW[np.newaxis, np.newaxis]], share_inputs=False)

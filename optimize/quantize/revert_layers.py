@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from ...runtime.errors import BundleError, UsageError
 from ...runtime.schema import nearest
@@ -81,6 +83,7 @@ def return_layers(
     changed.CopyFrom(quantized)
     quantizers, mine, theirs = _Quantizers(changed), layers(changed), layers(parent)
     nodes, stored = makers(changed), constants(parent)
+    floats: dict[str, NDArray[Any]] = {}
     for name in dict.fromkeys(names):
         if name not in known:
             raise UsageError(f"nothing called {name!r} is in 8 bits in this graph{nearest(name, known)}")
@@ -93,7 +96,8 @@ def return_layers(
                     f"layer {name} is another one in the FP32 graph; give the bundle it was made from"
                 )
             mine[name].input[1:] = original
-            set_constants(changed, {value: stored[value] for value in original})
+            floats |= {value: stored[value] for value in original}
+    set_constants(changed, floats)
     return pruned(changed)
 
 
