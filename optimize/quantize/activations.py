@@ -8,6 +8,7 @@ Shape suffixes: N images, F figures.
 """
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,8 +72,7 @@ def _entries(
 
     known = layers(network)
     values = [known[name].input[0] for name in names]
-    watched = onnx.ModelProto()
-    watched.CopyFrom(network)
+    watched = deepcopy(network)
     del watched.graph.output[:]
     watched.graph.output.extend(onnx.ValueInfoProto(name=value) for value in dict.fromkeys(values))
     session = open_session(watched.SerializeToString())

@@ -6,6 +6,7 @@ and `crop_activation_maps`, and takes its old place afterwards.
 """
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -62,13 +63,10 @@ def join_network(graph: "onnx.ModelProto", network: "onnx.ModelProto") -> "onnx.
     Raises:
         BundleError: `graph` was not exported by xopt.
     """
-    import onnx
-
     replaced = {node.output[0] for node in _between(graph, [CROPS], ENDS).graph.node}
     outside = [node for node in graph.graph.node if node.output[0] not in replaced]
     inner = _renamed(network, taken={value for node in outside for value in (*node.input, *node.output)})
-    joined = onnx.ModelProto()
-    joined.CopyFrom(graph)
+    joined = deepcopy(graph)
     del joined.graph.node[:]
     stored = {value.name: value for model in (graph, inner) for value in model.graph.initializer}
     for node in outside:
@@ -125,6 +123,11 @@ def makers(model: "onnx.ModelProto") -> "dict[str, onnx.NodeProto]":
     return {value: node for node in model.graph.node for value in node.output}
 
 
+def attribute(node: "onnx.NodeProto", name: str, default: int) -> int:
+    """A whole number among a node's attributes."""
+    return next((int(found.i) for found in node.attribute if found.name == name), default)
+
+
 def shape_of(model: "onnx.ModelProto", value: str) -> tuple[int, ...]:
     """The shape of a value of a network that was cut out; empty where it is not known."""
     for known in (*model.graph.value_info, *model.graph.output, *model.graph.input):
@@ -156,20 +159,19 @@ def _part_shared_weights(network: "onnx.ModelProto") -> None:
     Those of the head on windows are rounded, by the ranges of that.
     """
     stored = constants(network)
+    own: dict[str, NDArray[Any]] = {}
     for node in network.graph.node:
         if node.name.endswith(AT_CELLS):
             for index, name in enumerate(node.input):
                 if name in stored:
                     node.input[index] = f"{name}{AT_CELLS}"
-                    set_constants(network, {node.input[index]: stored[name]})
+                    own[node.input[index]] = stored[name]
+    set_constants(network, own)
 
 
 def _renamed(network: "onnx.ModelProto", taken: set[str]) -> "onnx.ModelProto":
     """A copy whose inner values share no name with others: exporters number them anew in each graph."""
-    import onnx
-
-    copy = onnx.ModelProto()
-    copy.CopyFrom(network)
+    copy = deepcopy(network)
     ends = {CROPS, *ENDS}
     values = [value for node in copy.graph.node for value in (*node.input, *node.output)]
     used = {*taken, *values}

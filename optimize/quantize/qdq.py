@@ -5,13 +5,14 @@ Weights, and biases for ONNX Runtime, are stored in the steps of 8-bit sums; act
 Shape suffixes: O output channels.
 """
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..export.onnx import encode_onnx
-from .network import constants, layers, makers, pruned, set_constants
+from .network import attribute, constants, layers, makers, pruned, set_constants
 
 if TYPE_CHECKING:
     import onnx
@@ -40,8 +41,7 @@ def finish_qdq(quantized: "onnx.ModelProto", network: "onnx.ModelProto") -> "onn
     """
     import onnx
 
-    done = onnx.ModelProto()
-    done.CopyFrom(quantized)
+    done = deepcopy(quantized)
     floats, original = constants(network), layers(network)
     stored, made_by = constants(done), makers(done)
     new = _unsigned(done, stored)
@@ -51,7 +51,7 @@ def finish_qdq(quantized: "onnx.ModelProto", network: "onnx.ModelProto") -> "onn
         if rounded is None:
             continue
         weights, scale_O = floats[original[name].input[1]], stored[rounded.input[1]].reshape(-1)
-        axis = _axis(rounded)
+        axis = attribute(rounded, "axis", 1)
         if np.abs(stored[rounded.input[0]].astype(np.int16)).max() <= _HALF_RANGE:
             scale_O = _largest(weights, axis) / _SEVEN_BITS
         step = _input_step(node, made_by, stored)
@@ -86,10 +86,7 @@ def for_onnx_runtime(quantized: "onnx.ModelProto") -> bytes:
     NNCF gives depthwise convolutions such inputs. ONNX Runtime would take them for integer convolutions,
     which have one range, and fail; with float weights it computes in float (docs/decisions/0046).
     """
-    import onnx
-
-    model = onnx.ModelProto()
-    model.CopyFrom(quantized)
+    model = deepcopy(quantized)
     stored, made_by = constants(model), makers(model)
     new: dict[str, NDArray[Any]] = {}
     for name, node in layers(model).items():
@@ -99,7 +96,8 @@ def for_onnx_runtime(quantized: "onnx.ModelProto") -> bytes:
         if entering.op_type == "DequantizeLinear" and stored[entering.input[1]].size > 1:
             steps, scale_O = stored[rounded.input[0]], stored[rounded.input[1]]
             node.input[1] = f"{name}/weights"
-            new[node.input[1]] = (steps * _along(scale_O, steps.ndim, _axis(rounded))).astype(np.float32)
+            scale = _along(scale_O, steps.ndim, attribute(rounded, "axis", 1))
+            new[node.input[1]] = (steps * scale).astype(np.float32)
     set_constants(model, new)
     return encode_onnx(pruned(model))
 
@@ -130,10 +128,6 @@ def _input_step(
     if maker is None or maker.op_type != "DequantizeLinear" or stored[maker.input[1]].size > 1:
         return None
     return float(stored[maker.input[1]].item())
-
-
-def _axis(dequantizer: "onnx.NodeProto") -> int:
-    return next((int(attribute.i) for attribute in dequantizer.attribute if attribute.name == "axis"), 1)
 
 
 def _largest(weights: NDArray[Any], axis: int) -> NDArray[np.float64]:

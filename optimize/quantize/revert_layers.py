@@ -7,6 +7,7 @@ from the FP32 network; everything else stays as it was calibrated.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import BundleError, UsageError
 from ...runtime.schema import nearest
-from .network import LAYER_TYPES, constants, layers, makers, pruned, set_constants, shape_of
+from .network import LAYER_TYPES, attribute, constants, layers, makers, pruned, set_constants, shape_of
 
 if TYPE_CHECKING:
     import onnx
@@ -42,7 +43,8 @@ def parts(quantized: "onnx.ModelProto") -> tuple[Part, ...]:
     quantizers = _Quantizers(quantized)
     found: list[Part] = []
     taken: set[tuple[str, int]] = set()
-    for name, node in layers(quantized).items():
+    by_name = layers(quantized)
+    for name, node in by_name.items():
         if quantizers.rounds(node.input[1]) and not quantizers.rounds_activation(node.input[1]):
             ports = tuple(quantizers.above(node))
             taken |= set(ports)
@@ -55,11 +57,12 @@ def parts(quantized: "onnx.ModelProto") -> tuple[Part, ...]:
             if port not in taken and quantizers.rounds_activation(value):
                 outputs.setdefault(f"{quantizers.origin(value)}{OUTPUT}", []).append(port)
     found += [Part(name=name, macs=0, is_layer=False, ports=tuple(ports)) for name, ports in outputs.items()]
-    order = {node.output[0]: place for place, node in enumerate(quantized.graph.node)}
-    made = {name: node.output[0] for name, node in layers(quantized).items()}
-    return tuple(
-        sorted(found, key=lambda part: order[made[part.name] if part.is_layer else part.ports[0][0]])
-    )
+    order = {node.output[0]: number for number, node in enumerate(quantized.graph.node)}
+
+    def place(part: Part) -> int:
+        return order[by_name[part.name].output[0] if part.is_layer else part.ports[0][0]]
+
+    return tuple(sorted(found, key=place))
 
 
 def return_layers(
@@ -76,11 +79,8 @@ def return_layers(
         UsageError: a name that is no part; the message holds the nearest.
         BundleError: `parent` is not the graph that was quantized.
     """
-    import onnx
-
     known = {part.name: part for part in parts(quantized)}
-    changed = onnx.ModelProto()
-    changed.CopyFrom(quantized)
+    changed = deepcopy(quantized)
     quantizers, mine, theirs = _Quantizers(changed), layers(changed), layers(parent)
     nodes, stored = makers(changed), constants(parent)
     floats: dict[str, NDArray[Any]] = {}
@@ -123,8 +123,9 @@ class _Quantizers:
     def macs(self, quantized: "onnx.ModelProto", layer: "onnx.NodeProto") -> int:
         """Multiply-accumulates of one layer, by the shapes of what it makes and of its weights."""
         weights = self._constants[self._makers[layer.input[1]].input[0]].shape
-        # Kernels are (out, in a group, height, width); a product takes what it gives one value of.
-        each = prod(weights[1:]) if layer.op_type == "Conv" else prod(weights) // _outputs(layer, weights)
+        # Kernels are (out, in a group, height, width), matrices (in, out) or transposed.
+        inputs = -1 if attribute(layer, "transB", 0) else -2
+        each = prod(weights[1:]) if layer.op_type == "Conv" else weights[inputs]
         return prod(shape_of(quantized, layer.output[0]) or (0,)) * each
 
     def above(self, layer: "onnx.NodeProto") -> Iterator[tuple[str, int]]:
@@ -163,8 +164,3 @@ class _Quantizers:
             return None
         moving = [index for index, name in enumerate(node.input) if name and name not in self._constants]
         return (node, moving[0]) if len(moving) == 1 else None
-
-
-def _outputs(layer: "onnx.NodeProto", weights: tuple[int, ...]) -> int:
-    """The values that a product gives for each row of its input."""
-    return weights[0] if any(a.name == "transB" and a.i for a in layer.attribute) else weights[-1]

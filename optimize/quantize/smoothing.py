@@ -12,6 +12,7 @@ rounded to powers of two, so the FP32 network answers the same to the last bit.
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import UsageError
 from .activations import channel_peaks
-from .network import constants, layers, makers, set_constants, shape_of
+from .network import attribute, constants, layers, makers, set_constants, shape_of
 
 if TYPE_CHECKING:
     import onnx
@@ -52,10 +53,7 @@ def smooth_network(
     Raises:
         UsageError: no layer can be smoothed.
     """
-    import onnx
-
-    smooth = onnx.ModelProto()
-    smooth.CopyFrom(network)
+    smooth = deepcopy(network)
     places = _places(smooth)
     if not places:
         raise UsageError(
@@ -120,9 +118,8 @@ def _places(network: "onnx.ModelProto") -> list[_Place]:
     found = []
     for node in layers(network).values():
         shape = shape_of(network, node.input[0])
-        groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
         # A single channel has no other to be made alike, and a constant of two layers serves both.
-        single = node.op_type != "Conv" or groups != 1 or len(shape) != 4 or shape[1] < 2
+        single = node.op_type != "Conv" or attribute(node, "group", 1) != 1 or len(shape) != 4 or shape[1] < 2
         if single or node.input[1] not in stored or taken.count(node.input[1]) > 1:
             continue
         before = divisible(node.input[0], shape[1])
