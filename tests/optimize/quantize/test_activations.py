@@ -11,18 +11,7 @@ pytest.importorskip("nncf")
 from xopt.datasets import open_source
 from xopt.optimize.quantize.activations import covering_radius, image_features, layer_ranges
 from xopt.optimize.quantize.calibration import draw_calibration
-from xopt.optimize.quantize.network import cut_network, read_onnx
-from xopt.runtime import Bundle
-
-
-@pytest.fixture(scope="module")
-def bundle(small):
-    return Bundle.open(small.bundle)
-
-
-@pytest.fixture(scope="module")
-def model(bundle):
-    return read_onnx(bundle)
+from xopt.optimize.quantize.network import cut_network
 
 
 @pytest.fixture(scope="module")

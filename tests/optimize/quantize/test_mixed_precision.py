@@ -16,10 +16,9 @@ from xopt.optimize.export.openvino_ir import encode_ir, from_onnx
 from xopt.optimize.quantize.interleaved_latency import Latency
 from xopt.optimize.quantize.layer_sensitivity import LATER_ASKS, LATER_LEVEL
 from xopt.optimize.quantize.mixed_precision import Candidate, return_harmful_layers
-from xopt.optimize.quantize.network import read_onnx
 from xopt.optimize.quantize.nncf_ptq import QuantizeSettings, quantize_model
 from xopt.optimize.terminal import describe_mixed_precision
-from xopt.runtime import Bundle, UsageError
+from xopt.runtime import UsageError
 from xopt.runtime.backends.openvino import OpenVINOBackend
 
 from ..fragile_graph import make_fragile_graph
@@ -33,18 +32,8 @@ QUICK = AwareSettings(images=4, measurements=40, rounds=5)
 
 
 @pytest.fixture(scope="module")
-def bundle(small):
-    return Bundle.open(small.bundle)
-
-
-@pytest.fixture(scope="module")
-def sound(bundle):
-    return read_onnx(bundle)
-
-
-@pytest.fixture(scope="module")
-def fragile(sound):
-    return make_fragile_graph(sound, PAIRS)
+def fragile(model):
+    return make_fragile_graph(model, PAIRS)
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +91,8 @@ def made(run):
     return run(QUICK)
 
 
-def test_the_fragile_graph_computes_what_the_sound_one_does(sound, fragile):
-    np.testing.assert_allclose(answers(fragile, GATE[:4]), answers(sound, GATE[:4]), atol=2e-5)
+def test_the_fragile_graph_computes_what_the_sound_one_does(model, fragile):
+    np.testing.assert_allclose(answers(fragile, GATE[:4]), answers(model, GATE[:4]), atol=2e-5)
 
 
 def test_the_layers_that_were_made_fragile_are_ranked_first(fragile, int8, bundle):

@@ -12,20 +12,10 @@ from xopt.datasets.phantoms import draw
 from xopt.optimize.export.onnx import encode_onnx
 from xopt.optimize.export.openvino_ir import read_ir
 from xopt.optimize.quantize.network import cut_network, join_network, layers, read_onnx, shape_of
-from xopt.runtime import Bundle, BundleError
+from xopt.runtime import BundleError
 from xopt.runtime.bundle.bundle import write_bundle
 
 from .graphs import answers
-
-
-@pytest.fixture(scope="module")
-def bundle(small):
-    return Bundle.open(small.bundle)
-
-
-@pytest.fixture(scope="module")
-def model(bundle):
-    return read_onnx(bundle)
 
 
 @pytest.fixture(scope="module")

@@ -11,25 +11,15 @@ pytest.importorskip("nncf")
 from xopt.datasets.phantoms import draw
 from xopt.optimize.export.onnx import encode_onnx
 from xopt.optimize.export.openvino_ir import encode_ir, from_onnx
-from xopt.optimize.quantize.network import constants, cut_network, layers, makers, read_onnx, set_constants
+from xopt.optimize.quantize.network import constants, cut_network, layers, makers, set_constants
 from xopt.optimize.quantize.nncf_ptq import QuantizeSettings, calibration_crops, quantize_model
 from xopt.optimize.quantize.qdq import for_onnx_runtime
-from xopt.runtime import Bundle, Preprocessing, UsageError
+from xopt.runtime import Preprocessing, UsageError
 from xopt.runtime.images.crops import take
 
 from .graphs import answers
 
 CALIBRATION = 20
-
-
-@pytest.fixture(scope="module")
-def bundle(small):
-    return Bundle.open(small.bundle)
-
-
-@pytest.fixture(scope="module")
-def model(bundle):
-    return read_onnx(bundle)
 
 
 @pytest.fixture(scope="module")

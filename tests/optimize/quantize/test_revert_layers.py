@@ -11,24 +11,14 @@ pytest.importorskip("nncf")
 from xopt.datasets.phantoms import draw
 from xopt.optimize import return_layers
 from xopt.optimize.export.onnx import encode_onnx
-from xopt.optimize.quantize.network import cut_network, layers, makers, read_onnx
+from xopt.optimize.quantize.network import cut_network, layers, makers
 from xopt.optimize.quantize.nncf_ptq import QuantizeSettings, quantize_model
 from xopt.optimize.quantize.qdq import for_onnx_runtime
 from xopt.optimize.quantize.revert_layers import parts
-from xopt.runtime import Bundle, BundleError, UsageError
+from xopt.runtime import BundleError, UsageError
 from xopt.runtime.backends.onnxruntime import OnnxRuntimeBackend
 
 from .graphs import answers
-
-
-@pytest.fixture(scope="module")
-def bundle(small):
-    return Bundle.open(small.bundle)
-
-
-@pytest.fixture(scope="module")
-def model(bundle):
-    return read_onnx(bundle)
 
 
 @pytest.fixture(scope="module")

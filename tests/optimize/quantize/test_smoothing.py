@@ -8,26 +8,16 @@ pytest.importorskip("nncf")
 
 from xopt.datasets.phantoms import draw
 from xopt.optimize.quantize.activations import channel_peaks
-from xopt.optimize.quantize.network import constants, cut_network, join_network, layers, read_onnx
+from xopt.optimize.quantize.network import constants, cut_network, join_network, layers
 from xopt.optimize.quantize.nncf_ptq import QuantizeSettings, calibration_crops, quantize_model
 from xopt.optimize.quantize.smoothing import channel_scales, smooth_network
-from xopt.runtime import Bundle, UsageError
+from xopt.runtime import UsageError
 
 from ..fragile_graph import make_fragile_graph
 from .graphs import answers
 
 INNER = [f"layer{stage}.{block}.conv2" for stage in (1, 2, 3, 4) for block in (0, 1)]
 """The convolutions of a ResNet-18 that stand alone behind a ReLU and another convolution."""
-
-
-@pytest.fixture(scope="module")
-def bundle(small):
-    return Bundle.open(small.bundle)
-
-
-@pytest.fixture(scope="module")
-def model(bundle):
-    return read_onnx(bundle)
 
 
 @pytest.fixture(scope="module")
